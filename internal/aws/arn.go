@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package aws holds what AWS's identifiers look like: ARNs, account and key
+// ids, bucket names, request ids. It decides nothing.
+package aws
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"regexp"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// BucketARN returns arn:aws:s3:::BUCKET.
+func BucketARN(bucket string) string { return "arn:aws:s3:::" + bucket }
+
+// ObjectARN returns arn:aws:s3:::BUCKET/KEY.
+func ObjectARN(bucket, key string) string { return "arn:aws:s3:::" + bucket + "/" + key }
+
+// KeyARN returns the ARN of a KMS key.
+func KeyARN(region, account, id string) string {
+	return "arn:aws:kms:" + region + ":" + account + ":key/" + id
+}
+
+// AliasARN returns the ARN of a KMS alias, whose name begins with "alias/".
+func AliasARN(region, account, name string) string {
+	return "arn:aws:kms:" + region + ":" + account + ":" + name
+}
+
+// RootARN returns the ARN of an account's root.
+func RootARN(account string) string { return "arn:aws:iam::" + account + ":root" }
+
+// ARN is the parts of arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE.
+type ARN struct{ Partition, Service, Region, Account, Resource string }
+
+// ParseARN splits an ARN. ok is false when it has not six parts or does not
+// begin with "arn:".
+func ParseARN(s string) (a ARN, ok bool) {
+	p := strings.SplitN(s, ":", 6)
+	if len(p) != 6 || p[0] != "arn" {
+		return ARN{}, false
+	}
+	return ARN{p[1], p[2], p[3], p[4], p[5]}, true
+}
+
+// ValidAccount reports whether s is twelve digits.
+func ValidAccount(s string) bool {
+	if len(s) != 12 {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+var (
+	bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	ipAddress  = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+$`)
+)
+
+// ValidBucketName reports whether s may be the name of a general purpose bucket
+// (S3 User Guide, "Bucket naming rules").
+func ValidBucketName(s string) bool {
+	if !bucketName.MatchString(s) || ipAddress.MatchString(s) || strings.Contains(s, "..") {
+		return false
+	}
+	for _, p := range []string{"xn--", "sthree-", "amzn-s3-demo-"} {
+		if strings.HasPrefix(s, p) {
+			return false
+		}
+	}
+	for _, p := range []string{"-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"} {
+		if strings.HasSuffix(s, p) {
+			return false
+		}
+	}
+	return true
+}
+
+// ParseKeyID returns the UUID of a KMS key id in its canonical form, lower case
+// with dashes. ok is false for anything else.
+func ParseKeyID(s string) (id uuid.UUID, ok bool) {
+	id, err := uuid.Parse(s)
+	return id, err == nil && id.String() == s
+}
+
+const requestAlphabet = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+
+// NewRequestID returns an S3 request id: 16 upper-case letters and digits.
+func NewRequestID() string {
+	var b [16]byte
+	rand.Read(b[:])
+	for i := range b {
+		b[i] = requestAlphabet[b[i]%byte(len(requestAlphabet))]
+	}
+	return string(b[:])
+}
+
+// NewHostID returns an S3 extended request id (x-amz-id-2).
+func NewHostID() string {
+	var b [48]byte
+	rand.Read(b[:])
+	return base64.StdEncoding.EncodeToString(b[:])
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package keystore is where KMS key material lives: the interface between
+// Coffer's KMS, which decides, and the place that holds the material and
+// computes with it. The driver builtin keeps material sealed in Coffer's own
+// metadata; keystoretest is the suite that every driver passes.
+package keystore
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/secret"
+)
+
+// Kinds of fault that every key store raises.
+const (
+	// NoMaterial: the key or that version of its material is not there.
+	NoMaterial fault.Kind = "keystore: no such key material"
+	// BadCiphertext: the blob is not one that this store made for this context.
+	BadCiphertext fault.Kind = "keystore: ciphertext refused"
+	// Damaged: stored material cannot be opened.
+	Damaged fault.Kind = "keystore: damaged key material"
+	// Unavailable: the store cannot be reached now; retrying may help.
+	Unavailable fault.Kind = "keystore: unavailable"
+)
+
+// Ref names one version of a key's material. Versions count from 1.
+type Ref struct {
+	Key     uuid.UUID
+	Version uint32
+}
+
+// Material is what is known of a version of key material without using it.
+type Material struct {
+	Ref
+	ID [32]byte // the API's KeyMaterialId; independent of the root key
+}
+
+// Store holds symmetric key material and computes with it. All methods are safe
+// for concurrent use.
+type Store interface {
+	// Generate makes a version of a key's material. It is durable on return.
+	// Making a version that exists is an error.
+	Generate(ctx context.Context, ref Ref) (Material, error)
+
+	// Encrypt returns a blob that names ref and is bound to context, the
+	// canonical encryption context (CanonicalContext). serviceHeld marks blobs that only Coffer's
+	// own services may open. Errors: NoMaterial, Unavailable, Damaged.
+	Encrypt(ctx context.Context, ref Ref, plaintext secret.Bytes, context []byte, serviceHeld bool) ([]byte, error)
+
+	// Decrypt opens a blob that Encrypt made. Errors: BadCiphertext,
+	// NoMaterial, Unavailable, Damaged.
+	Decrypt(ctx context.Context, blob, context []byte) (secret.Bytes, error)
+
+	// Inspect reads which material a blob names, without opening it.
+	// Error: BadCiphertext.
+	Inspect(blob []byte) (ref Ref, serviceHeld bool, err error)
+
+	// Destroy removes every version of a key's material for good. Absent
+	// material is success.
+	Destroy(ctx context.Context, key uuid.UUID) error
+
+	// Health returns nil when the store can answer.
+	Health(ctx context.Context) error
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package blob is the store for streams of sealed bytes too large for a
+// metadata row: the interface and its errors. Drivers are in mem and fs; faulty
+// wraps one and fails on order; what they promise is the suite blobtest. It
+// knows neither S3 nor KMS, and never sees plaintext.
+package blob
+
+import (
+	"context"
+	"encoding/hex"
+	"io"
+	"time"
+
+	"github.com/cofferstore/coffer/internal/fault"
+)
+
+// Kinds of fault that every store raises.
+const (
+	NotFound    fault.Kind = "blob: no such stream"
+	Exists      fault.Kind = "blob: stream already exists"
+	Damaged     fault.Kind = "blob: damaged stream"
+	Full        fault.Kind = "blob: no room left"
+	Unavailable fault.Kind = "blob: store unavailable"
+)
+
+// StreamID names a stream: 16 random bytes, never reused.
+type StreamID [16]byte
+
+// String returns the id as 32 lower-case hex digits.
+func (id StreamID) String() string { return hex.EncodeToString(id[:]) }
+
+// Store keeps streams. All methods are safe for concurrent use.
+type Store interface {
+	// Create begins a stream. Nothing is durable, and List need not show it,
+	// before its Writer's Commit. sizeHint is the expected length in bytes, or -1.
+	// Errors: Exists, Full, Unavailable.
+	Create(ctx context.Context, id StreamID, sizeHint int64) (Writer, error)
+
+	// ReadAt returns a reader of the n bytes from off on; n < 0 means to the
+	// end. A range beyond the stored length ends early with
+	// io.ErrUnexpectedEOF. Errors: NotFound, Unavailable. The caller closes it.
+	ReadAt(ctx context.Context, id StreamID, off, n int64) (io.ReadCloser, error)
+
+	// Stat returns the stored length. Errors: NotFound, Unavailable.
+	Stat(ctx context.Context, id StreamID) (Info, error)
+
+	// Delete removes the stream. A missing stream is success.
+	Delete(ctx context.Context, id StreamID) error
+
+	// List returns up to limit streams with id > after, in id order. It also
+	// shows streams that a crash left unfinished.
+	List(ctx context.Context, after StreamID, limit int) ([]Info, error)
+
+	// Free says how much room the device has. total 0 means unknown.
+	Free(ctx context.Context) (avail, total int64, err error)
+
+	// Close waits for operations under way, then releases the store.
+	Close() error
+}
+
+// Writer takes the bytes of one stream, in order, from one goroutine.
+type Writer interface {
+	io.Writer
+	// Commit makes the stream durable: after it returns nil the stream
+	// survives a crash of the process and of the machine. After an error the
+	// stream has been abandoned and must not be referred to.
+	Commit(ctx context.Context) error
+	// Abort abandons the stream. It does nothing after Commit, so it can be
+	// deferred.
+	Abort()
+}
+
+// Info describes a stream.
+type Info struct {
+	ID       StreamID
+	Size     int64
+	Modified time.Time
+}
