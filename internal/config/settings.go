@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/cofferstore/coffer/internal/secret"
+)
+
+// setting is all there is to say of one setting.
+type setting struct {
+	name   string // of the flag and the YAML key
+	form   string // what its value looks like, in a word or two
+	def    string // default, as an operator would write it
+	help   string
+	secret bool // set by the environment alone, and never shown
+	access
+}
+
+// access reads and writes a setting's field as text.
+type access struct {
+	set func(*Config, string) error
+	get func(*Config) string
+}
+
+func field[T any](at func(*Config) *T, parse func(string) (T, error), format func(T) string) access {
+	return access{
+		set: func(c *Config, text string) error {
+			v, err := parse(text)
+			if err == nil {
+				*at(c) = v
+			}
+			return err
+		},
+		get: func(c *Config) string { return format(*at(c)) },
+	}
+}
+
+const (
+	boolean  = "true or false"
+	duration = "duration"
+	size     = "size"
+)
+
+// settings is the table, in the order of docs/configuration.md.
+var settings = []setting{
+	{name: "data", form: "directory", def: "./data",
+		help:   "Where everything is kept. It is made at the first start, readable by its owner alone.",
+		access: field(func(c *Config) *string { return &c.Data }, notEmpty, asIs)},
+	{name: "listen", form: "host:port", def: "127.0.0.1:9000",
+		help:   "Address that serves every API. The default is for this machine alone.",
+		access: field(func(c *Config) *string { return &c.Listen }, hostPort, asIs)},
+	{name: "region", form: "name", def: "us-east-1",
+		help:   "Region that clients sign for, and that ARNs name. It is part of every key's ARN: choose it before the first start.",
+		access: field(func(c *Config) *string { return &c.Region }, label, asIs)},
+	{name: "account-id", form: "12 digits", def: "000000000001",
+		help:   "The account that owns everything. It is part of every key's ARN: choose it before the first start.",
+		access: field(func(c *Config) *string { return &c.AccountID }, account, asIs)},
+	{name: "domain", form: "list of host names", def: "localhost,s3.localhost",
+		help:   "Host names under which `BUCKET.NAME` means a bucket (virtual-host style). Path style works under every name.",
+		access: field(func(c *Config) *[]string { return &c.Domain }, list(hostName), unlist(asIs))},
+	{name: "tls-cert", form: "file", def: "",
+		help:   "PEM file with the server's certificate and its chain. Without it the server speaks plain HTTP.",
+		access: field(func(c *Config) *string { return &c.TLSCert }, anything, asIs)},
+	{name: "tls-key", form: "file", def: "",
+		help:   "PEM file with the certificate's private key.",
+		access: field(func(c *Config) *string { return &c.TLSKey }, anything, asIs)},
+	{name: "trusted-proxies", form: "list of CIDRs", def: "",
+		help:   "Peers whose `X-Forwarded-Proto` and `X-Forwarded-For` are believed. SSE-KMS and SSE-C need TLS, a loopback peer, or such a proxy's word for it.",
+		access: field(func(c *Config) *[]netip.Prefix { return &c.TrustedProxies }, list(prefix), unlist(netip.Prefix.String))},
+	{name: "metrics-peers", form: "list of CIDRs", def: "",
+		help:   "Peers that may read health and metrics under `/-/`, besides loopback.",
+		access: field(func(c *Config) *[]netip.Prefix { return &c.MetricsPeers }, list(prefix), unlist(netip.Prefix.String))},
+	{name: "bucket-key-ttl", form: duration, def: "5m",
+		help:   "How long a requester's permission to use a bucket key lasts before KMS is asked, and the request audited, again; 0 to 1h. Changed policies and disabled keys act at once whatever this says.",
+		access: field(func(c *Config) *time.Duration { return &c.BucketKeyTTL }, durationOf(0, time.Hour), showDuration)},
+	{name: "new-bucket-defaults", form: "current or legacy", def: Current,
+		help:   "What a new bucket begins with: `current` as S3 does today (SSE-C blocked, owner enforced, public access blocked), or `legacy` as it did before.",
+		access: field(func(c *Config) *string { return &c.NewBucketDefaults }, oneOf(Current, Legacy), asIs)},
+	{name: "inline-limit", form: size, def: "16KiB",
+		help:   "Objects up to this size are kept beside their metadata, larger ones in files of their own; at most 64KiB.",
+		access: field(func(c *Config) *int64 { return &c.InlineLimit }, sizeOf(0, 64<<10), showSize)},
+	{name: "min-free", form: "size, percentage or both", def: "1GiB,2%",
+		help:   "Writes are refused while the data directory's file system has less free than any of these. Reads and deletes go on.",
+		access: field(func(c *Config) *MinFree { return &c.MinFree }, minFree, showMinFree)},
+	{name: "audit-sync-reads", form: boolean, def: "false",
+		help:   "Make the audit record of a read durable before it is answered, as those of writes, management and KMS always are. Otherwise it is durable within a second.",
+		access: field(func(c *Config) *bool { return &c.AuditSyncReads }, truth, showBool)},
+	{name: "require-fips", form: boolean, def: "false",
+		help:   "Refuse to start unless the FIPS 140-3 cryptographic module is in use.",
+		access: field(func(c *Config) *bool { return &c.RequireFIPS }, truth, showBool)},
+	{name: "log-format", form: "text or json", def: Text,
+		help:   "Format of the log on standard error.",
+		access: field(func(c *Config) *string { return &c.LogFormat }, oneOf(Text, JSON), asIs)},
+	{name: "log-level", form: "debug, info, warn or error", def: "info",
+		help:   "The least severe log lines to write.",
+		access: field(func(c *Config) *slog.Level { return &c.LogLevel }, level, showLevel)},
+	{name: "idle-timeout", form: duration, def: "2m",
+		help:   "How long a connection may wait for its next request; 1s to 1h.",
+		access: field(func(c *Config) *time.Duration { return &c.IdleTimeout }, durationOf(time.Second, time.Hour), showDuration)},
+	{name: "read-timeout", form: duration, def: "30s",
+		help:   "How long a client may pause within the body that it sends; 1s to 1h.",
+		access: field(func(c *Config) *time.Duration { return &c.ReadTimeout }, durationOf(time.Second, time.Hour), showDuration)},
+	{name: "shutdown-timeout", form: duration, def: "30s",
+		help:   "How long requests under way may take to end when the server is told to stop; 0 to 1h.",
+		access: field(func(c *Config) *time.Duration { return &c.ShutdownTimeout }, durationOf(0, time.Hour), showDuration)},
+	{name: "root-access-key-id", form: "access key id", def: "",
+		help:   "Access key id of the account's root. With `root-secret-access-key` it replaces the stored pair at every start; without both, the first start makes a pair.",
+		access: field(func(c *Config) *string { return &c.RootAccessKeyID }, anything, asIs)},
+	{name: "root-secret-access-key", form: "secret", secret: true,
+		help:   "Secret access key of the account's root, at least 16 characters.",
+		access: field(func(c *Config) *secret.Bytes { return &c.RootSecretAccessKey }, secretOf(minRootSecret), hide)},
+	{name: "root-key-passphrase", form: "secret", secret: true,
+		help:   "Passphrase that seals the root key, under which all others are. It cannot be recovered.",
+		access: field(func(c *Config) *secret.Bytes { return &c.RootKeyPassphrase }, secretOf(1), hide)},
+}
+
+// minRootSecret is what package iam demands of a secret access key; a test there
+// holds the two together.
+const minRootSecret = 16

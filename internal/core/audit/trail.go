@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/cofferstore/coffer/internal/fault"
+)
+
+// Unavailable: the record could not be made durable, so the call that it tells
+// of must not be answered as done.
+const Unavailable fault.Kind = "audit: trail unavailable"
+
+const (
+	defaultMaxSize = 64 << 20
+	// syncDelay is how long a record that need not be durable at once waits
+	// for others. It leaves half of the promised second to the sync itself.
+	syncDelay = 500 * time.Millisecond
+)
+
+// Config is what a Trail needs besides its directory. The zero value works.
+type Config struct {
+	FS      vfs.FS                // default: the operating system's; files must bear Sync beside Write
+	MaxSize int64                 // of a file in bytes; default 64 MiB
+	Metrics prometheus.Registerer // default: none
+	Log     *slog.Logger          // default: none
+}
+
+// Trail appends records to the files of one directory. All methods are safe for
+// concurrent use. A directory must have one Trail at a time.
+//
+// A file holds one JSON record a line. A new one is begun at every Open, every
+// hour, at MaxSize, and after an error, so that what follows a torn line is
+// never read as its continuation. Files are not removed.
+type Trail struct {
+	fs      vfs.FS
+	dir     string
+	dirFile vfs.File
+	max     int64
+	log     *slog.Logger
+	metrics metrics
+
+	dirty chan struct{} // something waits for a sync that nobody asked for
+	stop  chan struct{}
+	done  chan struct{}
+
+	mu      sync.Mutex
+	ended   sync.Cond  // on mu: a sync has ended
+	last    time.Time  // in the newest file's name
+	active  *segment   // nil after an error
+	retired []*segment // not written any more, not yet synced and closed
+	syncing bool
+	closed  bool
+}
+
+// Open makes the directory if need be and begins a file. A line that a crash tore
+// is reported to the log and left as it is; readers pass over it. Close the
+// trail to release it.
+func Open(dir string, cfg Config) (*Trail, error) {
+	t := &Trail{
+		fs: cfg.FS, dir: dir, max: cfg.MaxSize, log: cfg.Log, metrics: newMetrics(cfg.Metrics),
+		dirty: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+	}
+	t.ended.L = &t.mu
+	if t.fs == nil {
+		t.fs = vfs.Default
+	}
+	if t.max <= 0 {
+		t.max = defaultMaxSize
+	}
+	if t.log == nil {
+		t.log = slog.New(slog.DiscardHandler)
+	}
+	if err := t.prepare(); err != nil {
+		return nil, fmt.Errorf("audit: open trail %s: %w", dir, err)
+	}
+	go t.background()
+	return t, nil
+}
+
+func (t *Trail) prepare() error {
+	if err := t.fs.MkdirAll(t.dir, 0o700); err != nil {
+		return err
+	}
+	parent, err := t.fs.OpenDir(t.fs.PathDir(t.dir))
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(parent.Sync(), parent.Close()); err != nil {
+		return err
+	}
+	names, err := listSegments(t.fs, t.dir)
+	if err != nil {
+		return err
+	}
+	if len(names) > 0 {
+		newest := names[len(names)-1]
+		t.last, _ = parseName(newest)
+		torn, err := tornBytes(t.fs, t.fs.PathJoin(t.dir, newest))
+		if err != nil {
+			return err
+		}
+		if torn > 0 {
+			t.log.Warn("audit file ends in a torn line", "file", newest, "bytes", torn)
+		}
+	}
+	if t.dirFile, err = t.fs.OpenDir(t.dir); err != nil {
+		return err
+	}
+	if err := t.begin(); err != nil {
+		_ = t.dirFile.Close()
+		return err
+	}
+	return nil
+}
+
+// Append writes the record, with its version, its id and, where it has none, its
+// time filled in. The record is in the file when Append returns; with durable it
+// also outlives a crash, and otherwise it will within a second. Concurrent
+// durable appends share one sync.
+//
+// The end of ctx does not stop an append: what was done is recorded, also for a
+// client that has gone. Error: Unavailable; the record may then be in the file
+// all the same.
+func (t *Trail) Append(_ context.Context, r Record, durable bool) error {
+	line, err := encode(r)
+	if err != nil {
+		t.metrics.failures.Inc()
+		return err
+	}
+	if err := t.append(line, durable); err != nil {
+		t.metrics.failures.Inc()
+		return fault.New(Unavailable, "").Because(err)
+	}
+	t.metrics.records.WithLabelValues(category(r)).Inc()
+	return nil
+}
+
+func (t *Trail) append(line []byte, durable bool) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s, err := t.write(line)
+	if err != nil {
+		return err
+	}
+	if !durable {
+		t.wake()
+		return nil
+	}
+	number := s.written
+	for s.synced < number && s.err == nil {
+		if t.syncing {
+			t.ended.Wait()
+		} else {
+			t.sync()
+		}
+	}
+	if s.synced < number {
+		return s.err
+	}
+	return nil
+}
+
+// write appends a line to the file that is due. mu is held.
+func (t *Trail) write(line []byte) (*segment, error) {
+	if t.closed {
+		return nil, errors.New("trail is closed")
+	}
+	if t.active == nil || t.full(t.active, len(line)) {
+		if err := t.begin(); err != nil {
+			return nil, err
+		}
+	}
+	s := t.active
+	n, err := s.file.Write(line)
+	s.size += int64(n)
+	if err != nil {
+		// A file that stayed empty is good for another try: on a full disk
+		// every append would leave one behind.
+		if s.size > 0 {
+			t.retire()
+		}
+		return nil, fmt.Errorf("write %s: %w", s.name, err)
+	}
+	s.written++
+	return s, nil
+}
+
+// full reports whether a line of n bytes belongs in a new file. mu is held.
+func (t *Trail) full(s *segment, n int) bool {
+	if s.size == 0 {
+		return false
+	}
+	return s.size+int64(n) > t.max || time.Now().UTC().Truncate(time.Hour).After(s.hour)
+}
+
+// begin makes a new file the active one. mu is held, or t is not shared yet.
+func (t *Trail) begin() error {
+	begun := time.Now().UTC()
+	if !begun.After(t.last) {
+		begun = t.last.Add(1)
+	}
+	s, err := createSegment(t.fs, t.dir, t.dirFile, begun)
+	if err != nil {
+		return fmt.Errorf("begin a file: %w", err)
+	}
+	t.retire()
+	t.last, t.active = begun, s
+	return nil
+}
+
+// retire ends the active file; the next sync closes it. mu is held.
+func (t *Trail) retire() {
+	if t.active == nil {
+		return
+	}
+	t.retired = append(t.retired, t.active)
+	t.active = nil
+	t.wake()
+}
+
+// sync makes durable what has been written so far. mu is held on entry and on
+// return, but not while the disk works; nobody else may be syncing.
+func (t *Trail) sync() {
+	closing := t.retired
+	t.retired = nil
+	batch := closing
+	if t.active != nil {
+		batch = append(batch[:len(batch):len(batch)], t.active)
+	}
+	upTo := make([]uint64, len(batch)) // of each file, what this sync covers
+	for i, s := range batch {
+		if s.err == nil {
+			upTo[i] = s.written
+		}
+	}
+	t.syncing = true
+	t.mu.Unlock()
+
+	errs := make([]error, len(batch))
+	for i, s := range batch {
+		if upTo[i] > s.synced { // no lock: only this function changes synced
+			begun := time.Now()
+			errs[i] = s.file.Sync()
+			t.metrics.syncs.Observe(time.Since(begun).Seconds())
+		}
+	}
+	for _, s := range closing {
+		_ = s.file.Close() // synced, or given up
+	}
+
+	t.mu.Lock()
+	t.syncing = false
+	for i, s := range batch {
+		if errs[i] != nil {
+			t.giveUp(s, errs[i])
+		} else {
+			s.synced = max(s.synced, upTo[i])
+		}
+	}
+	t.ended.Broadcast()
+}
+
+// giveUp ends a file that could not be synced. mu is held.
+func (t *Trail) giveUp(s *segment, err error) {
+	lost := s.written - s.synced
+	s.err = fmt.Errorf("sync %s: %w", s.name, err)
+	t.metrics.unsynced.Add(float64(lost))
+	t.log.Error("audit records may be lost in a crash", "file", s.name, "records", lost, "error", err)
+	if s == t.active {
+		t.retire()
+	}
+}
+
+// wake asks for a sync in a while.
+func (t *Trail) wake() {
+	select {
+	case t.dirty <- struct{}{}:
+	default:
+	}
+}
+
+// background syncs what no durable append has synced.
+func (t *Trail) background() {
+	defer close(t.done)
+	for {
+		select {
+		case <-t.stop:
+			return
+		case <-t.dirty:
+		}
+		select {
+		case <-t.stop:
+			return
+		case <-time.After(syncDelay):
+		}
+		t.mu.Lock()
+		t.settle()
+		t.mu.Unlock()
+	}
+}
+
+// settle syncs and closes whatever needs it. mu is held.
+func (t *Trail) settle() {
+	for t.syncing {
+		t.ended.Wait()
+	}
+	if len(t.retired) > 0 || t.active != nil && t.active.unsynced() {
+		t.sync()
+	}
+}
+
+// Close makes everything durable and releases the files. Later appends fail. It
+// returns an error when records may be lost.
+func (t *Trail) Close() error {
+	t.mu.Lock()
+	if t.closed {
+		t.mu.Unlock()
+		return nil
+	}
+	t.closed = true
+	t.mu.Unlock()
+	close(t.stop)
+	<-t.done
+
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var last *segment
+	if last = t.active; last != nil {
+		t.retire()
+	}
+	t.settle()
+	var err error
+	if last != nil {
+		err = last.err
+		if last.size == 0 {
+			_ = t.fs.Remove(t.fs.PathJoin(t.dir, last.name))
+		}
+	}
+	return errors.Join(err, t.dirFile.Close())
+}
