@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# make run     build the server and start it on ./data
+# make test    everything that a change must pass; CI runs this and nothing else
+# make fuzz    fuzz every parser, FUZZTIME each (default 30s)
+# make crash   take and read back IMAGES crash images (default 500) of each store that takes a number
+
+FUZZTIME ?= 30s
+IMAGES   ?= 500
+
+.PHONY: run build test lint race fips licences vulnerabilities docs fuzz crash clean
+
+run: build
+	bin/coffer serve --data ./data
+
+# Without cgo the binary runs on any Linux. Building again costs nothing when
+# nothing has changed.
+build:
+	CGO_ENABLED=0 go build -o bin/coffer ./cmd/coffer
+
+# The quick checks come first.
+test: lint licences vulnerabilities race fips
+
+# Form, vet, staticcheck, and the tests of the tools themselves.
+lint: bin/staticcheck
+	scripts/formatted
+	CGO_ENABLED=0 go vet ./...
+	CGO_ENABLED=0 bin/staticcheck ./...
+	go -C tools vet ./...
+	go -C tools test ./...
+
+# All tests, the architecture's and the whole server's among them.
+race:
+	scripts/install gcc libc6-dev
+	CGO_ENABLED=1 go test -race -timeout 20m ./...
+
+# The same code, where the cryptographic module refuses what FIPS 140-3 does.
+fips:
+	CGO_ENABLED=0 GODEBUG=fips140=only go test -timeout 10m ./internal/...
+
+licences: bin/licences
+	bin/licences ./...
+
+vulnerabilities: bin/govulncheck
+	scripts/vulnerabilities
+
+# The documents that are made from the code.
+docs:
+	go test ./internal/config -update
+
+fuzz:
+	scripts/fuzz $(FUZZTIME)
+
+crash:
+	scripts/crash $(IMAGES)
+
+# The tools are a module of their own, so that the product does not depend on
+# what they depend on.
+bin/staticcheck: tools/go.mod
+	go -C tools build -o ../bin/ honnef.co/go/tools/cmd/staticcheck
+
+bin/govulncheck: tools/go.mod
+	go -C tools build -o ../bin/ golang.org/x/vuln/cmd/govulncheck
+
+bin/licences: tools/go.mod tools/licences/main.go
+	go -C tools build -o ../bin/ ./licences
+
+clean:
+	rm -rf bin
