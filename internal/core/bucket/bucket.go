@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package bucket keeps buckets and their configuration documents. It does not
+// know what is in them: package object does.
+//
+// Rows: n/<name> holds a bucket's UID, bu/<uid> its record, bg/<uid> its guard.
+// The guard's version is a shared condition of every commit that adds or moves an
+// object, an upload or a part; DeleteBucket rewrites it before it looks whether
+// the bucket is empty, so that a writer who began earlier conflicts instead of
+// landing unseen.
+package bucket
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cofferstore/coffer/internal/aws"
+	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/core/policy"
+	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/store/meta"
+)
+
+// Kinds of fault.
+const (
+	NoSuchBucket            fault.Kind = "bucket: no such bucket"
+	InvalidName             fault.Kind = "bucket: invalid name"
+	AlreadyOwnedByYou       fault.Kind = "bucket: already owned by you"
+	AlreadyExists           fault.Kind = "bucket: already exists"
+	NotEmpty                fault.Kind = "bucket: not empty"
+	BeingDeleted            fault.Kind = "bucket: conflicting operation in progress"
+	InvalidLocation         fault.Kind = "bucket: location constraint names the default region"
+	IllegalLocation         fault.Kind = "bucket: location constraint not for this region"
+	WrongOwner              fault.Kind = "bucket: expected owner differs"
+	InvalidOwnerID          fault.Kind = "bucket: expected owner is no account id"
+	InvalidEncryption       fault.Kind = "bucket: encryption configuration invalid"
+	KeyNotApplicable        fault.Kind = "bucket: default key without a KMS algorithm"
+	IllegalVersioning       fault.Kind = "bucket: versioning configuration without status"
+	InvalidVersioningStatus fault.Kind = "bucket: unknown versioning status"
+	NoSuchTagSet            fault.Kind = "bucket: no tags"
+	TooManyBuckets          fault.Kind = "bucket: too many buckets"
+	InvalidListing          fault.Kind = "bucket: listing parameter out of range"
+)
+
+// UID identifies a bucket for ever: a name can be used again, a UID never is.
+type UID [16]byte
+
+// Versioning states. The zero value means that versioning was never enabled.
+const (
+	Enabled   = "Enabled"
+	Suspended = "Suspended"
+)
+
+// Tag is a key and a value.
+type Tag struct{ Key, Value string }
+
+// record is the row bu/<uid>.
+type record struct {
+	Name       string     `json:"name"`
+	Owner      string     `json:"owner"`
+	Region     string     `json:"region"`
+	Created    time.Time  `json:"created"`
+	Versioning string     `json:"versioning,omitempty"`
+	Encryption Encryption `json:"encryption"`
+	Tags       []Tag      `json:"tags,omitempty"`
+	Deleting   *time.Time `json:"deleting,omitempty"`
+}
+
+// Bucket is a bucket as read at one moment. It must not be changed.
+type Bucket struct {
+	UID        UID
+	Name       string
+	Owner      string // account id
+	Region     string
+	Created    time.Time
+	Versioning string
+	Encryption Encryption
+	Tags       []Tag
+
+	ver, guard uint64
+	deleting   *time.Time
+}
+
+// ARN returns the bucket's ARN.
+func (b *Bucket) ARN() string { return aws.BucketARN(b.Name) }
+
+// Guard returns the guard row and the version that a commit into the bucket must
+// demand.
+func (b *Bucket) Guard() (key []byte, ver uint64) { return guardKey(b.UID), b.guard }
+
+// Config is the service's settings.
+type Config struct {
+	Region string
+	// Legacy makes new buckets start as before 2023: SSE-C not blocked.
+	Legacy bool
+	// Clear is called for an empty bucket about to be deleted, while no writer
+	// is let in: it drops what else is kept for it, uploads and keys. nil means
+	// that nothing is.
+	Clear func(ctx context.Context, uid UID) error
+}
+
+// Buckets is the service. It is safe for concurrent use.
+type Buckets struct {
+	store meta.Store
+	cfg   Config
+	cache decoded
+}
+
+// New returns the service over a store.
+func New(store meta.Store, cfg Config) *Buckets {
+	return &Buckets{store: store, cfg: cfg, cache: decoded{m: map[UID]decodedRow{}}}
+}
+
+func nameKey(name string) []byte { return append([]byte("n/"), name...) }
+func recordKey(uid UID) []byte   { return append([]byte("bu/"), uid[:]...) }
+func guardKey(uid UID) []byte    { return append([]byte("bg/"), uid[:]...) }
+
+// Ref is how a request names a bucket: by name and, if the client wants to be
+// sure, by its owner's account id.
+type Ref struct {
+	Bucket        string
+	ExpectedOwner string
+}
+
+// Find returns the bucket. It checks the expected owner. Faults: NoSuchBucket,
+// WrongOwner, InvalidOwnerID.
+func (s *Buckets) Find(ctx context.Context, ref Ref) (*Bucket, error) {
+	if ref.ExpectedOwner != "" && !aws.ValidAccount(ref.ExpectedOwner) {
+		return nil, fault.New(InvalidOwnerID, "The value of the expected bucket owner parameter must be an AWS Account ID... [%s]", ref.ExpectedOwner)
+	}
+	b, err := s.find(ctx, ref.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	if ref.ExpectedOwner != "" && ref.ExpectedOwner != b.Owner {
+		return nil, fault.New(WrongOwner, "")
+	}
+	return b, nil
+}
+
+// ForWrite is Find for a caller who will commit into the bucket. A bucket that is
+// being deleted is refused with BeingDeleted.
+func (s *Buckets) ForWrite(ctx context.Context, ref Ref) (*Bucket, error) {
+	b, err := s.Find(ctx, ref)
+	if err != nil || b.deleting == nil {
+		return b, err
+	}
+	if time.Since(*b.deleting) < abandonedDelete {
+		return nil, fault.New(BeingDeleted, "")
+	}
+	// Its deleter stopped half way. Rewriting the record makes a deleter that is
+	// only slow conflict in its last step.
+	if err := s.update(ctx, b.UID, func(r *record) error { r.Deleting = nil; return nil }); err != nil {
+		return nil, err
+	}
+	return s.Find(ctx, ref)
+}
+
+// abandonedDelete is how long a mark of deletion holds off writers. A deleter
+// needs milliseconds.
+const abandonedDelete = time.Minute
+
+func (s *Buckets) find(ctx context.Context, name string) (*Bucket, error) {
+	if !aws.ValidBucketName(name) {
+		return nil, fault.New(NoSuchBucket, "").With("BucketName", name)
+	}
+	item, err := meta.Get1(ctx, s.store, nameKey(name))
+	if err != nil {
+		return nil, fmt.Errorf("find bucket %q: %w", name, err)
+	}
+	if item.Ver == 0 {
+		return nil, fault.New(NoSuchBucket, "").With("BucketName", name)
+	}
+	var uid UID
+	if copy(uid[:], item.Value) != len(uid) {
+		return nil, fault.New(meta.Damaged, "").Because(fmt.Errorf("name row of bucket %q", name))
+	}
+	b, _, err := s.read(ctx, uid)
+	return b, err
+}
+
+// read returns the bucket with that UID. The guard is read in the same snapshot
+// as the record, so a commit that demands it sees no other configuration.
+func (s *Buckets) read(ctx context.Context, uid UID) (*Bucket, record, error) {
+	items, err := s.store.Get(ctx, guardKey(uid), recordKey(uid))
+	if err != nil {
+		return nil, record{}, fmt.Errorf("read bucket %x: %w", uid, err)
+	}
+	guard, row := items[0], items[1]
+	if guard.Ver == 0 || row.Ver == 0 { // deleted between the two reads
+		return nil, record{}, fault.New(NoSuchBucket, "")
+	}
+	r, err := s.cache.decode(uid, row)
+	if err != nil {
+		return nil, record{}, err
+	}
+	return &Bucket{
+		UID: uid, Name: r.Name, Owner: r.Owner, Region: r.Region, Created: r.Created,
+		Versioning: r.Versioning, Encryption: r.Encryption, Tags: r.Tags,
+		ver: row.Ver, guard: guard.Ver, deleting: r.Deleting,
+	}, r, nil
+}
+
+// update changes a bucket's record, again and again until no other change came
+// between.
+func (s *Buckets) update(ctx context.Context, uid UID, change func(*record) error) error {
+	for range maxConflicts {
+		b, r, err := s.read(ctx, uid)
+		if err != nil {
+			return err
+		}
+		if err := change(&r); err != nil {
+			return err
+		}
+		var batch meta.Batch
+		batch.PutIf(recordKey(uid), encode(r), b.ver)
+		_, err = s.store.Commit(ctx, &batch)
+		var conflict *meta.ConflictError
+		if errors.As(err, &conflict) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("update bucket %q: %w", r.Name, err)
+		}
+		return nil
+	}
+	return fault.New(BeingDeleted, "").Because(errors.New("too many conflicting changes"))
+}
+
+// maxConflicts bounds how often a change is tried again.
+const maxConflicts = 32
+
+func encode(r record) []byte {
+	b, err := json.Marshal(r)
+	if err != nil {
+		panic("bucket: encode record: " + err.Error()) // strings, times and flags: cannot fail
+	}
+	return b
+}
+
+// Create makes a bucket.
+type Create struct {
+	Bucket   string
+	Location string // LocationConstraint; "" when absent
+	HasTags  bool
+	Tags     []Tag
+}
+
+// Needs says what the request must be allowed.
+func (in Create) Needs() []policy.Need {
+	return []policy.Need{{Action: "s3:CreateBucket", Resource: aws.BucketARN(in.Bucket)}}
+}
+
+// defaultRegion is the region whose CreateBucket takes no location constraint,
+// and in which creating one's own bucket again succeeds.
+const defaultRegion = "us-east-1"
+
+// Create makes a bucket. Faults: InvalidName, InvalidLocation, IllegalLocation,
+// AlreadyOwnedByYou, AlreadyExists.
+func (s *Buckets) Create(ctx context.Context, by iam.Caller, in Create) (*Bucket, error) {
+	if !aws.ValidBucketName(in.Bucket) {
+		return nil, fault.New(InvalidName, "").With("BucketName", in.Bucket)
+	}
+	if err := s.checkLocation(in.Location); err != nil {
+		return nil, err
+	}
+	r := record{
+		Name: in.Bucket, Owner: by.Account, Region: s.cfg.Region, Tags: in.Tags,
+		Created:    time.Now().UTC().Truncate(time.Millisecond),
+		Encryption: Encryption{Algorithm: "AES256", BlockSSEC: !s.cfg.Legacy},
+	}
+	var uid UID
+	rand.Read(uid[:])
+	var batch meta.Batch
+	batch.PutIf(nameKey(in.Bucket), uid[:], 0)
+	batch.PutIf(recordKey(uid), encode(r), 0)
+	batch.PutIf(guardKey(uid), []byte{0}, 0)
+	_, err := s.store.Commit(ctx, &batch)
+	var conflict *meta.ConflictError
+	if errors.As(err, &conflict) {
+		return s.createAgain(ctx, by, in)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("create bucket %q: %w", in.Bucket, err)
+	}
+	return s.Find(ctx, Ref{Bucket: in.Bucket})
+}
+
+// createAgain answers for a name that is taken.
+func (s *Buckets) createAgain(ctx context.Context, by iam.Caller, in Create) (*Bucket, error) {
+	b, err := s.Find(ctx, Ref{Bucket: in.Bucket})
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case b.Owner != by.Account:
+		return nil, fault.New(AlreadyExists, "").With("BucketName", in.Bucket)
+	case s.cfg.Region == defaultRegion && !in.HasTags:
+		return b, nil
+	}
+	return nil, fault.New(AlreadyOwnedByYou, "").With("BucketName", in.Bucket)
+}
+
+func (s *Buckets) checkLocation(location string) error {
+	if s.cfg.Region == defaultRegion {
+		switch location {
+		case "":
+			return nil
+		case defaultRegion:
+			return fault.New(InvalidLocation, "").With("LocationConstraint", location)
+		}
+	}
+	// Elsewhere a missing constraint is tolerated: a store of one region has no
+	// other place to put the bucket, and tools written for us-east-1 send none.
+	if location == "" || location == s.cfg.Region {
+		return nil
+	}
+	return fault.New(IllegalLocation, "The %s location constraint is incompatible for the region specific endpoint this request was sent to.", location)
+}
+
+// Head asks whether a bucket exists.
+type Head struct{ Ref }
+
+// Needs says what the request must be allowed.
+func (in Head) Needs() []policy.Need {
+	return []policy.Need{{Action: "s3:ListBucket", Resource: aws.BucketARN(in.Bucket)}}
+}
+
+// Head returns the bucket.
+func (s *Buckets) Head(ctx context.Context, _ iam.Caller, in Head) (*Bucket, error) {
+	return s.Find(ctx, in.Ref)
+}
+
+// Location asks for a bucket's region.
+type Location struct{ Ref }
+
+// Needs says what the request must be allowed.
+func (in Location) Needs() []policy.Need {
+	return []policy.Need{{Action: "s3:GetBucketLocation", Resource: aws.BucketARN(in.Bucket)}}
+}
+
+// Location returns the location constraint: the bucket's region, or "" for
+// us-east-1.
+func (s *Buckets) Location(ctx context.Context, _ iam.Caller, in Location) (string, error) {
+	b, err := s.Find(ctx, in.Ref)
+	if err != nil || b.Region == defaultRegion {
+		return "", err
+	}
+	return b.Region, nil
+}
+
+// NameOf returns the name of the bucket with that UID, "" when there is none.
+func (s *Buckets) NameOf(ctx context.Context, uid UID) string {
+	b, _, err := s.read(ctx, uid)
+	if err != nil {
+		return ""
+	}
+	return b.Name
+}

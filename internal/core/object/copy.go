@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package object
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/cofferstore/coffer/internal/checksum"
+	"github.com/cofferstore/coffer/internal/core/bucket"
+	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/core/policy"
+	"github.com/cofferstore/coffer/internal/core/sse"
+	"github.com/cofferstore/coffer/internal/fault"
+)
+
+// Source is the source of a copy.
+type Source struct {
+	VersionRef
+	Condition ReadCondition
+}
+
+func (s Source) need() policy.Need { return Get{VersionRef: s.VersionRef}.Needs()[0] }
+
+// Copy makes an object from another.
+type Copy struct {
+	Ref
+	// Attributes of the copy. Headers and Tags are used only when the source's
+	// are to be replaced.
+	Attributes
+	ReplaceHeaders bool
+	ReplaceTags    bool
+	// Redirect says that the request sets a website redirect, which makes a
+	// copy of an object onto itself legal.
+	Redirect  bool
+	Algorithm checksum.Algorithm // of the copy's checksum; "" keeps the source's
+	Condition WriteCondition
+	Source    Source
+}
+
+// Needs says what the request must be allowed.
+func (in Copy) Needs() []policy.Need {
+	return []policy.Need{in.Source.need(), {Action: "s3:PutObject", Resource: in.ARN()}}
+}
+
+// Copied describes the copy.
+type Copied struct {
+	Stored
+	SourceVersionID string // "" unless the source's bucket has versioning
+}
+
+// Copy makes an object from another. How the copy is encrypted is decided by the
+// request and the destination bucket alone; nothing is inherited from the source
+// (S3 API Reference, CopyObject). Faults: those of Get and Put, SelfCopy,
+// CopySourceMarker, CopySourceTooLarge.
+func (o *Objects) Copy(ctx context.Context, by iam.Caller, in Copy) (Copied, error) {
+	if err := checkKey(in.Key); err != nil {
+		return Copied{}, err
+	}
+	if err := in.Attributes.check(); err != nil {
+		return Copied{}, err
+	}
+	if err := in.Condition.check(); err != nil {
+		return Copied{}, err
+	}
+	b, err := o.buckets.ForWrite(ctx, in.Ref.Ref)
+	if err != nil {
+		return Copied{}, err
+	}
+	src, err := o.source(ctx, by, in.Source)
+	if err != nil {
+		return Copied{}, err
+	}
+	defer src.Close()
+	if src.r.Size > o.cfg.MaxPart {
+		return Copied{}, fault.New(CopySourceTooLarge, "")
+	}
+	if err := o.checkSelfCopy(ctx, b, in, src); err != nil {
+		return Copied{}, err
+	}
+	s, choice, err := o.sealing(ctx, by, b, in.Key, in.SSE)
+	if err != nil {
+		return Copied{}, err
+	}
+	defer s.Clear()
+	plain, err := src.open(ctx, by, 0, src.r.Size)
+	if err != nil {
+		return Copied{}, err
+	}
+	defer plain.Close()
+	put := Put{Ref: in.Ref, Attributes: in.attributes(src.r), Body: plain, Size: src.r.Size, Expect: Expect{Algorithm: in.Algorithm}}
+	if put.Expect.Algorithm == "" {
+		put.Expect.Algorithm = src.r.Checksum.Algorithm
+	}
+	r, st, err := o.receive(ctx, by, b, s, put)
+	if err != nil {
+		return Copied{}, sourceError(err)
+	}
+	stored, err := o.publish(ctx, b, in.Ref, s, r, st, in.Condition, choice.FromDefault)
+	return Copied{stored, src.versionID()}, err
+}
+
+// sourceError is for a source that broke off while it was read: it is not the
+// client whose body was short.
+func sourceError(err error) error {
+	if errors.Is(err, IncompleteBody) {
+		return fault.New(Damaged, "").Because(err)
+	}
+	return err
+}
+
+// attributes returns what the copy has, from the request or from the source.
+func (in Copy) attributes(src *record) Attributes {
+	a := in.Attributes
+	if !in.ReplaceHeaders {
+		a.Headers = src.Headers
+	}
+	if !in.ReplaceTags {
+		a.Tags = src.Tags
+	}
+	return a
+}
+
+// checkSelfCopy faults a copy of an object onto itself that would change nothing
+// (S3 API Reference, CopyObject).
+func (o *Objects) checkSelfCopy(ctx context.Context, b *bucket.Bucket, in Copy, src *copySource) error {
+	self := in.Bucket == in.Source.Bucket && in.Key == in.Source.Key && in.Source.VersionID == ""
+	changes := in.ReplaceHeaders || in.StorageClass != "" || in.Redirect || in.SSE.Algorithm != "" || b.Encryption.Explicit
+	if !self || changes {
+		return nil
+	}
+	a, err := o.keys.Applied(ctx, keyBucket(src.b), src.r.Key, src.r.Wrap)
+	if err != nil {
+		return err
+	}
+	if a.Algorithm != sse.AES256 { // the copy becomes SSE-S3: a change of encryption
+		return nil
+	}
+	return fault.New(SelfCopy, "")
+}
+
+// copySource is the version that a copy reads, kept from removal until Close.
+type copySource struct {
+	o      *Objects
+	b      *bucket.Bucket
+	r      *record
+	ticket *ticket
+}
+
+func (s *copySource) Close() { s.ticket.end() }
+
+func (s *copySource) versionID() string {
+	if s.b.Versioning == "" || s.r.Null {
+		return ""
+	}
+	return s.r.wireVersion()
+}
+
+// source finds the version to copy and checks what may be checked without its key.
+func (o *Objects) source(ctx context.Context, by iam.Caller, in Source) (*copySource, error) {
+	s := &copySource{o: o, ticket: o.reads.begin()}
+	if err := s.find(ctx, by, in); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *copySource) find(ctx context.Context, by iam.Caller, in Source) error {
+	b, err := s.o.buckets.Find(ctx, in.Ref.Ref)
+	if err != nil {
+		return err
+	}
+	v, err := s.o.find(ctx, b, in.Key, in.VersionID)
+	if err != nil {
+		return err
+	}
+	if v.Marker && in.VersionID != "" {
+		return fault.New(CopySourceMarker, "")
+	}
+	if v.Marker {
+		return fault.New(NoSuchKey, "").With("Key", in.Key)
+	}
+	if err := in.Condition.holdsForCopy(v.record); err != nil {
+		return err
+	}
+	s.b, s.r = b, v.record
+	return s.o.transport(ctx, by, b, v.record)
+}
+
+// open reads a range of the source's plaintext.
+func (s *copySource) open(ctx context.Context, by iam.Caller, off, n int64) (io.ReadCloser, error) {
+	opening, err := s.o.opening(ctx, by, s.b, s.r)
+	if err != nil {
+		return nil, err
+	}
+	return &body{o: s.o, ctx: ctx, opening: opening, parts: s.r.Parts, off: off, left: n, ticket: s.o.reads.begin()}, nil
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package object
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cofferstore/coffer/internal/core/bucket"
+	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/core/policy"
+	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/store/meta"
+)
+
+// Delete removes a version, or the current one.
+type Delete struct {
+	VersionRef
+	IfMatch string
+}
+
+// Needs says what the request must be allowed.
+func (in Delete) Needs() []policy.Need {
+	action := "s3:DeleteObject"
+	if in.VersionID != "" {
+		action = "s3:DeleteObjectVersion"
+	}
+	return []policy.Need{{Action: action, Resource: in.ARN()}}
+}
+
+// Deleted says what a delete did.
+type Deleted struct {
+	// VersionID is the version that was removed, or that of the delete marker
+	// that was made. "" in a bucket that never had versioning.
+	VersionID string
+	// Marker says that a delete marker was made or, with a version asked for,
+	// that the version removed was one.
+	Marker bool
+}
+
+// Delete removes the current version of a key or, in a bucket with versioning,
+// hides it behind a delete marker; with a version it removes that for good. A
+// missing object is success, as on S3. No key is needed. Faults: NoSuchBucket,
+// InvalidVersionID, PreconditionFailed, NoSuchKey (with a condition).
+func (o *Objects) Delete(ctx context.Context, by iam.Caller, in Delete) (Deleted, error) {
+	if err := checkKey(in.Key); err != nil {
+		return Deleted{}, err
+	}
+	b, err := o.buckets.ForWrite(ctx, in.Ref.Ref)
+	if err != nil {
+		return Deleted{}, err
+	}
+	var out Deleted
+	err = o.retry(ctx, in.Ref.Ref, b.UID, func(b *bucket.Bucket) (err error) {
+		switch {
+		case in.VersionID != "":
+			out, err = o.deleteVersion(ctx, b, in)
+		case b.Versioning == "":
+			out, err = Deleted{}, o.deleteOnly(ctx, b, in)
+		default:
+			out, err = o.hide(ctx, by, b, in)
+		}
+		return err
+	})
+	return out, err
+}
+
+func (in Delete) condition() WriteCondition {
+	if in.IfMatch == "*" { // any object that exists
+		return WriteCondition{}
+	}
+	return WriteCondition{IfMatch: in.IfMatch}
+}
+
+// holds evaluates the request's condition on the version that it would remove.
+func (in Delete) holds(r *record) error {
+	if in.IfMatch == "*" && (r == nil || r.Marker) {
+		return fault.New(NoSuchKey, "").With("Key", in.Key)
+	}
+	return in.condition().holds(r)
+}
+
+// deleteOnly removes the one version of a key in a bucket without versioning.
+func (o *Objects) deleteOnly(ctx context.Context, b *bucket.Bucket, in Delete) error {
+	r, ver, err := o.current(ctx, b, in.Key)
+	if err != nil {
+		return fmt.Errorf("read object: %w", err)
+	}
+	if err := in.holds(r); err != nil || r == nil {
+		return err
+	}
+	var batch meta.Batch
+	row := currentKey(b.UID, in.Key)
+	batch.Cond(row, ver)
+	batch.Delete(row)
+	o.release(&batch, r)
+	return o.commit(ctx, &batch)
+}
+
+// hide makes a delete marker the current version.
+func (o *Objects) hide(ctx context.Context, by iam.Caller, b *bucket.Bucket, in Delete) (Deleted, error) {
+	r := &record{
+		Bucket: b.UID, Key: in.Key, UID: newUID(), Marker: true,
+		Created: time.Now().UnixMilli(), Owner: by.Account,
+	}
+	if err := o.place(ctx, in.Ref, b.UID, r, placing{check: in.holds}); err != nil {
+		return Deleted{}, err
+	}
+	return Deleted{VersionID: r.wireVersion(), Marker: true}, nil
+}
+
+// deleteVersion removes one version for good. If it was current, the newest other
+// version takes its place.
+func (o *Objects) deleteVersion(ctx context.Context, b *bucket.Bucket, in Delete) (Deleted, error) {
+	gone := Deleted{VersionID: in.VersionID}
+	v, err := o.find(ctx, b, in.Key, in.VersionID)
+	switch {
+	case errors.Is(err, NoSuchVersion):
+		if in.IfMatch != "" {
+			return Deleted{}, fault.New(NoSuchKey, "").With("Key", in.Key)
+		}
+		return gone, nil
+	case err != nil:
+		return Deleted{}, err
+	}
+	if err := in.holds(v.record); err != nil {
+		return Deleted{}, err
+	}
+	gone.Marker = v.Marker
+	var batch meta.Batch
+	guard, ver := b.Guard()
+	batch.Cond(guard, ver)
+	batch.Cond(v.row, v.ver)
+	if v.current {
+		err = o.promote(ctx, &batch, b, v)
+	} else {
+		batch.Delete(v.row)
+		if v.Null {
+			err = o.forgetNull(ctx, &batch, b, in.Key)
+		}
+	}
+	if err != nil {
+		return Deleted{}, err
+	}
+	o.release(&batch, v.record)
+	return gone, o.commit(ctx, &batch)
+}
+
+// promote adds to the batch that the newest other version becomes current in v's
+// place, or that the key is gone.
+func (o *Objects) promote(ctx context.Context, batch *meta.Batch, b *bucket.Bucket, v found) error {
+	prefix := versionsPrefix(b.UID, v.Key)
+	page, err := o.store.Scan(ctx, meta.Range{Start: prefix, End: meta.PrefixEnd(prefix), Limit: 1})
+	if err != nil {
+		return fmt.Errorf("find the version before: %w", err)
+	}
+	if len(page.Items) == 0 {
+		batch.Delete(v.row)
+		return nil
+	}
+	next := page.Items[0]
+	r, err := decodeRecord(next.Value)
+	if err != nil {
+		return err
+	}
+	batch.Put(v.row, next.Value)
+	batch.Cond(next.Key, next.Ver)
+	batch.Delete(next.Key)
+	if r.Null {
+		return o.forgetNull(ctx, batch, b, v.Key)
+	}
+	return nil
+}
+
+// forgetNull removes the pointer to a null version that is not current.
+func (o *Objects) forgetNull(ctx context.Context, batch *meta.Batch, b *bucket.Bucket, key string) error {
+	item, err := meta.Get1(ctx, o.store, nullKey(b.UID, key))
+	if err != nil || item.Ver == 0 {
+		return err
+	}
+	batch.Cond(item.Key, item.Ver)
+	batch.Delete(item.Key)
+	return nil
+}
+
+// release adds to a batch that the streams of a version are to be removed later.
+func (o *Objects) release(batch *meta.Batch, r *record) {
+	due := time.Now().Add(o.cfg.RemoveAfter).UnixMilli()
+	for _, p := range r.Parts {
+		batch.Put(removalKey(due, p.Stream), []byte{1})
+	}
+}
+
+// DeleteMany removes several versions.
+type DeleteMany struct {
+	bucket.Ref
+	Items []DeleteItem
+}
+
+// DeleteItem is one of them.
+type DeleteItem struct{ Key, VersionID, IfMatch string }
+
+// Needs says what the request must be allowed.
+func (in DeleteMany) Needs() []policy.Need {
+	needs := make([]policy.Need, 0, len(in.Items))
+	for _, item := range in.Items {
+		needs = append(needs, in.one(item).Needs()...)
+	}
+	return needs
+}
+
+func (in DeleteMany) one(item DeleteItem) Delete {
+	return Delete{VersionRef{Ref{in.Ref, item.Key}, item.VersionID}, item.IfMatch}
+}
+
+// DeleteResult is what became of one item.
+type DeleteResult struct {
+	DeleteItem
+	Deleted
+	Err error
+}
+
+// DeleteMany removes versions one after another; each succeeds or fails by itself.
+// It fails as a whole only when the bucket is missing.
+func (o *Objects) DeleteMany(ctx context.Context, by iam.Caller, in DeleteMany) ([]DeleteResult, error) {
+	if _, err := o.buckets.ForWrite(ctx, in.Ref); err != nil {
+		return nil, err
+	}
+	out := make([]DeleteResult, len(in.Items))
+	work := make(chan int)
+	done := make(chan struct{})
+	for range min(deleteWorkers, len(in.Items)) {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			for i := range work {
+				d, err := o.Delete(ctx, by, in.one(in.Items[i]))
+				out[i] = DeleteResult{in.Items[i], d, err}
+			}
+		}()
+	}
+	for i := range in.Items {
+		work <- i
+	}
+	close(work)
+	for range min(deleteWorkers, len(in.Items)) {
+		<-done
+	}
+	return out, nil
+}
+
+// deleteWorkers is how many deletes of one request run at a time: enough that
+// their commits share syncs.
+const deleteWorkers = 16

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package object
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/cofferstore/coffer/internal/checksum"
+	"github.com/cofferstore/coffer/internal/core/bucket"
+	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/core/policy"
+	"github.com/cofferstore/coffer/internal/core/sse"
+	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/store/meta"
+)
+
+// Attributes are what a client says of a new object beside its bytes.
+type Attributes struct {
+	Headers      []Header // system headers and user metadata, names in lower case
+	Tags         []bucket.Tag
+	StorageClass string // "" is STANDARD
+	SSE          sse.Request
+}
+
+// maxMetadata bounds the user metadata: names and values (S3 User Guide,
+// "Working with object metadata").
+const maxMetadata = 2 << 10
+
+// MetadataPrefix begins the name of a user metadata header.
+const MetadataPrefix = "x-amz-meta-"
+
+func (a Attributes) check() error {
+	size := 0
+	for _, h := range a.Headers {
+		if name, ok := strings.CutPrefix(h.Name, MetadataPrefix); ok {
+			size += len(name) + len(h.Value)
+		}
+	}
+	if size > maxMetadata {
+		return fault.New(MetadataTooLarge, "").With("Size", fmt.Sprint(size)).With("MaxSizeAllowed", fmt.Sprint(maxMetadata))
+	}
+	if c := a.StorageClass; c != "" && !storageClasses[c] {
+		return fault.New(InvalidStorageClass, "").With("StorageClassRequested", c)
+	}
+	return bucket.CheckTags(a.Tags, MaxTags)
+}
+
+// storageClasses are accepted and remembered; all of them are the same disk.
+var storageClasses = map[string]bool{
+	Standard: true, "REDUCED_REDUNDANCY": true, "STANDARD_IA": true, "ONEZONE_IA": true, "INTELLIGENT_TIERING": true, "GLACIER_IR": true,
+}
+
+// Standard is the storage class of objects that name none.
+const Standard = "STANDARD"
+
+// Put stores an object.
+type Put struct {
+	Ref
+	Attributes
+	Condition WriteCondition
+	Body      io.Reader
+	Size      int64
+	Expect    Expect
+}
+
+// Needs says what the request must be allowed.
+func (in Put) Needs() []policy.Need {
+	needs := []policy.Need{{Action: "s3:PutObject", Resource: in.ARN()}}
+	if len(in.Tags) > 0 {
+		needs = append(needs, policy.Need{Action: "s3:PutObjectTagging", Resource: in.ARN()})
+	}
+	return needs
+}
+
+// Stored describes an object that was written.
+type Stored struct {
+	VersionID string // "" in a bucket that never had versioning
+	ETag      string
+	Size      int64
+	Modified  time.Time
+	Checksum  Checksum
+	SSE       sse.Applied
+	// FromDefault says that the bucket's default chose the encryption.
+	FromDefault bool
+}
+
+// Put stores an object. Everything that can be refused without the body is
+// refused before it is read. Faults: those of bucket.Find, sse and kms, TooLarge,
+// IncompleteBody, BadDigest, PreconditionFailed, and those of the body's reader.
+func (o *Objects) Put(ctx context.Context, by iam.Caller, in Put) (Stored, error) {
+	if err := checkKey(in.Key); err != nil {
+		return Stored{}, err
+	}
+	if err := in.Attributes.check(); err != nil {
+		return Stored{}, err
+	}
+	if err := in.Condition.check(); err != nil {
+		return Stored{}, err
+	}
+	b, err := o.buckets.ForWrite(ctx, in.Ref.Ref)
+	if err != nil {
+		return Stored{}, err
+	}
+	s, choice, err := o.sealing(ctx, by, b, in.Key, in.SSE)
+	if err != nil {
+		return Stored{}, err
+	}
+	defer s.Clear()
+	if !in.Condition.empty() { // early, to spare the body; decided again at the commit
+		r, _, err := o.current(ctx, b, in.Key)
+		if err == nil {
+			err = in.Condition.holds(r)
+		}
+		if err != nil {
+			return Stored{}, err
+		}
+	}
+	r, st, err := o.receive(ctx, by, b, s, in)
+	if err != nil {
+		return Stored{}, err
+	}
+	return o.publish(ctx, b, in.Ref, s, r, st, in.Condition, choice.FromDefault)
+}
+
+// sealing decides how a new object is encrypted and prepares its keys.
+func (o *Objects) sealing(ctx context.Context, by iam.Caller, b *bucket.Bucket, key string, asked sse.Request) (*sse.Sealing, sse.Choice, error) {
+	choice := sse.Effective(asked, b.Encryption.Default())
+	if err := sse.CheckTransport(choice, by); err != nil {
+		return nil, choice, err
+	}
+	s, err := o.keys.ForWrite(ctx, by, keyBucket(b), key, choice)
+	return s, choice, err
+}
+
+// receive reads the body of a Put and makes the record that will name it.
+func (o *Objects) receive(ctx context.Context, by iam.Caller, b *bucket.Bucket, s *sse.Sealing, in Put) (*record, stream, error) {
+	alg := in.Expect.Algorithm
+	if alg == "" {
+		alg = checksum.Default
+	}
+	plain := s.Applied().Algorithm == sse.AES256
+	st, err := o.ingest(ctx, s, in.Body, ingestion{
+		size: in.Size, limit: o.cfg.MaxPart, expect: in.Expect, algorithm: alg, etagMD5: plain,
+	})
+	if err != nil {
+		return nil, stream{}, err
+	}
+	st.Number = 1
+	r := newRecord(b, in.Key, by.Account, in.Attributes)
+	r.Size, r.Parts = st.Size, []part{st.part}
+	r.Checksum = Checksum{Algorithm: alg, Type: checksum.FullObject, Value: st.checksum}
+	r.ETag = etag(plain, st.md5)
+	return r, st, nil
+}
+
+// newRecord begins the record of a new version.
+func newRecord(b *bucket.Bucket, key, owner string, a Attributes) *record {
+	return &record{
+		Bucket: b.UID, Key: key, UID: newUID(), Created: time.Now().UnixMilli(), Owner: owner,
+		Headers: a.Headers, Body: sealedFormat(), Tags: a.Tags, StorageClass: a.StorageClass,
+	}
+}
+
+func sealedFormat() bodyFormat {
+	return bodyFormat{Alg: sse.BodyAlgorithm, SegmentLog2: sse.SegmentLog2, Layers: 1}
+}
+
+// newUID returns a time-ordered unique id.
+func newUID() [16]byte { return uuid.Must(uuid.NewV7()) }
+
+// etag is the MD5 under SSE-S3. Elsewhere it is random: S3 promises that it is
+// not the MD5 of the data there.
+func etag(isMD5 bool, md5 []byte) string {
+	if !isMD5 {
+		md5 = make([]byte, 16)
+		rand.Read(md5)
+	}
+	return hex.EncodeToString(md5)
+}
+
+// publish wraps the data key, binds it to the record, and makes the record the
+// current version.
+func (o *Objects) publish(ctx context.Context, b *bucket.Bucket, ref Ref, s *sse.Sealing, r *record, st stream, cond WriteCondition, fromDefault bool) (Stored, error) {
+	wrap, err := s.Wrap(ctx, r.descriptor(), sse.BindDescriptor)
+	if err != nil {
+		o.discard(ctx, st)
+		return Stored{}, fmt.Errorf("wrap data key: %w", err)
+	}
+	r.Wrap = wrap
+	if err := o.place(ctx, ref, b.UID, r, placing{cond: cond, add: st.record}); err != nil {
+		if !outcomeOpen(err) {
+			o.discard(ctx, st)
+		}
+		return Stored{}, err
+	}
+	return o.stored(b, r, s.Applied(), fromDefault), nil
+}
+
+func (o *Objects) stored(b *bucket.Bucket, r *record, a sse.Applied, fromDefault bool) Stored {
+	out := Stored{ETag: r.ETag, Size: r.Size, Modified: r.modified(), Checksum: r.Checksum, SSE: a, FromDefault: fromDefault}
+	if b.Versioning != "" {
+		out.VersionID = r.wireVersion()
+	}
+	return out
+}
+
+// placing is what goes with making a record current.
+type placing struct {
+	cond WriteCondition
+	// add adds the rows that must be committed together with it.
+	add func(*meta.Batch)
+	// check sees the version that is replaced, nil for none.
+	check func(current *record) error
+}
+
+// place makes r the current version of its key in one commit: the version that
+// was current moves behind it, or is replaced, as the bucket's versioning says.
+// It sets r.Time and r.Null.
+func (o *Objects) place(ctx context.Context, ref Ref, uid bucket.UID, r *record, p placing) error {
+	return o.retry(ctx, ref.Ref, uid, func(b *bucket.Bucket) error { return o.placeOnce(ctx, b, r, p) })
+}
+
+// placeOnce is one try of place: a conflict is the caller's.
+func (o *Objects) placeOnce(ctx context.Context, b *bucket.Bucket, r *record, p placing) error {
+	rows, err := o.store.Get(ctx, currentKey(b.UID, r.Key), nullKey(b.UID, r.Key))
+	if err != nil {
+		return fmt.Errorf("read current version: %w", err)
+	}
+	var old *record
+	if rows[0].Ver != 0 {
+		if old, err = decodeRecord(rows[0].Value); err != nil {
+			return err
+		}
+	}
+	if err := p.cond.holds(old); err != nil {
+		return err
+	}
+	if p.check != nil {
+		if err := p.check(old); err != nil {
+			return err
+		}
+	}
+	r.Null = b.Versioning != bucket.Enabled
+	r.Time = time.Now().UnixMilli()
+	if old != nil { // a clock that was set back must not reorder versions
+		r.Time = max(r.Time, old.Time+1)
+	}
+	var batch meta.Batch
+	guard, ver := b.Guard()
+	batch.Cond(guard, ver)
+	if err := o.stepBehind(ctx, &batch, b, r, old, rows[1]); err != nil {
+		return err
+	}
+	batch.PutIf(rows[0].Key, r.encode(), rows[0].Ver)
+	if p.add != nil {
+		p.add(&batch)
+	}
+	return o.commit(ctx, &batch)
+}
+
+// stepBehind adds to the batch what becomes of the version that was current, and
+// of an older null version when r is the null version now.
+func (o *Objects) stepBehind(ctx context.Context, batch *meta.Batch, b *bucket.Bucket, r, old *record, null meta.Item) error {
+	if old != nil && !(old.Null && r.Null) {
+		batch.PutIf(versionKey(b.UID, r.Key, old.id()), old.encode(), 0)
+		if old.Null {
+			batch.PutIf(null.Key, old.id().bytes(), null.Ver)
+		}
+	}
+	if !r.Null {
+		return nil
+	}
+	if old != nil && old.Null {
+		o.release(batch, old)
+	}
+	if null.Ver == 0 {
+		return nil
+	}
+	// Only one version may be null: the older one goes.
+	id, ok := versionIDFrom(null.Value)
+	if !ok {
+		return fault.New(meta.Damaged, "").Because(fmt.Errorf("pointer to the null version of %q", r.Key))
+	}
+	row := versionKey(b.UID, r.Key, id)
+	older, ver, err := o.row(ctx, row)
+	if err != nil {
+		return err
+	}
+	if older != nil {
+		batch.Cond(row, ver)
+		batch.Delete(row)
+		o.release(batch, older)
+	}
+	batch.Cond(null.Key, null.Ver)
+	batch.Delete(null.Key)
+	return nil
+}

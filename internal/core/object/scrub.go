@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package object
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+
+	"github.com/cofferstore/coffer/internal/core/bucket"
+	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/core/sse"
+	"github.com/cofferstore/coffer/internal/store/meta"
+)
+
+// ScrubReport is how far a scrub has come, or what it found in the end.
+type ScrubReport struct {
+	Rows    int64    `json:"rows"`    // metadata rows read and authenticated
+	Streams int64    `json:"streams"` // streams read
+	Bytes   int64    `json:"bytes"`   // stored bytes read
+	Opened  int64    `json:"opened"`  // streams whose segments were opened, in a deep scrub
+	Damaged []Damage `json:"damaged,omitempty"`
+	Done    bool     `json:"done"`
+}
+
+// Damage is something that is not what was written.
+type Damage struct {
+	Bucket string `json:"bucket,omitempty"`
+	Key    string `json:"key,omitempty"`
+	Stream string `json:"stream,omitempty"`
+	What   string `json:"what"`
+}
+
+// maxDamage bounds the list in a report; what is beyond it is in the log of the
+// next scrub, after the first has been mended.
+const maxDamage = 1000
+
+// scrubEvery is how many streams pass between two reports.
+const scrubEvery = 256
+
+// Scrub reads all rows and all streams and compares them with what is known of
+// them: every row with its authentication code, every stream with its length and
+// CRC. That needs no key. A deep scrub also opens the segments of objects under
+// SSE-S3, whose key is the service's own. Damage is marked in the stream's row,
+// and a mark is taken off a stream that reads clean. report is called now and
+// then, and at the end.
+func (o *Objects) Scrub(ctx context.Context, deep bool, report func(ScrubReport)) error {
+	s := &scrub{o: o, deep: deep, report: report, names: map[bucket.UID]string{}}
+	if err := s.rows(ctx); err != nil {
+		return err
+	}
+	s.out.Done = true
+	report(s.out)
+	return nil
+}
+
+type scrub struct {
+	o      *Objects
+	deep   bool
+	report func(ScrubReport)
+	names  map[bucket.UID]string
+	out    ScrubReport
+}
+
+func (s *scrub) found(d Damage) {
+	if len(s.out.Damaged) < maxDamage {
+		s.out.Damaged = append(s.out.Damaged, d)
+	}
+}
+
+// rows walks through the whole store one row at a time where it must: a damaged
+// row fails the scan that meets it, and is then stepped over.
+func (s *scrub) rows(ctx context.Context) error {
+	r := meta.Range{Start: []byte{0}, Limit: 500, MaxBytes: scanBytes}
+	for {
+		page, err := s.o.store.Scan(ctx, r)
+		if errors.Is(err, meta.Damaged) {
+			page, err = s.around(ctx, r)
+		}
+		if err != nil {
+			return fmt.Errorf("scrub rows: %w", err)
+		}
+		for _, item := range page.Items {
+			s.out.Rows++
+			if err := s.row(ctx, item); err != nil {
+				return err
+			}
+		}
+		if !page.More {
+			return nil
+		}
+		r.Start = page.Next
+	}
+}
+
+// around reads the keys of a page and then its rows one by one.
+func (s *scrub) around(ctx context.Context, r meta.Range) (meta.Page, error) {
+	r.KeysOnly = true
+	page, err := s.o.store.Scan(ctx, r)
+	if err != nil {
+		return meta.Page{}, err
+	}
+	whole := page.Items[:0:0]
+	for _, item := range page.Items {
+		full, err := meta.Get1(ctx, s.o.store, item.Key)
+		switch {
+		case errors.Is(err, meta.Damaged):
+			s.found(Damage{What: fmt.Sprintf("row %q", item.Key)})
+		case err != nil:
+			return meta.Page{}, err
+		case full.Ver != 0:
+			whole = append(whole, full)
+		}
+	}
+	page.Items = whole
+	return page, nil
+}
+
+// row looks at the streams that a row names.
+func (s *scrub) row(ctx context.Context, item meta.Item) error {
+	switch prefix, _, _ := bytes.Cut(item.Key, []byte("/")); string(prefix) {
+	case "c", "v":
+		r, err := decodeRecord(item.Value)
+		if err != nil {
+			s.found(Damage{What: fmt.Sprintf("row %q: %v", item.Key, err)})
+			return nil
+		}
+		for i := range r.Parts {
+			if err := s.stream(ctx, r, r.Parts[i]); err != nil {
+				return err
+			}
+		}
+	case "up":
+		p, err := decodeUploadedPart(item.Value)
+		if err != nil {
+			s.found(Damage{What: fmt.Sprintf("row %q: %v", item.Key, err)})
+			return nil
+		}
+		return s.stream(ctx, nil, p.part)
+	}
+	return nil
+}
+
+// stream reads one stream. r is the version that it belongs to, nil for a part of
+// an upload under way.
+func (s *scrub) stream(ctx context.Context, r *record, p part) error {
+	err := s.check(ctx, p)
+	if err == nil && s.deep && r != nil {
+		err = s.openAll(ctx, r, p)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil && s.removed(ctx, r) {
+		return nil
+	}
+	if err != nil {
+		d := Damage{Stream: p.Stream.String(), What: err.Error()}
+		if r != nil {
+			d.Bucket, d.Key = s.bucketName(ctx, r.Bucket), r.Key
+		}
+		s.found(d)
+	}
+	if markErr := s.o.reportDamage(ctx, p.Stream, err != nil); markErr != nil {
+		return fmt.Errorf("mark stream %s: %w", p.Stream, markErr)
+	}
+	if s.out.Streams++; s.out.Streams%scrubEvery == 0 {
+		s.report(s.out)
+	}
+	return nil
+}
+
+// removed reports that the version went while it was looked at.
+func (s *scrub) removed(ctx context.Context, r *record) bool {
+	if r == nil {
+		return false
+	}
+	now, _, err := s.o.row(ctx, currentKey(r.Bucket, r.Key))
+	if err == nil && now != nil && now.id() == r.id() {
+		return false
+	}
+	old, _, err := s.o.row(ctx, versionKey(r.Bucket, r.Key, r.id()))
+	return err == nil && old == nil
+}
+
+// check compares a stream's stored bytes with the part table.
+func (s *scrub) check(ctx context.Context, p part) error {
+	stored := sse.StoredSize(p.Size)
+	open, err := s.o.open(ctx, p.Stream, stored)
+	if err != nil {
+		return err
+	}
+	body, err := open(0, stored)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	h := crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	n, err := io.Copy(h, body)
+	s.out.Bytes += n
+	switch {
+	case err != nil:
+		return err
+	case n != stored:
+		return fmt.Errorf("%d of %d stored bytes", n, stored)
+	case h.Sum32() != p.CRC32C:
+		return errors.New("checksum of the stored bytes differs")
+	}
+	return nil
+}
+
+// openAll opens the segments of a stream whose key the service may use.
+func (s *scrub) openAll(ctx context.Context, r *record, p part) error {
+	b := &bucket.Bucket{UID: r.Bucket, Name: s.bucketName(ctx, r.Bucket)}
+	a, err := s.o.keys.Applied(ctx, keyBucket(b), r.Key, r.Wrap)
+	if err != nil || a.Algorithm != sse.AES256 {
+		return err
+	}
+	opening, err := s.o.opening(ctx, iam.Caller{Principal: iam.Principal{Type: iam.AWSService, ARN: "coffer:scrub"}}, b, r)
+	if err != nil {
+		return err
+	}
+	defer opening.Clear()
+	open, err := s.o.open(ctx, p.Stream, sse.StoredSize(p.Size))
+	if err != nil {
+		return err
+	}
+	plain := opening.NewReader(p.Stream, p.Size, open).Range(0, p.Size)
+	defer plain.Close()
+	if _, err := io.Copy(io.Discard, plain); err != nil {
+		return err
+	}
+	s.out.Opened++
+	return nil
+}
+
+func (s *scrub) bucketName(ctx context.Context, uid bucket.UID) string {
+	name, ok := s.names[uid]
+	if !ok {
+		name = s.o.buckets.NameOf(ctx, uid)
+		s.names[uid] = name
+	}
+	return name
+}
