@@ -143,15 +143,20 @@ func keyBucket(b *bucket.Bucket) bucketkey.Bucket {
 // current reads the current version of a key; nil when there is none. ver is the
 // row's version for a condition.
 func (o *Objects) current(ctx context.Context, b *bucket.Bucket, key string) (r *record, ver uint64, err error) {
-	return o.row(ctx, currentKey(b.UID, key))
+	return o.row(ctx, b.UID, key, currentKey(b.UID, key))
 }
 
-func (o *Objects) row(ctx context.Context, key []byte) (*record, uint64, error) {
-	item, err := meta.Get1(ctx, o.store, key)
+// row reads a version of a key from a row; nil when there is none. A record that
+// belongs elsewhere is damage.
+func (o *Objects) row(ctx context.Context, b bucket.UID, key string, row []byte) (*record, uint64, error) {
+	item, err := meta.Get1(ctx, o.store, row)
 	if err != nil || item.Ver == 0 {
 		return nil, 0, err
 	}
 	r, err := decodeRecord(item.Value)
+	if err == nil && (r.Bucket != b || r.Key != key) {
+		err = fault.New(meta.Damaged, "").Because(fmt.Errorf("row of %q holds another object", key))
+	}
 	return r, item.Ver, err
 }
 
@@ -177,7 +182,7 @@ func (o *Objects) find(ctx context.Context, b *bucket.Bucket, key, version strin
 		}
 	}
 	row := currentKey(b.UID, key)
-	r, ver, err := o.row(ctx, row)
+	r, ver, err := o.row(ctx, b.UID, key, row)
 	if err != nil {
 		return found{}, fmt.Errorf("read object: %w", err)
 	}
@@ -189,7 +194,7 @@ func (o *Objects) find(ctx context.Context, b *bucket.Bucket, key, version strin
 	}
 	row, err = o.otherVersion(ctx, b, key, version, want)
 	if err == nil && row != nil {
-		r, ver, err = o.row(ctx, row)
+		r, ver, err = o.row(ctx, b.UID, key, row)
 	}
 	if err != nil {
 		return found{}, fmt.Errorf("read version: %w", err)

@@ -290,7 +290,7 @@ func (o *Objects) stepBehind(ctx context.Context, batch *meta.Batch, b *bucket.B
 		return fault.New(meta.Damaged, "").Because(fmt.Errorf("pointer to the null version of %q", r.Key))
 	}
 	row := versionKey(b.UID, r.Key, id)
-	older, ver, err := o.row(ctx, row)
+	older, ver, err := o.row(ctx, b.UID, r.Key, row)
 	if err != nil {
 		return err
 	}

@@ -178,11 +178,11 @@ func (s *scrub) removed(ctx context.Context, r *record) bool {
 	if r == nil {
 		return false
 	}
-	now, _, err := s.o.row(ctx, currentKey(r.Bucket, r.Key))
+	now, _, err := s.o.row(ctx, r.Bucket, r.Key, currentKey(r.Bucket, r.Key))
 	if err == nil && now != nil && now.id() == r.id() {
 		return false
 	}
-	old, _, err := s.o.row(ctx, versionKey(r.Bucket, r.Key, r.id()))
+	old, _, err := s.o.row(ctx, r.Bucket, r.Key, versionKey(r.Bucket, r.Key, r.id()))
 	return err == nil && old == nil
 }
 
