@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kms
+
+import (
+	"context"
+	"slices"
+
+	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/secret"
+)
+
+// Recipient is an attested enclave that is to receive a plaintext. None is
+// supported.
+type Recipient struct {
+	AttestationDocument    []byte
+	KeyEncryptionAlgorithm string
+}
+
+func noRecipient(r *Recipient) error {
+	if r != nil {
+		return fault.New(UnsupportedOperation, "Recipient is not supported.")
+	}
+	return nil
+}
+
+// Encrypt is the request of Service.Encrypt. The caller keeps the plaintext.
+type Encrypt struct {
+	DryRun              bool
+	EncryptionAlgorithm string
+	EncryptionContext   Context
+	GrantTokens         []string
+	KeyId               string
+	Plaintext           secret.Bytes
+}
+
+func (in Encrypt) names() ([]string, []string, []byte) { return []string{in.KeyId}, nil, nil }
+
+// Encrypted is a ciphertext. KeyId is the key's ARN. KeyMaterialId is for the
+// audit record: the API's answer has no such member.
+type Encrypted struct {
+	CiphertextBlob      []byte
+	EncryptionAlgorithm string
+	KeyId               string
+	KeyMaterialId       string
+}
+
+// Touches returns the key's ARN.
+func (r Encrypted) Touches() []string { return []string{r.KeyId} }
+
+// Encrypt encrypts up to 4096 bytes.
+func (s *Service) Encrypt(ctx context.Context, by iam.Caller, in Encrypt) (Encrypted, error) {
+	return counted(s, "Encrypt", func() (Encrypted, error) {
+		var p problems
+		p.keyID(in.KeyId, "keyId")
+		p.bytes(in.Plaintext.Len(), "plaintext", 1, 4096)
+		p.oneOf(in.EncryptionAlgorithm, "encryptionAlgorithm", encryptionAlgorithms)
+		canonical, err := p.crypto(in.EncryptionContext, in.GrantTokens)
+		if err != nil {
+			return Encrypted{}, err
+		}
+		k, err := s.permittedByName(ctx, by, "kms:Encrypt", in.KeyId, facts{Context: in.EncryptionContext})
+		if err != nil {
+			return Encrypted{}, err
+		}
+		if err := s.fitsAlgorithm(k, "Encrypt", in.EncryptionAlgorithm); err != nil {
+			return Encrypted{}, err
+		}
+		if in.DryRun {
+			return Encrypted{}, dryRun()
+		}
+		if k, err = s.rotateIfDue(ctx, k); err != nil {
+			return Encrypted{}, err
+		}
+		blob, err := s.encryptUnder(ctx, k, in.Plaintext, canonical, false)
+		if err != nil {
+			return Encrypted{}, err
+		}
+		return Encrypted{blob, SymmetricDefault, k.ref().arn(s.region), k.current().ID}, nil
+	})
+}
+
+// crypto ends the validation of a cryptographic request and returns its
+// canonical context.
+func (p *problems) crypto(ec Context, tokens []string) ([]byte, error) {
+	p.grantTokens(tokens)
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	if err := noGrantTokens(tokens); err != nil {
+		return nil, err
+	}
+	return ec.Canonical()
+}
+
+// DecryptCiphertext is the request of Service.Decrypt. KeyId may be empty.
+type DecryptCiphertext struct {
+	CiphertextBlob      []byte
+	DryRun              bool
+	DryRunModifiers     []string
+	EncryptionAlgorithm string
+	EncryptionContext   Context
+	GrantTokens         []string
+	KeyId               string
+	Recipient           *Recipient
+}
+
+func (in DecryptCiphertext) names() ([]string, []string, []byte) {
+	return []string{in.KeyId}, nil, in.CiphertextBlob
+}
+
+// Decrypted is a plaintext, which is the caller's to clear. KeyId is the key's
+// ARN, KeyMaterialId the material that the ciphertext was made with.
+type Decrypted struct {
+	EncryptionAlgorithm string
+	KeyId               string
+	KeyMaterialId       string
+	Plaintext           secret.Bytes
+}
+
+// Touches returns the key's ARN.
+func (r Decrypted) Touches() []string { return []string{r.KeyId} }
+
+// Decrypt opens a ciphertext that Encrypt, ReEncrypt or GenerateDataKey made for
+// a client. Ciphertexts made for Coffer's own services are refused.
+func (s *Service) Decrypt(ctx context.Context, by iam.Caller, in DecryptCiphertext) (Decrypted, error) {
+	return counted(s, "Decrypt", func() (Decrypted, error) {
+		var p problems
+		p.length(in.KeyId, "keyId", 0, 2048)
+		p.oneOf(in.EncryptionAlgorithm, "encryptionAlgorithm", encryptionAlgorithms)
+		ignore := p.ciphertext(in.CiphertextBlob, in.DryRun, in.DryRunModifiers, in.KeyId, "keyId")
+		canonical, err := p.crypto(in.EncryptionContext, in.GrantTokens)
+		if err != nil {
+			return Decrypted{}, err
+		}
+		if err := noRecipient(in.Recipient); err != nil {
+			return Decrypted{}, err
+		}
+		f := facts{Context: in.EncryptionContext}
+		var c ciphertext
+		if ignore {
+			c.key, err = s.permittedByName(ctx, by, "kms:Decrypt", in.KeyId, f)
+		} else {
+			c, err = s.ciphertextOf(ctx, by, "kms:Decrypt", in.KeyId, in.CiphertextBlob, f)
+		}
+		if err != nil {
+			return Decrypted{}, err
+		}
+		if err := s.fitsAlgorithm(c.key, "Decrypt", in.EncryptionAlgorithm); err != nil {
+			return Decrypted{}, err
+		}
+		if ignore {
+			return Decrypted{}, dryRun()
+		}
+		plaintext, m, err := s.decrypt(ctx, c, in.CiphertextBlob, canonical)
+		if err != nil {
+			return Decrypted{}, err
+		}
+		if in.DryRun {
+			plaintext.Clear()
+			return Decrypted{}, dryRun()
+		}
+		return Decrypted{SymmetricDefault, c.key.ref().arn(s.region), m.ID, plaintext}, nil
+	})
+}
+
+// ciphertext checks the members about a blob that is to be opened, and reports
+// whether a dry run ignores it.
+func (p *problems) ciphertext(blob []byte, dry bool, modifiers []string, keyID, keyMember string) (ignore bool) {
+	for _, m := range modifiers {
+		p.oneOf(m, "dryRunModifiers", dryRunModifiers)
+	}
+	ignore = dry && slices.Contains(modifiers, "IGNORE_CIPHERTEXT")
+	switch {
+	case ignore:
+		p.present(keyID, keyMember)
+	case blob == nil:
+		p.present("", "ciphertextBlob")
+	default:
+		p.bytes(len(blob), "ciphertextBlob", 1, maxBlob)
+	}
+	return ignore
+}
+
+// ReEncrypt is the request of Service.ReEncrypt. SourceKeyId may be empty.
+type ReEncrypt struct {
+	CiphertextBlob                 []byte
+	DestinationEncryptionAlgorithm string
+	DestinationEncryptionContext   Context
+	DestinationKeyId               string
+	DryRun                         bool
+	DryRunModifiers                []string
+	GrantTokens                    []string
+	SourceEncryptionAlgorithm      string
+	SourceEncryptionContext        Context
+	SourceKeyId                    string
+}
+
+func (in ReEncrypt) names() ([]string, []string, []byte) {
+	return []string{in.SourceKeyId, in.DestinationKeyId}, nil, in.CiphertextBlob
+}
+
+// ReEncrypted is a new ciphertext of the same plaintext. KeyId and SourceKeyId
+// are ARNs.
+type ReEncrypted struct {
+	CiphertextBlob                 []byte
+	DestinationEncryptionAlgorithm string
+	DestinationKeyMaterialId       string
+	KeyId                          string
+	SourceEncryptionAlgorithm      string
+	SourceKeyId                    string
+	SourceKeyMaterialId            string
+}
+
+// Touches returns the ARNs of both keys.
+func (r ReEncrypted) Touches() []string { return []string{r.SourceKeyId, r.KeyId} }
+
+// ReEncrypt opens a ciphertext and encrypts it again, under another key or
+// context or under newer material. The plaintext stays inside.
+func (s *Service) ReEncrypt(ctx context.Context, by iam.Caller, in ReEncrypt) (ReEncrypted, error) {
+	return counted(s, "ReEncrypt", func() (ReEncrypted, error) {
+		var p problems
+		p.length(in.SourceKeyId, "sourceKeyId", 0, 2048)
+		p.keyID(in.DestinationKeyId, "destinationKeyId")
+		p.oneOf(in.SourceEncryptionAlgorithm, "sourceEncryptionAlgorithm", encryptionAlgorithms)
+		p.oneOf(in.DestinationEncryptionAlgorithm, "destinationEncryptionAlgorithm", encryptionAlgorithms)
+		ignore := p.ciphertext(in.CiphertextBlob, in.DryRun, in.DryRunModifiers, in.SourceKeyId, "sourceKeyId")
+		from, err := p.crypto(in.SourceEncryptionContext, in.GrantTokens)
+		if err != nil {
+			return ReEncrypted{}, err
+		}
+		to, err := in.DestinationEncryptionContext.Canonical()
+		if err != nil {
+			return ReEncrypted{}, err
+		}
+		source, destination, err := s.reEncryptKeys(ctx, by, in, ignore)
+		if err != nil {
+			return ReEncrypted{}, err
+		}
+		if ignore {
+			return ReEncrypted{}, dryRun()
+		}
+		plaintext, old, err := s.decrypt(ctx, source, in.CiphertextBlob, from)
+		if err != nil {
+			return ReEncrypted{}, err
+		}
+		defer plaintext.Clear()
+		if in.DryRun {
+			return ReEncrypted{}, dryRun()
+		}
+		if destination, err = s.rotateIfDue(ctx, destination); err != nil {
+			return ReEncrypted{}, err
+		}
+		blob, err := s.encryptUnder(ctx, destination, plaintext, to, false)
+		if err != nil {
+			return ReEncrypted{}, err
+		}
+		return ReEncrypted{
+			CiphertextBlob: blob, KeyId: destination.ref().arn(s.region), SourceKeyId: source.key.ref().arn(s.region),
+			SourceEncryptionAlgorithm: SymmetricDefault, DestinationEncryptionAlgorithm: SymmetricDefault,
+			SourceKeyMaterialId: old.ID, DestinationKeyMaterialId: destination.current().ID,
+		}, nil
+	})
+}
+
+// reEncryptKeys finds and checks the two keys of a ReEncrypt.
+func (s *Service) reEncryptKeys(ctx context.Context, by iam.Caller, in ReEncrypt, ignore bool) (source ciphertext, destination *key, err error) {
+	f := facts{Context: in.SourceEncryptionContext}
+	if ignore {
+		source.key, err = s.permittedByName(ctx, by, "kms:ReEncryptFrom", in.SourceKeyId, f)
+	} else {
+		source, err = s.ciphertextOf(ctx, by, "kms:ReEncryptFrom", in.SourceKeyId, in.CiphertextBlob, f)
+	}
+	if err != nil {
+		return source, nil, err
+	}
+	f = facts{Context: in.DestinationEncryptionContext}
+	destination, err = s.permittedByName(ctx, by, "kms:ReEncryptTo", in.DestinationKeyId, f)
+	if err != nil {
+		return source, nil, err
+	}
+	if err := s.fitsAlgorithm(source.key, "ReEncrypt", in.SourceEncryptionAlgorithm); err != nil {
+		return source, nil, err
+	}
+	return source, destination, s.fitsAlgorithm(destination, "ReEncrypt", in.DestinationEncryptionAlgorithm)
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kms
+
+import (
+	"errors"
+
+	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/link/keystore"
+	"github.com/cofferstore/coffer/internal/store/meta"
+)
+
+// Kinds of fault, one per exception of the KMS API.
+const (
+	AccessDenied         fault.Kind = "kms: access denied"
+	AlreadyExists        fault.Kind = "kms: already exists"
+	Disabled             fault.Kind = "kms: key disabled"
+	DryRun               fault.Kind = "kms: dry run succeeded"
+	IncorrectKey         fault.Kind = "kms: incorrect key"
+	Internal             fault.Kind = "kms: internal error" // stored key data is damaged
+	InvalidAliasName     fault.Kind = "kms: invalid alias name"
+	InvalidArn           fault.Kind = "kms: invalid ARN"
+	InvalidCiphertext    fault.Kind = "kms: invalid ciphertext"
+	InvalidGrantToken    fault.Kind = "kms: invalid grant token"
+	InvalidKeyUsage      fault.Kind = "kms: invalid key usage"
+	InvalidMarker        fault.Kind = "kms: invalid marker"
+	InvalidState         fault.Kind = "kms: invalid key state"
+	KeyUnavailable       fault.Kind = "kms: key unavailable" // its key store cannot be reached
+	LimitExceeded        fault.Kind = "kms: limit exceeded"
+	MalformedPolicy      fault.Kind = "kms: malformed policy document"
+	NotFound             fault.Kind = "kms: not found"
+	Tagging              fault.Kind = "kms: invalid tags"
+	Unavailable          fault.Kind = "kms: unavailable" // key state cannot be read, or a record not be written
+	UnsupportedOperation fault.Kind = "kms: unsupported operation"
+	Validation           fault.Kind = "kms: validation failed"
+)
+
+// ErrorName returns the name of the KMS exception that an error is, such as
+// "DisabledException", or "" for nil. Errors of other kinds are
+// "KMSInternalException".
+func ErrorName(err error) string {
+	if err == nil {
+		return ""
+	}
+	e, ok := fault.As(err)
+	if !ok {
+		return "KMSInternalException"
+	}
+	switch e.Kind {
+	case AccessDenied:
+		return "AccessDeniedException"
+	case AlreadyExists:
+		return "AlreadyExistsException"
+	case Disabled:
+		return "DisabledException"
+	case DryRun:
+		return "DryRunOperationException"
+	case IncorrectKey:
+		return "IncorrectKeyException"
+	case InvalidAliasName:
+		return "InvalidAliasNameException"
+	case InvalidArn:
+		return "InvalidArnException"
+	case InvalidCiphertext:
+		return "InvalidCiphertextException"
+	case InvalidGrantToken:
+		return "InvalidGrantTokenException"
+	case InvalidKeyUsage:
+		return "InvalidKeyUsageException"
+	case InvalidMarker:
+		return "InvalidMarkerException"
+	case InvalidState:
+		return "KMSInvalidStateException"
+	case KeyUnavailable:
+		return "KeyUnavailableException"
+	case LimitExceeded:
+		return "LimitExceededException"
+	case MalformedPolicy:
+		return "MalformedPolicyDocumentException"
+	case NotFound:
+		return "NotFoundException"
+	case Tagging:
+		return "TagException"
+	case Unavailable:
+		return "DependencyTimeoutException"
+	case UnsupportedOperation:
+		return "UnsupportedOperationException"
+	case Validation:
+		return "ValidationException"
+	}
+	return "KMSInternalException"
+}
+
+// fromMeta turns an error of the metadata store into a fault.
+func fromMeta(err error) error {
+	if errors.Is(err, meta.Damaged) {
+		return fault.New(Internal, "").Because(err)
+	}
+	return fault.New(Unavailable, "").Because(err)
+}
+
+// fromMaterials turns an error of the key store into a fault.
+func fromMaterials(err error) error {
+	switch {
+	case errors.Is(err, keystore.BadCiphertext):
+		return fault.New(InvalidCiphertext, "").Because(err)
+	case errors.Is(err, keystore.Unavailable):
+		return fault.New(KeyUnavailable, "").Because(err)
+	}
+	// NoMaterial too: the key's row says that the material is there.
+	return fault.New(Internal, "").Because(err)
+}

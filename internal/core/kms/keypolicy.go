@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kms
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/cofferstore/coffer/internal/aws"
+	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/store/meta"
+)
+
+const (
+	policyName  = "default" // of the one policy that a key has
+	maxPolicy   = 32 << 10
+	modelPolicy = 131_072 // characters that the API's model allows at all
+)
+
+var policyText = regexp.MustCompile(`^[\x{0009}\x{000A}\x{000D}\x{0020}-\x{00FF}]+$`)
+
+// PutKeyPolicy is the request of Service.PutKeyPolicy.
+type PutKeyPolicy struct {
+	BypassPolicyLockoutSafetyCheck bool
+	KeyId                          string
+	Policy                         string
+	PolicyName                     string // "" is "default"
+}
+
+func (in PutKeyPolicy) names() ([]string, []string, []byte) { return []string{in.KeyId}, nil, nil }
+
+// PutKeyPolicy replaces a key's policy.
+func (s *Service) PutKeyPolicy(ctx context.Context, by iam.Caller, in PutKeyPolicy) (Done, error) {
+	return counted(s, "PutKeyPolicy", func() (Done, error) {
+		var p problems
+		p.keyID(in.KeyId, "keyId")
+		p.present(in.Policy, "policy")
+		p.policyName(in.PolicyName)
+		if p.policy(in.Policy); p != nil {
+			return Done{}, p.err()
+		}
+		if err := onlyDefault(in.PolicyName); err != nil {
+			return Done{}, err
+		}
+		k, err := s.edit(ctx, by, "PutKeyPolicy", in.KeyId, func(k *key, _ *meta.Batch) error {
+			if err := checkPolicy(in.Policy); err != nil {
+				return err
+			}
+			k.Policy = in.Policy
+			return nil
+		})
+		if err == nil {
+			s.notify(k.ref().arn(s.region), PolicyChanged)
+		}
+		return s.done(k, err)
+	})
+}
+
+// policy checks the text of a policy as the API's model does; "" is absent and
+// right.
+func (p *problems) policy(text string) {
+	if text == "" {
+		return
+	}
+	p.length(text, "policy", 1, modelPolicy)
+	if !policyText.MatchString(text) {
+		p.add("", "policy", `Member must satisfy regular expression pattern: [\u0009\u000A\u000D\u0020-\u00FF]+`)
+	}
+}
+
+func (p *problems) policyName(name string) {
+	p.length(name, "policyName", 0, 128)
+}
+
+func onlyDefault(name string) error {
+	if name != "" && name != policyName {
+		return fault.New(NotFound, "No such policy exists")
+	}
+	return nil
+}
+
+// GetKeyPolicy is the request of Service.GetKeyPolicy.
+type GetKeyPolicy struct {
+	KeyId      string
+	PolicyName string // "" is "default"
+}
+
+func (in GetKeyPolicy) names() ([]string, []string, []byte) { return []string{in.KeyId}, nil, nil }
+
+// KeyPolicy is a key's policy, as it was put.
+type KeyPolicy struct {
+	Policy     string
+	PolicyName string
+	touched
+}
+
+// GetKeyPolicy returns a key's policy.
+func (s *Service) GetKeyPolicy(ctx context.Context, by iam.Caller, in GetKeyPolicy) (KeyPolicy, error) {
+	return counted(s, "GetKeyPolicy", func() (KeyPolicy, error) {
+		var p problems
+		if p.policyName(in.PolicyName); p != nil {
+			return KeyPolicy{}, p.err()
+		}
+		k, err := s.readByName(ctx, by, "GetKeyPolicy", in.KeyId)
+		if err != nil {
+			return KeyPolicy{}, err
+		}
+		if err := onlyDefault(in.PolicyName); err != nil {
+			return KeyPolicy{}, err
+		}
+		return KeyPolicy{k.Policy, policyName, touched{k.ref().arn(s.region)}}, nil
+	})
+}
+
+// ListKeyPolicies is the request of Service.ListKeyPolicies.
+type ListKeyPolicies struct {
+	KeyId  string
+	Limit  *int
+	Marker string
+}
+
+func (in ListKeyPolicies) names() ([]string, []string, []byte) { return []string{in.KeyId}, nil, nil }
+
+// PolicyList is the names of a key's policies: there is one.
+type PolicyList struct {
+	NextMarker  string
+	PolicyNames []string
+	Truncated   bool
+	touched
+}
+
+// ListKeyPolicies lists the names of a key's policies.
+func (s *Service) ListKeyPolicies(ctx context.Context, by iam.Caller, in ListKeyPolicies) (PolicyList, error) {
+	return counted(s, "ListKeyPolicies", func() (PolicyList, error) {
+		var p problems
+		if p.page(in.Limit, in.Marker); p != nil {
+			return PolicyList{}, p.err()
+		}
+		k, err := s.readByName(ctx, by, "ListKeyPolicies", in.KeyId)
+		if err != nil {
+			return PolicyList{}, err
+		}
+		names, next, err := pageOf("policies of "+k.ID.String(), []string{policyName}, pageSize(in.Limit, 100, 1000), in.Marker)
+		if err != nil {
+			return PolicyList{}, err
+		}
+		return PolicyList{next, names, next != "", touched{k.ref().arn(s.region)}}, nil
+	})
+}
+
+// defaultPolicy lets the account decide by IAM policies.
+func defaultPolicy(account string) string {
+	return fmt.Sprintf(`{
+  "Version" : "2012-10-17",
+  "Id" : "key-default-1",
+  "Statement" : [ {
+    "Sid" : "Enable IAM User Permissions",
+    "Effect" : "Allow",
+    "Principal" : {
+      "AWS" : "%s"
+    },
+    "Action" : "kms:*",
+    "Resource" : "*"
+  } ]
+}`, aws.RootARN(account))
+}
+
+// managedPolicy is the policy of aws/s3: the account's principals use the key
+// through S3, and may look at it.
+func managedPolicy(region, account string) string {
+	text := `{
+  "Version" : "2012-10-17",
+  "Id" : "auto-s3-2",
+  "Statement" : [ {
+    "Sid" : "Allow access through S3 for all principals in the account that are authorized to use S3",
+    "Effect" : "Allow",
+    "Principal" : {
+      "AWS" : "*"
+    },
+    "Action" : [ "kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey" ],
+    "Resource" : "*",
+    "Condition" : {
+      "StringEquals" : {
+        "kms:CallerAccount" : "ACCOUNT",
+        "kms:ViaService" : "s3.REGION.amazonaws.com"
+      }
+    }
+  }, {
+    "Sid" : "Allow direct access to key metadata to the account",
+    "Effect" : "Allow",
+    "Principal" : {
+      "AWS" : "ROOT"
+    },
+    "Action" : [ "kms:Describe*", "kms:Get*", "kms:List*" ],
+    "Resource" : "*"
+  } ]
+}`
+	return strings.NewReplacer("ACCOUNT", account, "REGION", region, "ROOT", aws.RootARN(account)).Replace(text)
+}

@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kms
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/link/keystore"
+	"github.com/cofferstore/coffer/internal/store/meta"
+)
+
+// CreateKey is the request of Service.CreateKey.
+type CreateKey struct {
+	BypassPolicyLockoutSafetyCheck bool
+	CustomKeyStoreId               string
+	CustomerMasterKeySpec          string
+	Description                    string
+	KeySpec                        string
+	KeyUsage                       string
+	MultiRegion                    bool
+	Origin                         string
+	Policy                         string // "" takes the default policy
+	Tags                           []Tag
+	XksKeyId                       string
+}
+
+// KeyMetadata describes a key. Members that symmetric keys with material made
+// here never have are left out.
+type KeyMetadata struct {
+	AWSAccountId          string
+	Arn                   string
+	CreationDate          time.Time
+	CurrentKeyMaterialId  string
+	CustomerMasterKeySpec string
+	DeletionDate          *time.Time // while PendingDeletion
+	Description           string
+	Enabled               bool
+	EncryptionAlgorithms  []string
+	KeyId                 string
+	KeyManager            string
+	KeySpec               string
+	KeyState              State
+	KeyUsage              string
+	MultiRegion           bool
+	Origin                string
+}
+
+// Touches returns the key's ARN.
+func (m KeyMetadata) Touches() []string { return []string{m.Arn} }
+
+// CreateKey makes a symmetric key of the caller's account, with fresh material.
+func (s *Service) CreateKey(ctx context.Context, by iam.Caller, in CreateKey) (KeyMetadata, error) {
+	return counted(s, "CreateKey", func() (KeyMetadata, error) {
+		if err := in.check(); err != nil {
+			return KeyMetadata{}, err
+		}
+		if err := s.authorizeAccount(by, "kms:CreateKey"); err != nil {
+			return KeyMetadata{}, err
+		}
+		if len(in.Tags) > 0 {
+			if err := s.authorizeAccount(by, "kms:TagResource"); err != nil {
+				return KeyMetadata{}, err
+			}
+		}
+		k := newKey(by.Account, ManagerCustomer)
+		k.Description, k.Tags, k.Policy = in.Description, in.Tags, in.Policy
+		if k.Policy == "" {
+			k.Policy = defaultPolicy(by.Account)
+		}
+		if err := s.create(ctx, k, nil); err != nil {
+			return KeyMetadata{}, err
+		}
+		return s.metadata(k), nil
+	})
+}
+
+func (in CreateKey) check() error {
+	var p problems
+	p.length(in.Description, "description", 0, 8192)
+	p.oneOf(in.KeySpec, "keySpec", keySpecs)
+	p.oneOf(in.CustomerMasterKeySpec, "customerMasterKeySpec", keySpecs)
+	p.oneOf(in.KeyUsage, "keyUsage", keyUsages)
+	p.oneOf(in.Origin, "origin", origins)
+	p.tags(in.Tags)
+	p.policy(in.Policy)
+	if err := p.err(); err != nil {
+		return err
+	}
+	if in.KeySpec != "" && in.CustomerMasterKeySpec != "" {
+		return fault.New(Validation, "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.")
+	}
+	spec := in.KeySpec + in.CustomerMasterKeySpec
+	switch {
+	case spec != "" && spec != SymmetricDefault && in.KeyUsage == "":
+		return fault.New(Validation, "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.")
+	case spec != "" && spec != SymmetricDefault:
+		return fault.New(UnsupportedOperation, "Keys of KeySpec %s are not supported.", spec)
+	case in.KeyUsage != "" && in.KeyUsage != EncryptDecrypt:
+		return fault.New(Validation, "KeyUsage %s is not compatible with KeySpec %s", in.KeyUsage, SymmetricDefault)
+	case in.Origin != "" && in.Origin != OriginKMS:
+		return fault.New(UnsupportedOperation, "Keys of Origin %s are not supported.", in.Origin)
+	case in.CustomKeyStoreId != "" || in.XksKeyId != "":
+		return fault.New(UnsupportedOperation, "Custom key stores are not supported.")
+	case in.MultiRegion:
+		return fault.New(UnsupportedOperation, "Multi-Region keys are not supported.")
+	}
+	if err := checkTags(in.Tags); err != nil {
+		return err
+	}
+	if in.Policy == "" {
+		return nil
+	}
+	return checkPolicy(in.Policy)
+}
+
+func newKey(account, manager string) *key {
+	return &key{
+		Account: account, ID: uuid.New(), Created: now(),
+		Usage: EncryptDecrypt, Spec: SymmetricDefault, Origin: OriginKMS, Manager: manager, State: Enabled,
+	}
+}
+
+// now is the time in the resolution in which rows keep it.
+func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
+
+// create makes the first material of a new key, then its rows. The material
+// comes first, so that no row ever names what is not there; a crash between
+// leaves material that nothing names. with may add rows to the commit.
+func (s *Service) create(ctx context.Context, k *key, with func(b *meta.Batch) error) error {
+	m, err := s.materials.Generate(ctx, keystore.Ref{Key: k.ID, Version: 1})
+	if err != nil {
+		return fromMaterials(err)
+	}
+	k.addMaterial(m, k.Created, "")
+	err = s.commit(ctx, func(b *meta.Batch) error {
+		if with != nil {
+			if err := with(b); err != nil {
+				return err
+			}
+		}
+		if !k.managed() {
+			if err := s.countKeys(ctx, k.Account, +1, b); err != nil {
+				return err
+			}
+		}
+		b.PutIf([]byte(k.ref().row()), encode(k), 0)
+		b.PutIf([]byte(indexRows+k.ID.String()), []byte(k.Account), 0)
+		return nil
+	})
+	if isNotWritten(err) {
+		// Best effort: what stays is sealed, and named by nothing.
+		_ = s.materials.Destroy(context.WithoutCancel(ctx), k.ID)
+	}
+	return err
+}
+
+// isNotWritten reports whether a failed commit surely wrote nothing. Unavailable
+// leaves that open, and then the material must stay.
+func isNotWritten(err error) bool {
+	return err != nil && ErrorName(err) != ErrorName(Unavailable)
+}
+
+// countKeys keeps the number of an account's customer keys. Error: LimitExceeded.
+func (s *Service) countKeys(ctx context.Context, account string, delta int, b *meta.Batch) error {
+	row := []byte(countRows + account)
+	item, err := meta.Get1(ctx, s.store, row)
+	if err != nil {
+		return fromMeta(err)
+	}
+	n := 0
+	if item.Ver != 0 {
+		if n, err = strconv.Atoi(string(item.Value)); err != nil {
+			return fault.New(Internal, "").Because(err)
+		}
+	}
+	if n += delta; delta > 0 && n > s.maxKeys {
+		return fault.New(LimitExceeded, "The account has reached its limit of %d KMS keys.", s.maxKeys)
+	}
+	b.PutIf(row, []byte(strconv.Itoa(max(n, 0))), item.Ver)
+	return nil
+}
+
+func (s *Service) metadata(k *key) KeyMetadata {
+	m := KeyMetadata{
+		AWSAccountId: k.Account, Arn: k.ref().arn(s.region), CreationDate: k.Created, CurrentKeyMaterialId: k.current().ID,
+		CustomerMasterKeySpec: k.Spec, Description: k.Description, Enabled: k.State == Enabled,
+		EncryptionAlgorithms: []string{SymmetricDefault}, KeyId: k.ID.String(), KeyManager: k.Manager, KeySpec: k.Spec,
+		KeyState: k.State, KeyUsage: k.Usage, Origin: k.Origin,
+	}
+	if k.Deletion != nil {
+		date := k.Deletion.Date
+		m.DeletionDate = &date
+	}
+	return m
+}
+
+// DescribeKey is the request of Service.DescribeKey. KeyId may be an alias.
+type DescribeKey struct {
+	KeyId       string
+	GrantTokens []string
+}
+
+func (in DescribeKey) names() ([]string, []string, []byte) { return []string{in.KeyId}, nil, nil }
+
+// DescribeKey describes a key.
+func (s *Service) DescribeKey(ctx context.Context, by iam.Caller, in DescribeKey) (KeyMetadata, error) {
+	return counted(s, "DescribeKey", func() (KeyMetadata, error) {
+		var p problems
+		p.keyID(in.KeyId, "keyId")
+		p.grantTokens(in.GrantTokens)
+		if err := p.err(); err != nil {
+			return KeyMetadata{}, err
+		}
+		if err := noGrantTokens(in.GrantTokens); err != nil {
+			return KeyMetadata{}, err
+		}
+		ref, err := s.describedKey(ctx, by, in.KeyId)
+		if err != nil {
+			return KeyMetadata{}, err
+		}
+		k, err := s.readKey(ctx, by, "DescribeKey", ref)
+		if err != nil {
+			return KeyMetadata{}, err
+		}
+		return s.metadata(k), nil
+	})
+}
+
+// describedKey makes the managed key when its predefined alias is asked for, as
+// S3 would.
+func (s *Service) describedKey(ctx context.Context, by iam.Caller, name string) (keyRef, error) {
+	ref, err := s.keyOrAliasNamed(ctx, by, name)
+	if isNotFound(err) && s.namesManaged(by, name) {
+		return s.managedKey(ctx, by)
+	}
+	return ref, err
+}
+
+// readKey reads the key for an operation that changes nothing, after a rotation
+// that was due has been done.
+func (s *Service) readKey(ctx context.Context, by iam.Caller, operation string, ref keyRef) (*key, error) {
+	k, err := s.freshKey(ctx, ref)
+	if err := s.authorizeKey(by, "kms:"+operation, ref, k, err, facts{}); err != nil {
+		return nil, err
+	}
+	if err := s.fits(k, operation); err != nil {
+		return nil, err
+	}
+	return s.rotateIfDue(ctx, k)
+}
+
+// edit changes the key for an operation of its own account.
+func (s *Service) edit(ctx context.Context, by iam.Caller, operation, name string, f func(k *key, b *meta.Batch) error) (*key, error) {
+	var p problems
+	if p.keyID(name, "keyId"); p != nil {
+		return nil, p.err()
+	}
+	ref, err := s.keyNamed(by, name)
+	if err != nil {
+		return nil, err
+	}
+	if by.IsAnonymous() || ref.account != by.Account {
+		return nil, s.authorizeKey(by, "kms:"+operation, ref, nil, s.noKey(ref), facts{})
+	}
+	return s.change(ctx, ref, func(k *key, b *meta.Batch) error {
+		if err := s.authorizeKey(by, "kms:"+operation, ref, k, nil, facts{}); err != nil {
+			return err
+		}
+		if err := s.fits(k, operation); err != nil {
+			return err
+		}
+		return f(k, b)
+	})
+}
+
+// done is the result of an edit that answers nothing.
+func (s *Service) done(k *key, err error) (Done, error) {
+	if err != nil {
+		return Done{}, err
+	}
+	return Done{touched{k.ref().arn(s.region)}}, nil
+}
+
+// ListKeys is the request of Service.ListKeys.
+type ListKeys struct {
+	Limit  *int
+	Marker string
+}
+
+// KeyList is a page of an account's keys.
+type KeyList struct {
+	Keys       []KeyListEntry
+	NextMarker string
+	Truncated  bool
+}
+
+// KeyListEntry names a key.
+type KeyListEntry struct{ KeyId, KeyArn string }
+
+// ListKeys lists the caller's account's keys.
+func (s *Service) ListKeys(ctx context.Context, by iam.Caller, in ListKeys) (KeyList, error) {
+	return counted(s, "ListKeys", func() (KeyList, error) {
+		var p problems
+		if p.page(in.Limit, in.Marker); p != nil {
+			return KeyList{}, p.err()
+		}
+		if err := s.authorizeAccount(by, "kms:ListKeys"); err != nil {
+			return KeyList{}, err
+		}
+		out := KeyList{Keys: []KeyListEntry{}}
+		at := time.Now()
+		next, err := s.scanPage(ctx, keyRows+by.Account+"/", pageSize(in.Limit, 100, 1000), in.Marker, func(item meta.Item) (bool, error) {
+			k, err := decodeKey(item.Value, item.Ver)
+			if err != nil || k.gone(at) {
+				return false, err
+			}
+			out.Keys = append(out.Keys, KeyListEntry{k.ID.String(), k.ref().arn(s.region)})
+			return true, nil
+		})
+		out.NextMarker, out.Truncated = next, next != ""
+		return out, err
+	})
+}
+
+// UpdateKeyDescription is the request of Service.UpdateKeyDescription.
+type UpdateKeyDescription struct{ KeyId, Description string }
+
+func (in UpdateKeyDescription) names() ([]string, []string, []byte) {
+	return []string{in.KeyId}, nil, nil
+}
+
+// UpdateKeyDescription replaces a key's description.
+func (s *Service) UpdateKeyDescription(ctx context.Context, by iam.Caller, in UpdateKeyDescription) (Done, error) {
+	return counted(s, "UpdateKeyDescription", func() (Done, error) {
+		var p problems
+		p.keyID(in.KeyId, "keyId")
+		if p.length(in.Description, "description", 0, 8192); p != nil {
+			return Done{}, p.err()
+		}
+		return s.done(s.edit(ctx, by, "UpdateKeyDescription", in.KeyId, func(k *key, _ *meta.Batch) error {
+			k.Description = in.Description
+			return nil
+		}))
+	})
+}

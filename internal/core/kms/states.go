@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kms
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cofferstore/coffer/internal/fault"
+)
+
+// verdict is what a key's state means for an operation. The numbers are those of
+// the footnotes under the table "Key states of AWS KMS keys" in the KMS
+// Developer Guide.
+type verdict int
+
+const (
+	proceeds verdict = iota
+	x1               // Disabled
+	x3               // pending deletion
+	x4               // not pending deletion
+	x5               // pending import
+	x6               // its origin is EXTERNAL
+	x7               // not in an external key store
+	x11              // unavailable
+	x14              // creating
+	x15              // updating
+)
+
+// rule is an operation's row of the table.
+type rule struct {
+	enabled, disabled, deleted, importing, down, creating, updating verdict
+	// rotates: the operation is for keys that can rotate. Others answer
+	// UnsupportedOperation (footnote 7), whatever their state.
+	rotates bool
+}
+
+func crypto() rule { return rule{proceeds, x1, x3, x5, x11, x14, proceeds, false} }
+func always() rule { return rule{} }
+
+// ruleFor is the table. Operations that it does not know are a mistake of the
+// caller and panic.
+func ruleFor(operation string) rule {
+	switch operation {
+	case "Encrypt", "Decrypt", "ReEncrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext":
+		return crypto()
+	case "CreateAlias", "UpdateAlias": // the new target of the alias
+		return rule{deleted: x3}
+	case "DeleteAlias", "DescribeKey", "GetKeyPolicy", "ListAliases", "ListKeyPolicies", "ListResourceTags", "PutKeyPolicy":
+		return always()
+	case "EnableKey", "DisableKey":
+		return rule{proceeds, proceeds, x3, x5, proceeds, x14, x15, false}
+	case "ScheduleKeyDeletion":
+		return rule{deleted: x3, updating: x15}
+	case "CancelKeyDeletion":
+		return rule{x4, x4, proceeds, x4, x4, x4, x4, false}
+	case "EnableKeyRotation", "DisableKeyRotation":
+		return rule{proceeds, x1, x3, x6, x7, x14, proceeds, true}
+	case "RotateKeyOnDemand":
+		return rule{proceeds, x1, x3, x5, x7, x14, proceeds, true}
+	case "GetKeyRotationStatus":
+		return rule{proceeds, proceeds, proceeds, x6, x7, proceeds, proceeds, true}
+	case "ListKeyRotations":
+		return rule{proceeds, proceeds, proceeds, proceeds, x7, proceeds, proceeds, true}
+	case "TagResource", "UntagResource", "UpdateKeyDescription":
+		return rule{deleted: x3}
+	}
+	panic("kms: no state rule for " + operation)
+}
+
+func (r rule) in(state State) verdict {
+	switch state {
+	case StateDisabled:
+		return r.disabled
+	case PendingDeletion:
+		return r.deleted
+	case PendingImport:
+		return r.importing
+	case StateDown:
+		return r.down
+	case Creating:
+		return r.creating
+	case Updating:
+		return r.updating
+	}
+	return r.enabled
+}
+
+// fits reports whether the key's usage, then its state, lets the operation
+// proceed.
+func (s *Service) fits(k *key, operation string) error {
+	r := ruleFor(operation)
+	arn := k.ref().arn(s.region)
+	if r == crypto() && k.Usage != EncryptDecrypt {
+		return fault.New(InvalidKeyUsage, "%s key usage is %s which is not valid for %s.", arn, k.Usage, operation)
+	}
+	if r.rotates && k.Spec != SymmetricDefault {
+		return fault.New(UnsupportedOperation, "")
+	}
+	switch r.in(k.State) {
+	case x1:
+		return fault.New(Disabled, "%s is disabled.", arn)
+	case x3:
+		return invalidState(arn, "pending deletion")
+	case x4:
+		return invalidState(arn, "not pending deletion")
+	case x5:
+		return invalidState(arn, "pending import")
+	case x6:
+		return fault.New(UnsupportedOperation, "%s origin is EXTERNAL which is not valid for this operation.", arn)
+	case x7:
+		return fault.New(UnsupportedOperation, "")
+	case x11:
+		return invalidState(arn, "unavailable")
+	case x14:
+		return invalidState(arn, "creating")
+	case x15:
+		return invalidState(arn, "updating")
+	}
+	return nil
+}
+
+func invalidState(arn, is string) error {
+	return fault.New(InvalidState, "%s", fmt.Sprintf("%s is %s.", arn, is))
+}
+
+func isNotFound(err error) bool { return errors.Is(err, NotFound) }

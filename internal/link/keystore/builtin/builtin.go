@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package builtin is the key store inside Coffer: key material is sealed under
+// the root key and kept in Coffer's own metadata, and blobs are sealed under
+// keys derived from it. The formats, CKM1 for material and CKB1 for blobs, are
+// in docs/formats.md.
+//
+// Every blob has a key of its own, derived from the material and a random salt,
+// so no material ever wears out. Material is opened when first used and kept in
+// memory for a bounded time.
+package builtin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/link/keystore"
+	"github.com/cofferstore/coffer/internal/link/keystore/rootkey"
+	"github.com/cofferstore/coffer/internal/secret"
+	"github.com/cofferstore/coffer/internal/store/meta"
+)
+
+// Config bounds the cache of opened material. The zero value works.
+type Config struct {
+	Opened    int           // versions of material kept open at most; 0 means 1024 (32 KiB of keys)
+	OpenedFor time.Duration // 0 means 5 minutes, counted from opening
+}
+
+// Store is a keystore.Store. It does not own the metadata store.
+type Store struct {
+	rows   meta.Store
+	root   *rootkey.Root
+	opened *opened
+}
+
+var _ keystore.Store = (*Store)(nil)
+
+// New returns the key store over rows k/m/<key>/<version> of the metadata store.
+func New(rows meta.Store, root *rootkey.Root, cfg Config) *Store {
+	if cfg.Opened <= 0 {
+		cfg.Opened = 1024
+	}
+	if cfg.OpenedFor <= 0 {
+		cfg.OpenedFor = 5 * time.Minute
+	}
+	return &Store{rows: rows, root: root, opened: newOpened(cfg.Opened, cfg.OpenedFor)}
+}
+
+// Generate makes a version of a key's material.
+func (s *Store) Generate(ctx context.Context, ref keystore.Ref) (keystore.Material, error) {
+	if ref.Version == 0 {
+		return keystore.Material{}, errors.New("builtin: versions of key material count from 1")
+	}
+	material := secret.Random(secret.Size)
+	defer material.Clear()
+	rec, sealed := s.root.SealRecord(rootkey.KMSMaterial, rootkey.Record{Key: ref.Key, Version: ref.Version, Created: time.Now()}, material)
+	var b meta.Batch
+	b.PutIf(row(ref), sealed, 0)
+	if _, err := s.rows.Commit(ctx, &b); err != nil {
+		var conflict *meta.ConflictError
+		if errors.As(err, &conflict) {
+			return keystore.Material{}, fmt.Errorf("builtin: key %s has material version %d already: %w", ref.Key, ref.Version, err)
+		}
+		return keystore.Material{}, unreachable("write key material", err)
+	}
+	return keystore.Material{Ref: ref, ID: rec.ID}, nil
+}
+
+// Encrypt returns a CKB1 blob.
+func (s *Store) Encrypt(ctx context.Context, ref keystore.Ref, plaintext secret.Bytes, context []byte, serviceHeld bool) ([]byte, error) {
+	material, err := s.material(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	defer material.Clear()
+	return sealBlob(material, ref, plaintext, context, serviceHeld), nil
+}
+
+// Decrypt opens a CKB1 blob.
+func (s *Store) Decrypt(ctx context.Context, blob, context []byte) (secret.Bytes, error) {
+	ref, _, err := s.Inspect(blob)
+	if err != nil {
+		return secret.Bytes{}, err
+	}
+	material, err := s.material(ctx, ref)
+	if err != nil {
+		return secret.Bytes{}, err
+	}
+	defer material.Clear()
+	return openBlob(material, blob, context)
+}
+
+// Inspect reads the header of a CKB1 blob.
+func (s *Store) Inspect(blob []byte) (ref keystore.Ref, serviceHeld bool, err error) {
+	return parseBlob(blob)
+}
+
+// Destroy removes every version of a key's material. Sealed copies in backups
+// and in blocks that the device has not reused outlive it; a new root key makes
+// those worthless too.
+func (s *Store) Destroy(ctx context.Context, key uuid.UUID) error {
+	defer s.opened.forget(key)
+	prefix := fmt.Appendf(nil, "k/m/%s/", key)
+	for {
+		page, err := s.rows.Scan(ctx, meta.Range{Start: prefix, End: meta.PrefixEnd(prefix), KeysOnly: true})
+		if err != nil {
+			return unreachable("find key material", err)
+		}
+		if len(page.Items) == 0 {
+			return nil
+		}
+		var b meta.Batch
+		for _, item := range page.Items {
+			b.Delete(item.Key)
+		}
+		if _, err := s.rows.Commit(ctx, &b); err != nil {
+			return unreachable("delete key material", err)
+		}
+	}
+}
+
+// Health reads from the metadata store.
+func (s *Store) Health(ctx context.Context) error {
+	if _, err := meta.Get1(ctx, s.rows, []byte("k/m")); err != nil {
+		return unreachable("read", err)
+	}
+	return nil
+}
+
+// material returns a copy of the material, which the caller clears. Several
+// callers may open the same material at once; that costs time and nothing else.
+func (s *Store) material(ctx context.Context, ref keystore.Ref) (secret.Bytes, error) {
+	if m, ok := s.opened.get(ref); ok {
+		return m, nil
+	}
+	began := s.opened.era()
+	item, err := meta.Get1(ctx, s.rows, row(ref))
+	if err != nil {
+		return secret.Bytes{}, unreachable("read key material", err)
+	}
+	if item.Ver == 0 {
+		return secret.Bytes{}, fault.New(keystore.NoMaterial, "").With("Key", ref.Key.String()).With("Version", strconv.FormatUint(uint64(ref.Version), 10))
+	}
+	rec, material, err := s.root.OpenRecord(rootkey.KMSMaterial, item.Value)
+	if err != nil {
+		return secret.Bytes{}, fault.New(keystore.Damaged, "").With("Key", ref.Key.String()).Because(err)
+	}
+	if rec.Key != ref.Key || rec.Version != ref.Version {
+		material.Clear()
+		return secret.Bytes{}, fault.New(keystore.Damaged, "").With("Key", ref.Key.String()).Because(errors.New("record of another key"))
+	}
+	s.opened.put(ref, material, began)
+	return material, nil
+}
+
+// unreachable turns an error of the metadata store into one of key stores.
+func unreachable(doing string, err error) error {
+	kind := keystore.Unavailable
+	if errors.Is(err, meta.Damaged) {
+		kind = keystore.Damaged
+	}
+	return fault.New(kind, "").Because(fmt.Errorf("%s: %w", doing, err))
+}
+
+func row(ref keystore.Ref) []byte {
+	return fmt.Appendf(nil, "k/m/%s/%08x", ref.Key, ref.Version)
+}
