@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sse
+
+import (
+	"encoding/base64"
+	"strings"
+
+	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/fault"
+)
+
+// Fields are a request's encryption headers or form fields as the client wrote
+// them. nil means absent, which is not the same as empty.
+type Fields struct {
+	Algorithm, KeyID, Context, BucketKey *string
+	Customer                             bool // there is any field of a key that the customer provides
+}
+
+// Create reads the fields of an operation that makes an object or an upload.
+// Faults: UnsupportedMethod, NeedsKMS, EmptyKeyID, BadBucketKeyFlag, NotYet.
+func (f Fields) Create() (Request, error) {
+	if f.Customer {
+		return Request{}, fault.New(NotYet, "")
+	}
+	var r Request
+	if f.Algorithm != nil {
+		r.Algorithm = *f.Algorithm
+		if r.Algorithm == "" {
+			return Request{}, unsupported("")
+		}
+	}
+	if f.KeyID != nil {
+		r.KeyID = *f.KeyID
+	}
+	if err := r.Check(); err != nil {
+		return Request{}, err
+	}
+	forKMS := r.Algorithm == KMS || r.Algorithm == DSSE
+	switch {
+	case f.KeyID != nil && !forKMS, !blankContext(f.Context) && !forKMS:
+		return Request{}, fault.New(NeedsKMS, "").With("ArgumentName", AlgorithmHeader)
+	case f.KeyID != nil && r.KeyID == "":
+		return Request{}, fault.New(EmptyKeyID, "").With("ArgumentName", KeyIDHeader).With("ArgumentValue", "")
+	case !blankContext(f.Context):
+		return Request{}, fault.New(NotYet, "")
+	}
+	if f.BucketKey != nil {
+		on, err := bucketKeyFlag(*f.BucketKey)
+		if err != nil {
+			return Request{}, err
+		}
+		r.BucketKey = &on
+	}
+	return r, nil
+}
+
+// Use checks the fields of an operation on what exists, where none can be chosen:
+// reading an object, uploading a part. The bucket key field is ignored there.
+// Faults: NotForThisOperation, NeedsKMS, NotYet.
+func (f Fields) Use() error {
+	switch {
+	case f.Algorithm != nil:
+		return fault.New(NotForThisOperation, "").With("ArgumentName", AlgorithmHeader).With("ArgumentValue", *f.Algorithm)
+	case f.KeyID != nil, !blankContext(f.Context):
+		return fault.New(NeedsKMS, "").With("ArgumentName", AlgorithmHeader)
+	case f.Customer:
+		return fault.New(NotYet, "")
+	}
+	return nil
+}
+
+// Check refuses what no bucket's default could make valid.
+// Faults: UnsupportedMethod, NeedsKMS.
+func (r Request) Check() error {
+	switch r.Algorithm {
+	case "", AES256, KMS, DSSE:
+	default:
+		return unsupported(r.Algorithm)
+	}
+	if r.KeyID != "" && r.Algorithm != KMS && r.Algorithm != DSSE {
+		return fault.New(NeedsKMS, "").With("ArgumentName", AlgorithmHeader)
+	}
+	return nil
+}
+
+func unsupported(algorithm string) error {
+	return fault.New(UnsupportedMethod, "").With("ArgumentName", AlgorithmHeader).With("ArgumentValue", algorithm)
+}
+
+func bucketKeyFlag(s string) (bool, error) {
+	switch {
+	case strings.EqualFold(s, "true"):
+		return true, nil
+	case strings.EqualFold(s, "false"):
+		return false, nil
+	}
+	return false, fault.New(BadBucketKeyFlag, "").With("ArgumentName", BucketKeyHeader).With("ArgumentValue", s)
+}
+
+// blankContext reports that a context field is absent or holds no pairs.
+func blankContext(s *string) bool {
+	if s == nil || *s == "" {
+		return true
+	}
+	text, err := base64.StdEncoding.DecodeString(*s)
+	if err != nil {
+		return false
+	}
+	inner, braces := strings.CutPrefix(strings.TrimSpace(string(text)), "{")
+	inner, closed := strings.CutSuffix(inner, "}")
+	return braces && closed && strings.TrimSpace(inner) == ""
+}
+
+// CheckTransport refuses SSE-KMS, to write or to read, for a request that came over
+// an open connection or is not signed with Signature Version 4. Of the choice only
+// the algorithm counts. Faults: NeedsSecureTransport, NeedsSignatureV4.
+func CheckTransport(c Choice, by iam.Caller) error {
+	switch {
+	case c.Algorithm != KMS && c.Algorithm != DSSE:
+		return nil
+	case !by.Secure:
+		return fault.New(NeedsSecureTransport, "").With("ArgumentName", AlgorithmHeader).With("ArgumentValue", c.Algorithm)
+	case by.IsAnonymous() || !by.SigV4:
+		return fault.New(NeedsSignatureV4, "").With("ArgumentName", "Authorization").With("ArgumentValue", "null")
+	}
+	return nil
+}
