@@ -43,7 +43,7 @@ func (s *Buckets) Delete(ctx context.Context, _ iam.Caller, in Delete) (struct{}
 	}
 	empty, err := s.empty(ctx, b.UID)
 	if err == nil && !empty {
-		err = fault.New(NotEmpty, notEmptyText(b)).With("BucketName", b.Name)
+		err = fault.New(NotEmpty, "%s", notEmptyText(b)).With("BucketName", b.Name)
 	}
 	if err != nil {
 		return struct{}{}, errors.Join(err, s.unmark(ctx, b.UID))
