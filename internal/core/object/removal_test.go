@@ -95,3 +95,34 @@ func TestTheSweepTakesOrphansAndStopsTheirWriters(t *testing.T) {
 		}
 	})
 }
+
+func TestTheSweepTakesPartsWhoseUploadIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, filed)
+		w.bucket("bkt", "")
+		up := w.begin(CreateUpload{Ref: ref("bkt", "k")})
+		w.part(up, 1, pattern(3))
+		b, err := w.buckets.Find(t.Context(), up.Ref.Ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := w.objects.Sweep(t.Context()); n != 0 || err != nil {
+			t.Errorf("parts of an upload under way: %d swept, %v", n, err)
+		}
+		u, _, err := w.objects.upload(t.Context(), b, up)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var batch meta.Batch // as if the part had come between an abort's look and its commit
+		batch.Delete(u.row())
+		if err := w.objects.commit(t.Context(), &batch); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := w.objects.Sweep(t.Context()); n != 1 || err != nil {
+			t.Errorf("%d swept, %v", n, err)
+		}
+		time.Sleep(time.Hour)
+		w.removeDue(1)
+		w.nothingLeft()
+	})
+}
