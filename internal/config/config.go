@@ -103,10 +103,10 @@ func Load(flags *pflag.FlagSet) (*Config, error) {
 	return load(flags, os.Environ())
 }
 
-// LoadFlags is Load from flags alone, whatever the environment says: for a server
-// that a program starts for itself.
-func LoadFlags(flags *pflag.FlagSet) (*Config, error) {
-	return load(flags, nil)
+// LoadWith is Load with an environment of "NAME=value" that the caller gives,
+// whatever the process's says: for a server that a program starts for itself.
+func LoadWith(flags *pflag.FlagSet, environ ...string) (*Config, error) {
+	return load(flags, environ)
 }
 
 func load(flags *pflag.FlagSet, environ []string) (*Config, error) {

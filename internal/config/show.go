@@ -80,3 +80,14 @@ perhaps a newline at its end. They are never shown.
 	}
 	return b.String()
 }
+
+// Values returns every setting that is no secret, by name, as text.
+func (c *Config) Values() map[string]string {
+	out := make(map[string]string, len(settings))
+	for _, s := range settings {
+		if !s.secret {
+			out[s.name] = s.get(c)
+		}
+	}
+	return out
+}

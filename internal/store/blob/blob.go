@@ -30,36 +30,54 @@ type StreamID [16]byte
 // String returns the id as 32 lower-case hex digits.
 func (id StreamID) String() string { return hex.EncodeToString(id[:]) }
 
-// Store keeps streams. All methods are safe for concurrent use.
+// Store keeps streams. All methods are safe for concurrent use. A stream is
+// there from its Writer's Commit on: until then ReadAt and Stat say NotFound,
+// List leaves it out, and Delete and MoveToTrash do nothing; only Create says
+// Exists. A method whose ctx is done returns ctx's error and has done nothing.
 type Store interface {
-	// Create begins a stream. Nothing is durable, and List need not show it,
-	// before its Writer's Commit. sizeHint is the expected length in bytes, or -1.
-	// Errors: Exists, Full, Unavailable.
+	// Create begins a stream; ctx governs this call only. sizeHint is the
+	// expected length in bytes, or -1. Errors: Exists, Full, Unavailable.
 	Create(ctx context.Context, id StreamID, sizeHint int64) (Writer, error)
 
 	// ReadAt returns a reader of the n bytes from off on; n < 0 means to the
 	// end. A range beyond the stored length ends early with
-	// io.ErrUnexpectedEOF. Errors: NotFound, Unavailable. The caller closes it.
+	// io.ErrUnexpectedEOF; a negative off is an error. ctx governs the reader
+	// too. Errors: NotFound, Unavailable. The caller closes the reader, which
+	// serves one goroutine and may outlive Delete and Close.
 	ReadAt(ctx context.Context, id StreamID, off, n int64) (io.ReadCloser, error)
 
 	// Stat returns the stored length. Errors: NotFound, Unavailable.
 	Stat(ctx context.Context, id StreamID) (Info, error)
 
-	// Delete removes the stream. A missing stream is success.
+	// Delete removes the stream. A missing stream is success. After a crash the
+	// stream may be back.
 	Delete(ctx context.Context, id StreamID) error
 
-	// List returns up to limit streams with id > after, in id order. It also
-	// shows streams that a crash left unfinished.
+	// MoveToTrash takes the stream out of reach of every other method but
+	// EmptyTrash; an operator can still bring it back by hand. A missing stream
+	// is success. For streams that nothing is known to refer to.
+	MoveToTrash(ctx context.Context, id StreamID) error
+
+	// EmptyTrash deletes what was moved to the trash before the given time and
+	// returns how many streams that were, also when it fails on the way.
+	EmptyTrash(ctx context.Context, before time.Time) (n int, err error)
+
+	// List returns up to limit streams with id > after, in id order; limit < 1
+	// means 1000. It also shows streams that a crash left unfinished. Fewer
+	// than limit means that there are no more.
 	List(ctx context.Context, after StreamID, limit int) ([]Info, error)
 
 	// Free says how much room the device has. total 0 means unknown.
 	Free(ctx context.Context) (avail, total int64, err error)
 
-	// Close waits for operations under way, then releases the store.
+	// Close waits for calls under way, abandons streams not yet committed, and
+	// releases the store. Later calls, also of Writers, return Unavailable.
 	Close() error
 }
 
-// Writer takes the bytes of one stream, in order, from one goroutine.
+// Writer takes the bytes of one stream, in order, from one goroutine. Its
+// errors are Full and Unavailable; after one of them, and after Commit or Abort,
+// every further Write and Commit is an error.
 type Writer interface {
 	io.Writer
 	// Commit makes the stream durable: after it returns nil the stream

@@ -32,7 +32,11 @@ const (
 const (
 	MaxKey   = 4 << 10  // bytes in a key; a key is at least 1 byte
 	MaxValue = 16 << 20 // bytes in a value
+	Trailer  = 64       // bytes that a wrapper may append to a value of MaxValue
 )
+
+// CounterVersion is the version of every counter. Rows have higher ones.
+const CounterVersion = 1
 
 // Store is an ordered key-value store. All methods are safe for concurrent use
 // by any number of goroutines. Keys sort bytewise.
@@ -54,7 +58,9 @@ type Store interface {
 	// grow over the life of the store and are never reused, also not by a row
 	// that was deleted and made again. When a condition does not hold it
 	// returns a *ConflictError and nothing has changed. Any other error leaves
-	// open whether the batch was applied.
+	// open whether the batch was applied. A batch that writes nothing only
+	// checks its conditions; ver is then that of some earlier commit. ctx ends
+	// the wait to begin, not the wait for the disk.
 	Commit(ctx context.Context, b *Batch) (ver uint64, err error)
 
 	// Watch returns a channel that receives a value some time after a row under
@@ -68,8 +74,15 @@ type Store interface {
 	Close() error
 }
 
+// Compacter is a store whose files may keep values after their rows were
+// deleted. Compact rewrites the rows with start <= key < end (a nil end means no
+// upper bound), so that its live files hold none of them. It can take minutes.
+type Compacter interface {
+	Compact(ctx context.Context, start, end []byte) error
+}
+
 // Item is a row as read. For a counter (see Add) Value is its sum as 8 bytes,
-// big-endian two's complement, and Ver is 1.
+// big-endian two's complement, and Ver is CounterVersion.
 type Item struct {
 	Key, Value []byte
 	Ver        uint64
@@ -116,7 +129,8 @@ type Cond struct {
 type Put struct{ Key, Value []byte }
 
 // Add adds Delta to a counter, which begins at 0. Adds commute and never
-// conflict. A key is a counter or a row for good; mixing them is an error.
+// conflict. A key is a counter or a row until it is deleted; mixing them is an
+// error. A batch cannot put a condition on a counter that it adds to.
 type Add struct {
 	Key   []byte
 	Delta int64

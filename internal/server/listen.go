@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// maxHeader bounds a request's head. S3's bound is 8 KiB of headers; session
+// tokens and long presigned URLs come on top.
+const maxHeader = 32 << 10
+
+// headTimeout bounds how long a request's head may take.
+const headTimeout = 15 * time.Second
+
+// Listen opens the configured address.
+func (s *Server) Listen() (net.Listener, error) {
+	l, err := net.Listen("tcp", s.cfg.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", s.cfg.Listen, err)
+	}
+	return l, nil
+}
+
+// Serve answers on the listener until ctx is done, and then finishes what is in
+// flight, for as long as the configuration allows. It also runs the upkeep.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	background, stop := context.WithCancel(ctx)
+	upkeepDone := make(chan struct{})
+	go func() { defer close(upkeepDone); s.upkeep(background) }()
+	defer func() { stop(); <-upkeepDone }()
+
+	hs := &http.Server{
+		Handler: s.road, ReadHeaderTimeout: headTimeout, IdleTimeout: s.cfg.IdleTimeout, MaxHeaderBytes: maxHeader,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	if s.cfg.TLSCert != "" {
+		c, err := newCertificate(s.cfg.TLSCert, s.cfg.TLSKey)
+		if err != nil {
+			return err
+		}
+		hs.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get}
+		go c.watch(background, s.log)
+	}
+	failed := make(chan error, 1)
+	go func() {
+		if hs.TLSConfig != nil {
+			failed <- hs.ServeTLS(l, "", "")
+		} else {
+			failed <- hs.Serve(l)
+		}
+	}()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	close(s.stopping)
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ShutdownTimeout)
+	defer cancel()
+	if err := hs.Shutdown(grace); err != nil {
+		return errors.Join(fmt.Errorf("some requests did not end within %v: %w", s.cfg.ShutdownTimeout, err), hs.Close())
+	}
+	return nil
+}
+
+// Scheme is the scheme of the server's URLs.
+func (s *Server) Scheme() string {
+	if s.cfg.TLSCert != "" {
+		return "https"
+	}
+	return "http"
+}
+
+// certificate is a TLS certificate that follows its files.
+type certificate struct {
+	cert, key string
+	current   atomic.Pointer[tls.Certificate]
+	changed   [2]time.Time
+}
+
+func newCertificate(cert, key string) (*certificate, error) {
+	c := &certificate{cert: cert, key: key}
+	if _, err := c.reload(); err != nil {
+		return nil, fmt.Errorf("load TLS certificate: %w", err)
+	}
+	return c, nil
+}
+
+func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return c.current.Load(), nil
+}
+
+// reload reads the files if they changed.
+func (c *certificate) reload() (bool, error) {
+	var changed [2]time.Time
+	for i, name := range []string{c.cert, c.key} {
+		info, err := os.Stat(name)
+		if err != nil {
+			return false, err
+		}
+		changed[i] = info.ModTime()
+	}
+	if changed == c.changed {
+		return false, nil
+	}
+	pair, err := tls.LoadX509KeyPair(c.cert, c.key)
+	if err != nil {
+		return false, err
+	}
+	c.changed = changed
+	c.current.Store(&pair)
+	return true, nil
+}
+
+// certificateEvery is how often the files are looked at. A watch would miss the
+// symlink swaps with which certificates are often renewed.
+const certificateEvery = 5 * time.Second
+
+// watch follows the files until ctx is done. A pair that does not load leaves the
+// one in use.
+func (c *certificate) watch(ctx context.Context, log *slog.Logger) {
+	tick := time.NewTicker(certificateEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		switch reloaded, err := c.reload(); {
+		case err != nil:
+			log.Error("TLS certificate not reloaded", "error", err)
+		case reloaded:
+			log.Info("TLS certificate reloaded")
+		}
+	}
+}

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package server puts a Coffer server together: it builds the object graph from
+// the bottom up, listens, runs the upkeep, and takes everything down again in the
+// reverse order. It decides nothing else. cmd/coffer, the demo and the tests all
+// start a server through it.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/cofferstore/coffer/internal/config"
+	"github.com/cofferstore/coffer/internal/core/audit"
+	"github.com/cofferstore/coffer/internal/core/bucket"
+	"github.com/cofferstore/coffer/internal/core/bucketkey"
+	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/core/kms"
+	"github.com/cofferstore/coffer/internal/core/object"
+	"github.com/cofferstore/coffer/internal/core/sse"
+	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/link/keystore/builtin"
+	"github.com/cofferstore/coffer/internal/link/keystore/rootkey"
+	"github.com/cofferstore/coffer/internal/secret"
+	"github.com/cofferstore/coffer/internal/store/blob"
+	"github.com/cofferstore/coffer/internal/store/blob/fs"
+	"github.com/cofferstore/coffer/internal/store/meta"
+	"github.com/cofferstore/coffer/internal/store/meta/authentic"
+	"github.com/cofferstore/coffer/internal/store/meta/pebble"
+	"github.com/cofferstore/coffer/internal/wire/kmsapi"
+	"github.com/cofferstore/coffer/internal/wire/pipeline"
+	"github.com/cofferstore/coffer/internal/wire/s3api"
+	"github.com/cofferstore/coffer/internal/wire/sigv4"
+)
+
+// Server is a Coffer server over one data directory. Open makes it, Serve runs it,
+// Close ends it.
+type Server struct {
+	cfg     *config.Config
+	log     *slog.Logger
+	metrics *prometheus.Registry
+
+	closers  []func() error // in the order of opening
+	stopping chan struct{}  // closed when Serve is told to stop
+	bindKey  secret.Bytes
+
+	rows      meta.Store // authenticated
+	blobs     blob.Store
+	trail     *audit.Trail
+	rootKeys  *iam.RootKeys
+	rootState iam.RootState
+	kms       *kms.Service
+	keys      *bucketkey.Cache // of KMS keys
+	owned     *bucketkey.Cache // of the service's own key
+	buckets   *bucket.Buckets
+	objects   *object.Objects
+	road      *pipeline.Road
+}
+
+// Tuning is what a caller may set beside the configuration.
+type Tuning struct {
+	Objects object.Config // S3's limits, which tests lower
+	Version any           // what the operator's API says of the program
+}
+
+// Open builds a server. Everything that is wrong with the data directory is an
+// error here, in one line that says what to do.
+func Open(ctx context.Context, cfg *config.Config, log *slog.Logger, tune Tuning) (_ *Server, err error) {
+	s := &Server{cfg: cfg, log: log, metrics: prometheus.NewRegistry(), stopping: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if err := s.openStores(ctx); err != nil {
+		return nil, err
+	}
+	s.openServices(tune)
+	s.road = s.newRoad(tune.Version)
+	return s, nil
+}
+
+// Directories and files under the data directory.
+const (
+	metaDir  = "meta"
+	blobDir  = "blobs"
+	auditDir = "audit"
+	rootFile = "root.json"
+)
+
+// AuditDir returns where the audit trail of a data directory is.
+func AuditDir(data string) string { return filepath.Join(data, auditDir) }
+
+// openStores opens what is on disk: rows, root key, streams, trail, credentials.
+func (s *Server) openStores(ctx context.Context) error {
+	data := s.cfg.Data
+	if err := prepareData(data); err != nil {
+		return err
+	}
+	raw, err := pebble.Open(filepath.Join(data, metaDir), pebble.Config{Logger: s.log})
+	if err != nil {
+		return err
+	}
+	s.onClose(raw.Close)
+	root, err := openRootKey(data, s.cfg)
+	if err != nil {
+		return err
+	}
+	services, err := rootkey.ServiceKeys(ctx, raw, root)
+	if err != nil {
+		return fmt.Errorf("open service keys: %w", err)
+	}
+	mac := services.MetaMAC()
+	s.rows = authentic.Wrap(raw, authentic.Keys{Current: mac.Current, Key: mac.Keys})
+	if s.blobs, err = fs.Open(filepath.Join(data, blobDir), fs.Config{}); err != nil {
+		return err
+	}
+	s.onClose(s.blobs.Close)
+	if s.trail, err = audit.Open(AuditDir(data), audit.Config{Metrics: s.metrics, Log: s.log}); err != nil {
+		return err
+	}
+	s.onClose(s.trail.Close)
+	s.rootKeys, s.rootState, err = iam.OpenRoot(ctx, s.rows, services.IAMSecret().Key(), iam.RootConfig{
+		Account: s.cfg.AccountID, AccessKeyID: s.cfg.RootAccessKeyID, SecretAccessKey: s.cfg.RootSecretAccessKey,
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.noteCredentials(ctx); err != nil {
+		return err
+	}
+	s.kms = kms.New(s.rows, builtin.New(s.rows, root, builtin.Config{}), s.trail, kms.Config{
+		Region: s.cfg.Region, Metrics: s.metrics, Log: s.log,
+	})
+	s.bindKey = services.UploadBind().Key()
+	return nil
+}
+
+// openServices builds core.
+func (s *Server) openServices(tune Tuning) {
+	s.keys = bucketkey.New(s.kms.ViaS3(), s.rows, bucketkey.Config{TTL: s.cfg.BucketKeyTTL, Metrics: s.metrics})
+	s.owned = bucketkey.New(s.kms.Owned(), s.rows, bucketkey.Config{TTL: bucketkey.MaxTTL})
+	s.onClose(func() error { s.keys.Close(); s.owned.Close(); return nil })
+	s.kms.OnChange(s.keys.KeyChanged)
+	s.buckets = bucket.New(s.rows, bucket.Config{
+		Region: s.cfg.Region, Legacy: s.cfg.NewBucketDefaults == config.Legacy, Clear: s.clearBucket,
+	})
+	tune.Objects.InlineLimit = s.cfg.InlineLimit
+	s.objects = object.New(s.buckets, s.rows, s.blobs, sse.New(s.kms.ViaS3(), s.keys, s.owned), s.bindKey, tune.Objects)
+}
+
+// clearBucket drops what is kept for an empty bucket that is being deleted.
+func (s *Server) clearBucket(ctx context.Context, uid bucket.UID) error {
+	if err := s.objects.Clear(ctx, uid); err != nil {
+		return err
+	}
+	for _, c := range []*bucketkey.Cache{s.keys, s.owned} {
+		c.Flush(func(b [16]byte, _ string) bool { return b == uid })
+	}
+	return bucketkey.Forget(ctx, s.rows, uid)
+}
+
+func (s *Server) newRoad(version any) *pipeline.Road {
+	s3 := &s3api.API{Buckets: s.buckets, Objects: s.objects, Domains: s.cfg.Domain}
+	return pipeline.New(pipeline.Config{
+		Region:    s.cfg.Region,
+		Verifier:  sigv4.New(credentials{s.rootKeys}, sigv4.Config{Region: s.cfg.Region}),
+		Authorize: iam.Authorize,
+		Trail:     s.trail,
+		Log:       s.log,
+		Metrics:   s.metrics,
+		Room:      s.room,
+		Proxies:   s.cfg.TrustedProxies,
+		BodyIdle:  s.cfg.ReadTimeout,
+		SyncReads: s.cfg.AuditSyncReads,
+	}, append(s.operator(version).Families(), (&kmsapi.API{Keys: s.kms}).Family(), s3.Family())...)
+}
+
+// room refuses growth when the device is too full.
+func (s *Server) room(ctx context.Context) error {
+	avail, total, err := s.blobs.Free(ctx)
+	if err != nil {
+		return err
+	}
+	if total > 0 && s.cfg.MinFree.Short(uint64(avail), uint64(total)) {
+		return fault.New(blob.Full, "").Because(fmt.Errorf("%d of %d bytes free", avail, total))
+	}
+	return nil
+}
+
+// Metrics returns the registry of the server's metrics.
+func (s *Server) Metrics() *prometheus.Registry { return s.metrics }
+
+// RootKeys returns the account's root access key.
+func (s *Server) RootKeys() *iam.RootKeys { return s.rootKeys }
+
+// Handler returns the server's HTTP handler.
+func (s *Server) Handler() *pipeline.Road { return s.road }
+
+func (s *Server) onClose(f func() error) { s.closers = append(s.closers, f) }
+
+// Close releases everything. It must not be called while Serve runs.
+func (s *Server) Close() error {
+	var errs []error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		errs = append(errs, s.closers[i]())
+	}
+	s.closers = nil
+	return errors.Join(errs...)
+}
+
+// prepareData makes the data directory and makes sure that it can be written.
+func prepareData(data string) error {
+	if err := os.MkdirAll(data, 0o700); err != nil {
+		return fmt.Errorf("make data directory: %w", err)
+	}
+	probe, err := os.CreateTemp(data, ".probe-")
+	if err != nil {
+		return fmt.Errorf("data directory %s is not writable: %w", data, err)
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+}
+
+var _ io.Closer = (*Server)(nil)

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// Upkeep runs until ctx is done: key rotation and deletion, removal of streams
+// that nothing names any more, the sweep for orphans.
+func (s *Server) upkeep(ctx context.Context) {
+	var all sync.WaitGroup
+	defer all.Wait()
+	all.Go(func() { s.kms.Run(ctx) })
+	all.Go(func() {
+		s.every(ctx, removeEvery, "remove old streams", func() (int, error) { return s.objects.RemoveDue(ctx) })
+	})
+	all.Go(func() {
+		s.every(ctx, sweepEvery, "sweep orphans", func() (int, error) { return s.objects.Sweep(ctx) })
+	})
+}
+
+const (
+	removeEvery = 30 * time.Second
+	sweepEvery  = 24 * time.Hour
+)
+
+// every does work now and then again after each interval. A failure is logged and
+// tried again at the next turn.
+func (s *Server) every(ctx context.Context, interval time.Duration, what string, work func() (int, error)) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		n, err := work()
+		switch {
+		case err != nil && !errors.Is(err, context.Canceled):
+			s.log.Error("upkeep failed", "work", what, "error", err)
+		case n > 0:
+			s.log.Info("upkeep", "work", what, "count", n)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pebble
+
+import (
+	"hash/maphash"
+	"slices"
+	"sync"
+
+	"github.com/cofferstore/coffer/internal/store/meta"
+)
+
+// stripes is how many locks stand for all keys. A false conflict costs a
+// commit the wait for another's memory work (no disk), so a few hundred commits
+// at once are the measure.
+const stripes = 1024
+
+// locks excludes commits that touch the same rows from one another. Rows that
+// a commit only demands, and counters, are locked shared.
+type locks struct {
+	once   sync.Once
+	seed   maphash.Seed
+	stripe [stripes]sync.RWMutex
+}
+
+// held is what a commit has locked: stripe<<1 | exclusive, ascending.
+type held struct {
+	l   *locks
+	ids []uint32
+}
+
+// acquire locks the rows of the steps. All commits go through the stripes in
+// one order, so they cannot wait for each other in a circle.
+func (l *locks) acquire(steps []meta.Step) held {
+	l.once.Do(func() { l.seed = maphash.MakeSeed() })
+	ids := make([]uint32, len(steps))
+	for i, s := range steps {
+		ids[i] = uint32(maphash.Bytes(l.seed, s.Key)%stripes) << 1
+		if s.Op == meta.Write || s.Op == meta.Remove {
+			ids[i] |= 1
+		}
+	}
+	slices.Sort(ids)
+	// Of a stripe's ids the last is the strongest.
+	kept := ids[:0]
+	for i, id := range ids {
+		if i+1 < len(ids) && ids[i+1]>>1 == id>>1 {
+			continue
+		}
+		kept = append(kept, id)
+	}
+	for _, id := range kept {
+		if id&1 == 1 {
+			l.stripe[id>>1].Lock()
+		} else {
+			l.stripe[id>>1].RLock()
+		}
+	}
+	return held{l, kept}
+}
+
+// release unlocks all.
+func (h held) release() {
+	for _, id := range h.ids {
+		if id&1 == 1 {
+			h.l.stripe[id>>1].Unlock()
+		} else {
+			h.l.stripe[id>>1].RUnlock()
+		}
+	}
+}
+
+// knownCounters bounds counterSet: at 100 bytes or so each, a few MiB.
+const knownCounters = 1 << 15
+
+// counterSet remembers keys that are counters, so that an addition need not read
+// the counter to know. Reading one costs a step for each addition that was not
+// yet merged.
+type counterSet struct {
+	mu   sync.Mutex
+	keys map[string]struct{}
+}
+
+func (c *counterSet) has(key []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, ok := c.keys[string(key)]
+	return ok
+}
+
+func (c *counterSet) add(key []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.keys == nil || len(c.keys) >= knownCounters {
+		c.keys = make(map[string]struct{})
+	}
+	c.keys[string(key)] = struct{}{}
+}
+
+func (c *counterSet) remove(key []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.keys, string(key))
+}

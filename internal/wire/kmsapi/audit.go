@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kmsapi
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cofferstore/coffer/internal/aws"
+	"github.com/cofferstore/coffer/internal/core/audit"
+	"github.com/cofferstore/coffer/internal/core/kms"
+	"github.com/cofferstore/coffer/internal/wire/pipeline"
+)
+
+// noteOutcome adds what an operation did to its call's audit record: which keys
+// and aliases it touched and with which material; of a call that failed, those
+// that it named.
+func (a *API) noteOutcome(ctx context.Context, c *pipeline.Call, in, out any, err error) {
+	if errors.Is(err, kms.AccessDenied) {
+		c.AuditParameters(nil)
+	}
+	var arns []string
+	if t, ok := out.(kms.Toucher); ok && err == nil {
+		arns = t.Touches()
+	} else {
+		arns = a.Keys.Touched(context.WithoutCancel(ctx), c.Caller, in)
+	}
+	for i, arn := range arns {
+		if !slices.Contains(arns[:i], arn) {
+			c.AuditResource(resource(arn))
+		}
+	}
+	if err != nil {
+		return
+	}
+	for name, id := range materialsOf(out) {
+		c.AuditData(name, id)
+	}
+}
+
+func resource(arn string) audit.Resource {
+	r := audit.Resource{Type: "AWS::KMS::Key", ARN: arn}
+	if parsed, ok := aws.ParseARN(arn); ok {
+		r.AccountID = parsed.Account
+		if strings.HasPrefix(parsed.Resource, "alias/") {
+			r.Type = "AWS::KMS::Alias"
+		}
+	}
+	return r
+}
+
+// materialsOf tells the key material that a cryptographic operation used, by the
+// names of additionalEventData.
+func materialsOf(out any) map[string]string {
+	switch r := out.(type) {
+	case kms.Encrypted:
+		return map[string]string{"keyMaterialId": r.KeyMaterialId}
+	case kms.Decrypted:
+		return map[string]string{"keyMaterialId": r.KeyMaterialId}
+	case kms.DataKey:
+		return map[string]string{"keyMaterialId": r.KeyMaterialId}
+	case kms.ReEncrypted:
+		return map[string]string{"sourceKeyMaterialId": r.SourceKeyMaterialId, "destinationKeyMaterialId": r.DestinationKeyMaterialId}
+	}
+	return nil
+}
+
+// withDefaults adds the algorithms that a client left to KMS: CloudTrail shows
+// them all the same.
+func withDefaults(p map[string]any, in any) map[string]any {
+	var names []string
+	switch in.(type) {
+	case kms.Encrypt, kms.DecryptCiphertext:
+		names = []string{"encryptionAlgorithm"}
+	case kms.ReEncrypt:
+		names = []string{"sourceEncryptionAlgorithm", "destinationEncryptionAlgorithm"}
+	}
+	for _, name := range names {
+		if _, ok := p[name]; !ok {
+			if p == nil {
+				p = map[string]any{}
+			}
+			p[name] = kms.SymmetricDefault
+		}
+	}
+	return p
+}
+
+// parametersOf returns the members of a request or answer as audit records have
+// them, by their names in lower camel case, or nil when there are none. Blobs, key
+// material and grant tokens are left out, and so is what the client left out.
+func parametersOf(message any) map[string]any {
+	p := parameters(reflect.ValueOf(message))
+	if len(p) == 0 {
+		return nil
+	}
+	return p
+}
+
+func parameters(v reflect.Value) map[string]any {
+	p := map[string]any{}
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		if !f.IsExported() || f.Type == secretType || f.Type == bytesType || f.Name == "GrantTokens" || unset(v.Field(i)) {
+			continue
+		}
+		p[lowerFirst(f.Name)] = parameter(v.Field(i))
+	}
+	return p
+}
+
+// unset reports whether a member was left out. A flag that is off says nothing;
+// but a pointer is set whatever it points to.
+func unset(v reflect.Value) bool {
+	if v.Kind() == reflect.Slice || v.Kind() == reflect.Map {
+		return v.Len() == 0
+	}
+	return v.IsZero()
+}
+
+func parameter(v reflect.Value) any {
+	if v.Type() == timeType {
+		return v.Interface().(time.Time).UTC()
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		return parameter(v.Elem())
+	case reflect.Struct:
+		return parameters(v)
+	case reflect.Slice:
+		list := make([]any, v.Len())
+		for i := range list {
+			list[i] = parameter(v.Index(i))
+		}
+		return list
+	}
+	return v.Interface()
+}
+
+func lowerFirst(s string) string { return string(s[0]|0x20) + s[1:] }

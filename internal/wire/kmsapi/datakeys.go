@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kmsapi
+
+import "github.com/cofferstore/coffer/internal/wire/pipeline"
+
+func (a *API) dataKeyOps() []pipeline.Op {
+	return []pipeline.Op{
+		define(a, "GenerateDataKey", pipeline.Read, a.Keys.GenerateDataKey),
+		define(a, "GenerateDataKeyWithoutPlaintext", pipeline.Read, a.Keys.GenerateDataKeyWithoutPlaintext),
+		define(a, "GenerateRandom", pipeline.Read, a.Keys.GenerateRandom),
+	}
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pipeline
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/cofferstore/coffer/internal/core/audit"
+	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/wire/sigv4"
+)
+
+// Kinds of fault that the road raises.
+const (
+	BodyTooLarge fault.Kind = "pipeline: body too large"
+	TimedOut     fault.Kind = "pipeline: deadline exceeded"
+	NoRoom       fault.Kind = "pipeline: no room on the device"
+	ShuttingDown fault.Kind = "pipeline: shutting down"
+	InvalidURI   fault.Kind = "pipeline: invalid request target"
+	SlowClient   fault.Kind = "pipeline: client too slow"
+	AuditFailed  fault.Kind = "pipeline: audit record could not be written"
+	HeadTooLarge fault.Kind = "pipeline: request head too large"
+)
+
+// Call is one request on its way. It belongs to the goroutine that serves it.
+type Call struct {
+	Request *http.Request
+	Op      *Op
+	ID      string // x-amz-request-id
+	HostID  string // x-amz-id-2
+	Caller  iam.Caller
+	Auth    *sigv4.Result
+	Bucket  string // the target, as the path or the host name says
+	Key     string
+	Query   url.Values
+
+	road    *Road
+	family  *Family
+	body    io.Reader
+	payload *sigv4.Body
+	whole   []byte
+	record  audit.Record
+	in      int64 // bytes of body read
+	start   time.Time
+}
+
+// Header returns a request header, "" when absent.
+func (c *Call) Header(name string) string { return c.Request.Header.Get(name) }
+
+// Has reports whether a request header is present, even if empty.
+func (c *Call) Has(name string) bool {
+	_, ok := c.Request.Header[http.CanonicalHeaderKey(name)]
+	return ok
+}
+
+// Payload returns the body as the client signed it: decoded, and verified when it
+// has been read to its end. It may be called more than once.
+func (c *Call) Payload() (*sigv4.Body, error) {
+	if c.payload == nil {
+		p, err := c.Auth.Body(c.body, c.Request.ContentLength)
+		if err != nil {
+			return nil, err
+		}
+		c.payload = p
+	}
+	return c.payload, nil
+}
+
+// Document reads the body whole, up to the operation's bound. Fault: BodyTooLarge.
+func (c *Call) Document() ([]byte, error) {
+	if c.family.Whole {
+		return c.whole, nil
+	}
+	p, err := c.Payload()
+	if err != nil {
+		return nil, err
+	}
+	return readBounded(p, c.Op.maxBody())
+}
+
+func (op *Op) maxBody() int64 {
+	if op.MaxBody > 0 {
+		return op.MaxBody
+	}
+	return DefaultMaxBody
+}
+
+func readBounded(r io.Reader, limit int64) ([]byte, error) {
+	var b bytes.Buffer
+	n, err := io.Copy(&b, io.LimitReader(r, limit+1))
+	switch {
+	case err != nil:
+		if _, ok := fault.As(err); ok {
+			return nil, err
+		}
+		return nil, fault.New(sigv4.IncompleteBody, "").Because(err)
+	case n > limit:
+		return nil, fault.New(BodyTooLarge, "").With("MaxMessageLengthBytes", fmt.Sprint(limit))
+	}
+	return b.Bytes(), nil
+}
+
+// AuditParameters sets requestParameters of the call's audit record.
+func (c *Call) AuditParameters(p map[string]any) { c.record.RequestParameters = p }
+
+// AuditResponse sets responseElements of the call's audit record.
+func (c *Call) AuditResponse(p map[string]any) { c.record.ResponseElements = p }
+
+// AuditResource adds what the call touched to its audit record.
+func (c *Call) AuditResource(r ...audit.Resource) {
+	c.record.Resources = append(c.record.Resources, r...)
+}
+
+// AuditData adds a fact to additionalEventData of the call's audit record.
+func (c *Call) AuditData(name string, value any) {
+	if c.record.AdditionalEventData == nil {
+		c.record.AdditionalEventData = make(map[string]any, 8)
+	}
+	c.record.AdditionalEventData[name] = value
+}
+
+// Response is an answer that has not been sent.
+type Response struct {
+	Status int
+	Header http.Header // nil is empty
+	Body   []byte      // the whole body, or …
+	Stream io.ReadCloser
+	Length int64 // … a stream of this many bytes; -1 unknown
+	// Flush sends what is read of the stream at once: for answers that a client
+	// watches as they grow.
+	Flush bool
+}
+
+// counted counts what is read of a body and turns the transport's own errors into
+// faults.
+type counted struct {
+	c   *Call
+	src io.Reader
+	rc  *http.ResponseController
+	at  time.Time // when the read deadline was last moved
+}
+
+// Read moves the connection's read deadline: a slow upload may take as long as it
+// moves at all.
+func (r *counted) Read(p []byte) (int, error) {
+	if now := time.Now(); now.Sub(r.at) > time.Second {
+		r.at = now
+		// Not every connection has deadlines (HTTP/2 streams of some kinds):
+		// then the server's own timeouts stand.
+		_ = r.rc.SetReadDeadline(now.Add(r.c.road.cfg.BodyIdle))
+	}
+	n, err := r.src.Read(p)
+	r.c.in += int64(n)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case err == nil:
+	case err == io.EOF:
+		// A deadline that stood would end the call while it is being answered: the
+		// server goes on reading the connection to learn when the client has gone.
+		_ = r.rc.SetReadDeadline(time.Time{})
+	case errors.As(err, &tooLarge):
+		err = fault.New(BodyTooLarge, "").Because(err)
+	case isTimeout(err):
+		err = fault.New(SlowClient, "").Because(err)
+	case errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.Canceled):
+		err = fault.New(sigv4.IncompleteBody, "").Because(err)
+	}
+	return n, err
+}
+
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.As(err, &t) && t.Timeout()
+}
+
+// host returns the host name of a request without its port, in lower case.
+func host(r *http.Request) string {
+	h := r.Host
+	if i := strings.LastIndexByte(h, ':'); i >= 0 && !strings.HasSuffix(h, "]") {
+		h = h[:i]
+	}
+	return strings.ToLower(strings.Trim(h, "[]"))
+}
+
+// Host returns the host name that the client asked for, without a port.
+func (c *Call) Host() string { return host(c.Request) }

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pipeline
+
+import (
+	"net/netip"
+	"strings"
+)
+
+// connection sets what the transport says of the caller: where it is, and whether
+// the way there counts as secure. That is TLS, a loopback peer, or the word of a
+// listed proxy.
+func (road *Road) connection(c *Call) {
+	r := c.Request
+	peer := peerOf(r.RemoteAddr)
+	c.Caller.RequestID = c.ID
+	c.Caller.SourceIP = peer.String()
+	c.Caller.UserAgent = r.UserAgent()
+	c.Caller.Secure = r.TLS != nil || peer.IsLoopback()
+	if !within(peer, road.cfg.Proxies) {
+		return
+	}
+	// A listed proxy stands before the client: what it says replaces what the
+	// connection shows, also when it says that the client came in the clear.
+	c.Caller.Secure = r.TLS != nil
+	if proto := r.Header.Get("X-Forwarded-Proto"); proto != "" {
+		c.Caller.Secure = strings.EqualFold(proto, "https")
+	}
+	if client, ok := forwardedFor(r.Header.Get("X-Forwarded-For"), road.cfg.Proxies); ok {
+		c.Caller.SourceIP = client.String()
+	}
+}
+
+func peerOf(remote string) netip.Addr {
+	ap, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ap.Addr().Unmap()
+}
+
+func within(a netip.Addr, list []netip.Prefix) bool {
+	for _, p := range list {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// forwardedFor returns the last address that is not a listed proxy's: those before
+// it are the client's own claims.
+func forwardedFor(header string, proxies []netip.Prefix) (netip.Addr, bool) {
+	hops := strings.Split(header, ",")
+	for i := len(hops) - 1; i >= 0; i-- {
+		a, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			return netip.Addr{}, false
+		}
+		if a = a.Unmap(); !within(a, proxies) {
+			return a, true
+		}
+	}
+	return netip.Addr{}, false
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pipeline
+
+import (
+	"net/http"
+
+	"github.com/cofferstore/coffer/internal/fault"
+)
+
+// Family is a protocol on the listener: S3, KMS, the operator's API.
+type Family struct {
+	Name   string // metric label: "s3", "kms", "ops"
+	Source string // audit eventSource: "s3.amazonaws.com"
+	// Services are the names that a signature's scope may bear.
+	Services []string
+	// Whole says that bodies are small, read whole, and covered by the signature
+	// whatever the headers say; all but S3.
+	Whole bool
+	// Match reports whether a request belongs to the family. The first family
+	// that matches has it.
+	Match func(*http.Request) bool
+	// Find returns the operation that a request is for, and sets what the path
+	// says of the call's target. Its error is rendered as any other.
+	Find func(c *Call) (*Op, error)
+	// Codes names faults.
+	Codes Codes
+	// Fault renders an error.
+	Fault func(c *Call, code Code, details []fault.Detail) *Response
+	// Ops is the table, for documentation and metrics.
+	Ops []Op
+}
+
+// Code is how a protocol names a fault.
+type Code struct {
+	Status  int
+	Code    string
+	Message string // "": the fault's own text
+}
+
+// As returns a Code. With an empty message the fault's own text is sent; with
+// both, the fault's own wins.
+func As(status int, code, message string) Code { return Code{status, code, message} }
+
+// Codes is a protocol's table of faults.
+type Codes map[fault.Kind]Code
+
+// name finds the code of an error. known is false for an error that no row names:
+// an internal error, whose text is for the log alone.
+func (t Codes) name(err error, internal Code) (code Code, details []fault.Detail, known bool) {
+	f, ok := fault.As(err)
+	if !ok {
+		return internal, nil, false
+	}
+	code, ok = t[f.Kind]
+	if !ok {
+		return internal, nil, false
+	}
+	if f.Message != "" {
+		code.Message = f.Message
+	}
+	return code, f.Details, code.Status < 500 || code.Status == http.StatusServiceUnavailable
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pipeline
+
+import (
+	"context"
+	"crypto/tls"
+	"time"
+
+	"github.com/cofferstore/coffer/internal/core/audit"
+	"github.com/cofferstore/coffer/internal/core/iam"
+)
+
+// audit appends the call's record, before its answer is sent. Calls that were not
+// authenticated leave none, as on AWS: who made them is not known. They are in the
+// log.
+func (road *Road) audit(c *Call, resp *Response, err error) error {
+	if c.Op == nil || c.Op.Traits.Has(Silent) || c.Auth == nil {
+		return nil
+	}
+	r := &c.record
+	r.UserIdentity = Identity(c.Caller.Principal)
+	r.EventTime = time.Now().UTC().Truncate(time.Second)
+	r.EventSource, r.EventName, r.AWSRegion = c.family.Source, c.Op.event(), road.cfg.Region
+	r.SourceIPAddress, r.UserAgent = c.Caller.SourceIP, c.Caller.UserAgent
+	r.RequestID = c.ID
+	r.ReadOnly = c.Op.Traits.Has(Read)
+	r.EventType, r.RecipientAccountID = audit.TypeAPICall, c.Caller.Account
+	r.ManagementEvent = !c.Op.Traits.Has(Data)
+	r.EventCategory = audit.Management
+	if c.Op.Traits.Has(Data) {
+		r.EventCategory = audit.Data
+		c.AuditData("bytesTransferredIn", c.in)
+		c.AuditData("bytesTransferredOut", planned(c, resp))
+	}
+	if m := c.Auth.Method.String(); m != "" {
+		c.AuditData("SignatureVersion", "SigV4")
+		c.AuditData("AuthenticationMethod", m)
+	}
+	c.AuditData("x-amz-id-2", c.HostID)
+	if t := c.Request.TLS; t != nil {
+		suite := tls.CipherSuiteName(t.CipherSuite)
+		c.AuditData("CipherSuite", suite)
+		r.TLSDetails = &audit.TLSDetails{
+			TLSVersion: "TLSv" + tls.VersionName(t.Version)[len("TLS "):], CipherSuite: suite,
+			ClientProvidedHostHeader: c.Request.Host,
+		}
+	}
+	if err != nil || r.ReadOnly {
+		r.ResponseElements = nil
+	}
+	// The client may be gone already; the record is kept all the same.
+	durable := !r.ReadOnly || road.cfg.SyncReads
+	return road.cfg.Trail.Append(context.WithoutCancel(c.Request.Context()), *r, durable)
+}
+
+// planned returns how many bytes of body the answer will have.
+func planned(c *Call, resp *Response) int64 {
+	switch {
+	case c.Request.Method == "HEAD":
+		return 0
+	case resp.Stream != nil:
+		return max(resp.Length, 0)
+	}
+	return int64(len(resp.Body))
+}
+
+// Identity returns a principal as an audit record shows it.
+func Identity(p iam.Principal) audit.Identity {
+	if p.IsAnonymous() {
+		return audit.Identity{Type: p.Type, AccountID: "anonymous"}
+	}
+	return audit.Identity{
+		Type: p.Type, PrincipalID: p.PrincipalID, ARN: p.ARN, AccountID: p.Account,
+		AccessKeyID: p.AccessKeyID, UserName: p.UserName,
+	}
+}

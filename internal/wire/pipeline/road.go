@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/cofferstore/coffer/internal/aws"
+	"github.com/cofferstore/coffer/internal/core/audit"
+	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/core/policy"
+	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/wire/sigv4"
+)
+
+// Recorder keeps audit records. Append returns an error when the record is not
+// kept, or, if it was to be durable, not durable.
+type Recorder interface {
+	Append(ctx context.Context, r audit.Record, durable bool) error
+}
+
+// Config is the road's settings.
+type Config struct {
+	Region    string
+	Verifier  *sigv4.Verifier
+	Authorize func(ctx context.Context, by iam.Caller, needs []policy.Need) error
+	Trail     Recorder
+	Log       *slog.Logger
+	Metrics   prometheus.Registerer
+	// Room returns a fault when the device is too full for more data. nil: never.
+	Room func(ctx context.Context) error
+	// Proxies are peers whose X-Forwarded-* headers are believed.
+	Proxies []netip.Prefix
+	// Deadline bounds operations that do not stream; default 30 s.
+	Deadline time.Duration
+	// BodyIdle is how long a client may stand still while a body moves; default 60 s.
+	BodyIdle time.Duration
+	// SyncReads makes audit records of reads durable before the answer, too.
+	SyncReads bool
+}
+
+// Road serves every call of its families. It is an http.Handler.
+type Road struct {
+	cfg      Config
+	families []*Family
+	metrics  metrics
+}
+
+// New returns a road for the families, asked in their order.
+func New(cfg Config, families ...*Family) *Road {
+	if cfg.Deadline == 0 {
+		cfg.Deadline = 30 * time.Second
+	}
+	if cfg.BodyIdle == 0 {
+		cfg.BodyIdle = time.Minute
+	}
+	return &Road{cfg: cfg, families: families, metrics: newMetrics(cfg.Metrics)}
+}
+
+// Families returns the road's families, for documentation.
+func (road *Road) Families() []*Family { return road.families }
+
+// ServeHTTP serves one call.
+func (road *Road) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := &Call{
+		Request: r, ID: aws.NewRequestID(), HostID: aws.NewHostID(), road: road, start: time.Now(),
+	}
+	for _, f := range road.families {
+		if f.Match(r) {
+			c.family = f
+			break
+		}
+	}
+	road.metrics.inFlight.Inc()
+	defer road.metrics.inFlight.Dec()
+	c.body = &counted{c: c, src: r.Body, rc: http.NewResponseController(w)}
+	resp, err := road.run(c)
+	if err != nil {
+		resp = road.fault(c, err)
+	}
+	if auditErr := road.audit(c, resp, err); auditErr != nil {
+		// What is not recorded must not be answered as done.
+		err = fault.New(AuditFailed, "").Because(auditErr)
+		closeStream(resp)
+		resp = road.fault(c, err)
+	}
+	sent, sendErr := road.send(w, c, resp)
+	road.observe(c, resp, sent, err, sendErr)
+}
+
+// run takes the call to its result. A panic is an internal error.
+func (road *Road) run(c *Call) (resp *Response, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			resp, err = nil, fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	if c.Query, err = url.ParseQuery(c.Request.URL.RawQuery); err != nil {
+		return nil, fault.New(InvalidURI, "").Because(err)
+	}
+	if c.Op, err = c.family.Find(c); err != nil {
+		return nil, err
+	}
+	ctx := c.Request.Context()
+	if !c.Op.Streams {
+		limit := c.Op.Deadline
+		if limit == 0 {
+			limit = road.cfg.Deadline
+		}
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, limit, fault.New(TimedOut, ""))
+		defer cancel()
+	}
+	road.connection(c)
+	if !c.Op.Traits.Has(Open) {
+		if err := road.authenticate(c); err != nil {
+			return nil, err
+		}
+	}
+	if c.Op.Traits.Has(Grows) && road.cfg.Room != nil {
+		if err := road.cfg.Room(ctx); err != nil {
+			return nil, fault.New(NoRoom, "").Because(err)
+		}
+	}
+	resp, err = c.Op.serve(ctx, c)
+	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		err = fault.New(TimedOut, "").Because(errors.Join(context.Cause(ctx), err))
+	}
+	return resp, err
+}
+
+// authenticate sets the call's caller.
+func (road *Road) authenticate(c *Call) (err error) {
+	if c.family.Whole {
+		if c.whole, err = readBounded(c.body, c.Op.maxBody()); err != nil {
+			return err
+		}
+		c.Auth, err = road.cfg.Verifier.VerifyWhole(c.Request, c.whole, c.family.Services...)
+	} else {
+		c.Auth, err = road.cfg.Verifier.Verify(c.Request, c.family.Services...)
+	}
+	if err != nil {
+		return err
+	}
+	if c.family.Whole {
+		if err := c.Auth.RequireSigned(); err != nil {
+			return err
+		}
+	}
+	c.Caller.Principal = c.Auth.Principal
+	c.Caller.SigV4 = c.Auth.Method != sigv4.None
+	return nil
+}
+
+// internal is the code of an error that no table names.
+var internal = As(http.StatusInternalServerError, "InternalError", "We encountered an internal error. Please try again.")
+
+// fault renders an error and notes it in the audit record.
+func (road *Road) fault(c *Call, err error) *Response {
+	code, details, known := c.family.Codes.name(err, internal)
+	if !known {
+		road.cfg.Log.Error("internal error", "request_id", c.ID, "operation", c.operation(), "error", err)
+	}
+	c.record.ErrorCode, c.record.ErrorMessage = code.Code, code.Message
+	return c.family.Fault(c, code, details)
+}
+
+// operation names the call's operation for logs and metrics.
+func (c *Call) operation() string {
+	if c.Op == nil {
+		return "Unknown"
+	}
+	return c.Op.Name
+}
+
+// send writes the answer and returns how many bytes of body went out. A stream
+// that fails half way ends the connection without a clean end, so that no client
+// takes a part for the whole.
+func (road *Road) send(w http.ResponseWriter, c *Call, resp *Response) (int64, error) {
+	defer closeStream(resp)
+	h := w.Header()
+	for name, values := range resp.Header {
+		h[name] = values
+	}
+	h.Set("X-Amz-Request-Id", c.ID)
+	h.Set("X-Amz-Id-2", c.HostID)
+	h.Set("Server", "Coffer")
+	head := c.Request.Method == http.MethodHead
+	bodyless := resp.Status == http.StatusNoContent || resp.Status == http.StatusNotModified
+	switch {
+	case bodyless:
+	case resp.Stream != nil:
+		if resp.Length >= 0 {
+			h.Set("Content-Length", strconv.FormatInt(resp.Length, 10))
+		}
+	case !head || h.Get("Content-Length") == "":
+		h.Set("Content-Length", strconv.Itoa(len(resp.Body)))
+	}
+	w.WriteHeader(resp.Status)
+	if head || bodyless {
+		return 0, nil
+	}
+	if resp.Stream == nil {
+		n, err := w.Write(resp.Body)
+		return int64(n), err
+	}
+	n, err := road.stream(w, resp)
+	if err == nil && resp.Length >= 0 && n != resp.Length {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		road.cfg.Log.Error("answer broken off", "request_id", c.ID, "operation", c.operation(), "error", err)
+		road.observe(c, resp, n, err, err)
+		panic(http.ErrAbortHandler)
+	}
+	return n, nil
+}
+
+var streamBuffers = sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }}
+
+// stream copies a body out, moving the write deadline as it moves.
+func (road *Road) stream(w http.ResponseWriter, resp *Response) (n int64, err error) {
+	rc := http.NewResponseController(w)
+	buf := streamBuffers.Get().(*[]byte)
+	defer streamBuffers.Put(buf)
+	flush := func() error {
+		if !resp.Flush {
+			return nil
+		}
+		return rc.Flush()
+	}
+	// The head, too: the first byte of the body may be long in coming.
+	if err := flush(); err != nil {
+		return 0, err
+	}
+	var moved time.Time
+	for {
+		m, err := resp.Stream.Read(*buf)
+		if m > 0 {
+			// After the read, which may have taken any time.
+			if now := time.Now(); now.Sub(moved) > time.Second {
+				moved = now
+				_ = rc.SetWriteDeadline(now.Add(road.cfg.BodyIdle))
+			}
+			k, werr := w.Write((*buf)[:m])
+			n += int64(k)
+			if werr == nil {
+				werr = flush()
+			}
+			if werr != nil {
+				return n, werr
+			}
+		}
+		if err == io.EOF {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+}
+
+func closeStream(resp *Response) {
+	if resp.Stream != nil {
+		resp.Stream.Close()
+	}
+}

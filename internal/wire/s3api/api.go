@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package s3api speaks the S3 REST API: it reads headers, query parameters and
+// XML documents into core's typed requests and writes their results. It decides
+// nothing.
+//
+// A file is a feature, named as in core: its operations, what decodes their
+// requests and what encodes their results.
+package s3api
+
+import (
+	"net/http"
+
+	"github.com/cofferstore/coffer/internal/core/bucket"
+	"github.com/cofferstore/coffer/internal/core/object"
+	"github.com/cofferstore/coffer/internal/wire/pipeline"
+)
+
+// API is the S3 family's operations over core's services.
+type API struct {
+	Buckets *bucket.Buckets
+	Objects *object.Objects
+	// Domains are the base host names of virtual-host style requests: with
+	// "s3.example.com" in it, photos.s3.example.com names the bucket photos.
+	Domains []string
+}
+
+// Family returns the family. It matches every request, so it goes last.
+func (a *API) Family() *pipeline.Family {
+	ops := a.ops()
+	return &pipeline.Family{
+		Name: "s3", Source: "s3.amazonaws.com", Services: []string{"s3"},
+		Match: func(*http.Request) bool { return true },
+		Find:  newRouter(ops, a.Domains).find,
+		Codes: codes, Fault: renderFault, Ops: ops,
+	}
+}
+
+// ops is the table of everything S3 does here, feature by feature.
+func (a *API) ops() []pipeline.Op {
+	var ops []pipeline.Op
+	for _, feature := range [][]pipeline.Op{
+		a.bucketOps(), a.encryptionOps(), a.versioningOps(), a.taggingOps(), a.listOps(),
+		a.objectOps(), a.copyOps(), a.deleteOps(), a.multipartOps(),
+		unsupportedOps(),
+	} {
+		ops = append(ops, feature...)
+	}
+	return ops
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package s3api
+
+import (
+	"strings"
+
+	"github.com/cofferstore/coffer/internal/aws"
+	"github.com/cofferstore/coffer/internal/core/audit"
+	"github.com/cofferstore/coffer/internal/wire/pipeline"
+)
+
+// auditRequest notes in the call's audit record what was asked, and of what. The
+// bucket's resource names no account: whose bucket it is has not been read yet.
+func auditRequest(c *pipeline.Call) {
+	c.AuditParameters(requestParameters(c))
+	if c.Key != "" {
+		c.AuditResource(audit.Resource{Type: "AWS::S3::Object", ARN: aws.ObjectARN(c.Bucket, c.Key)})
+	}
+	if c.Bucket != "" {
+		c.AuditResource(audit.Resource{Type: "AWS::S3::Bucket", ARN: aws.BucketARN(c.Bucket)})
+	}
+}
+
+// auditDocument adds a configuration document to the parameters.
+func auditDocument(c *pipeline.Call, name string, document any) {
+	p := requestParameters(c)
+	p[name] = document
+	c.AuditParameters(p)
+}
+
+// requestParameters are the target, the query and the x-amz-* headers, by their
+// names on the wire and without anything that is or proves a secret.
+func requestParameters(c *pipeline.Call) map[string]any {
+	p := make(map[string]any, 8)
+	for name, values := range c.Query {
+		if !secretParameter(name) {
+			p[name] = strings.Join(values, ",")
+		}
+	}
+	for name, values := range c.Request.Header {
+		if name = strings.ToLower(name); strings.HasPrefix(name, "x-amz-") && !secretParameter(name) && !transportHeaders[name] {
+			p[name] = strings.Join(values, ",")
+		}
+	}
+	p["Host"] = c.Host()
+	if c.Bucket != "" {
+		p["bucketName"] = c.Bucket
+	}
+	if c.Key != "" {
+		p["key"] = c.Key
+	}
+	return p
+}
+
+// transportHeaders say how the request came, not what it asks for.
+var transportHeaders = map[string]bool{
+	"x-amz-content-sha256":         true,
+	"x-amz-date":                   true,
+	"x-amz-decoded-content-length": true,
+	"x-amz-trailer":                true,
+}
+
+// secretParameter reports whether a header or parameter carries a credential, or a
+// key that the client provides, or its hash. A presigned URL has them in its query.
+func secretParameter(name string) bool {
+	switch name = strings.ToLower(name); name {
+	case "x-amz-security-token", "x-amz-signature", "x-amz-credential", "x-amz-mfa",
+		"signature", "awsaccesskeyid", "x-amz-s3session-token":
+		return true
+	}
+	return strings.Contains(name, "customer-key")
+}

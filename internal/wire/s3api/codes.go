@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package s3api
+
+import (
+	"github.com/cofferstore/coffer/internal/checksum"
+	"github.com/cofferstore/coffer/internal/core/audit"
+	"github.com/cofferstore/coffer/internal/core/bucket"
+	"github.com/cofferstore/coffer/internal/core/bucketkey"
+	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/core/kms"
+	"github.com/cofferstore/coffer/internal/core/object"
+	"github.com/cofferstore/coffer/internal/core/sse"
+	"github.com/cofferstore/coffer/internal/link/keystore"
+	"github.com/cofferstore/coffer/internal/store/blob"
+	"github.com/cofferstore/coffer/internal/store/meta"
+	"github.com/cofferstore/coffer/internal/wire/pipeline"
+	"github.com/cofferstore/coffer/internal/wire/sigv4"
+)
+
+// Texts that several kinds share.
+const (
+	deniedText      = "Access Denied"
+	internalText    = "We encountered an internal error. Please try again."
+	unavailableText = "Service is unable to handle request."
+	slowDownText    = "Please reduce your request rate."
+	fullText        = "There is no room left for more data."
+	malformedText   = "The XML you provided was not well-formed or did not validate against our published schema"
+	digestText      = "The Content-MD5 or checksum value that you specified did not match what the server received."
+	methodText      = "The specified method is not allowed against this resource."
+	lengthText      = "You must provide the Content-Length HTTP header."
+	shortText       = "You did not provide the number of bytes specified by the Content-Length HTTP header"
+	notOfferedText  = "A header you provided implies functionality that is not implemented"
+)
+
+// codes is the only place that says how S3 names an error. A text here stands
+// where the fault brings none of its own.
+var codes = pipeline.Codes{
+	// The protocol.
+	InvalidArgument:       pipeline.As(400, "InvalidArgument", "Invalid Argument"),
+	InvalidRequest:        pipeline.As(400, "InvalidRequest", "Invalid Request"),
+	MalformedXML:          pipeline.As(400, "MalformedXML", malformedText),
+	MissingBody:           pipeline.As(400, "MissingRequestBodyError", "Request Body is empty"),
+	NotImplemented:        pipeline.As(501, "NotImplemented", notOfferedText),
+	MethodNotAllowed:      pipeline.As(405, "MethodNotAllowed", methodText),
+	MissingSecurityHeader: pipeline.As(400, "MissingSecurityHeader", "Your request was missing a required header"),
+	MissingContentLength:  pipeline.As(411, "MissingContentLength", lengthText),
+	InvalidDigest:         pipeline.As(400, "InvalidDigest", "The Content-MD5 you specified was invalid."),
+	BadDigest:             pipeline.As(400, "BadDigest", digestText),
+	NoACLs:                pipeline.As(400, "InvalidBucketAclWithObjectOwnership", "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"),
+	pipeline.BodyTooLarge: pipeline.As(400, "MaxMessageLengthExceeded", "Your request was too big."),
+	pipeline.TimedOut:     pipeline.As(503, "ServiceUnavailable", unavailableText),
+	pipeline.NoRoom:       pipeline.As(503, "ServiceUnavailable", fullText),
+	pipeline.ShuttingDown: pipeline.As(503, "ServiceUnavailable", unavailableText),
+	pipeline.InvalidURI:   pipeline.As(400, "InvalidURI", "Couldn't parse the specified URI."),
+	pipeline.SlowClient:   pipeline.As(400, "RequestTimeout", "Your socket connection to the server was not read from or written to within the timeout period. Idle connections will be closed."),
+	pipeline.AuditFailed:  pipeline.As(503, "ServiceUnavailable", unavailableText),
+	pipeline.HeadTooLarge: pipeline.As(400, "RequestHeaderSectionTooLarge", "Your request header and query parameters exceed the maximum allowed size."),
+
+	// Who is calling.
+	iam.AccessDenied:               pipeline.As(403, "AccessDenied", deniedText),
+	sigv4.MissingAuthentication:    pipeline.As(403, "AccessDenied", deniedText),
+	sigv4.MultipleAuthentication:   pipeline.As(400, "InvalidArgument", "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified"),
+	sigv4.UnsupportedSignature:     pipeline.As(400, "InvalidRequest", "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."),
+	sigv4.UnsupportedAuthorization: pipeline.As(400, "InvalidArgument", "Unsupported Authorization Type"),
+	sigv4.MalformedAuthorization:   pipeline.As(400, "AuthorizationHeaderMalformed", "The authorization header is malformed"),
+	sigv4.QueryParameters:          pipeline.As(400, "AuthorizationQueryParametersError", "The authorization query parameters are not valid"),
+	sigv4.FormFields:               pipeline.As(400, "InvalidArgument", "The form's authentication fields are not valid"),
+	sigv4.WrongService:             pipeline.As(400, "AuthorizationHeaderMalformed", "The authorization header is malformed; incorrect service."),
+	sigv4.WrongRegion:              pipeline.As(400, "AuthorizationHeaderMalformed", "The authorization header is malformed; the region is wrong"),
+	sigv4.MissingDate:              pipeline.As(403, "AccessDenied", "AWS authentication requires a valid Date or x-amz-date header"),
+	sigv4.RequestTimeTooSkewed:     pipeline.As(403, "RequestTimeTooSkewed", "The difference between the request time and the current time is too large."),
+	sigv4.Expired:                  pipeline.As(403, "AccessDenied", "Request has expired"),
+	sigv4.NotYetValid:              pipeline.As(403, "AccessDenied", "Request is not yet valid"),
+	sigv4.MissingPayloadHash:       pipeline.As(400, "InvalidRequest", "Missing required header for this request: x-amz-content-sha256"),
+	sigv4.InvalidPayloadHash:       pipeline.As(400, "InvalidArgument", "x-amz-content-sha256 is not valid"),
+	sigv4.UnknownAccessKey:         pipeline.As(403, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."),
+	sigv4.HeadersNotSigned:         pipeline.As(403, "AccessDenied", "There were headers present in the request which were not signed"),
+	sigv4.SignatureMismatch:        pipeline.As(403, "SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided. Check your key and signing method."),
+	sigv4.MissingContentLength:     pipeline.As(411, "MissingContentLength", lengthText),
+	sigv4.IncompleteBody:           pipeline.As(400, "IncompleteBody", shortText),
+	sigv4.InvalidChunkSize:         pipeline.As(403, "InvalidChunkSizeError", "Only the last chunk is allowed to have a size less than 8192 bytes"),
+	sigv4.MalformedTrailer:         pipeline.As(400, "MalformedTrailerError", "The request contained trailing data that was not well-formed or did not conform to our published schema."),
+	sigv4.PayloadHashMismatch:      pipeline.As(400, "XAmzContentSHA256Mismatch", "The provided 'x-amz-content-sha256' header does not match what was computed."),
+
+	// Checksums.
+	checksum.Unsupported:  pipeline.As(400, "InvalidRequest", "Checksum algorithm provided is unsupported."),
+	checksum.InvalidValue: pipeline.As(400, "InvalidRequest", "The checksum's value is invalid."),
+	checksum.Mismatch:     pipeline.As(400, "BadDigest", digestText),
+	checksum.InvalidType:  pipeline.As(400, "InvalidRequest", "The checksum type is invalid."),
+
+	// Buckets.
+	bucket.NoSuchBucket:            pipeline.As(404, "NoSuchBucket", "The specified bucket does not exist"),
+	bucket.InvalidName:             pipeline.As(400, "InvalidBucketName", "The specified bucket is not valid."),
+	bucket.AlreadyOwnedByYou:       pipeline.As(409, "BucketAlreadyOwnedByYou", "Your previous request to create the named bucket succeeded and you already own it."),
+	bucket.AlreadyExists:           pipeline.As(409, "BucketAlreadyExists", "The requested bucket name is not available. The bucket namespace is shared by all users of the system. Please select a different name and try again."),
+	bucket.NotEmpty:                pipeline.As(409, "BucketNotEmpty", "The bucket you tried to delete is not empty"),
+	bucket.BeingDeleted:            pipeline.As(409, "OperationAborted", "A conflicting conditional operation is currently in progress against this resource. Please try again."),
+	bucket.InvalidLocation:         pipeline.As(400, "InvalidLocationConstraint", "The specified location-constraint is not valid"),
+	bucket.IllegalLocation:         pipeline.As(400, "IllegalLocationConstraintException", "The location constraint is incompatible for the region specific endpoint this request was sent to."),
+	bucket.WrongOwner:              pipeline.As(403, "AccessDenied", deniedText),
+	bucket.InvalidOwnerID:          pipeline.As(400, "InvalidBucketOwnerAWSAccountID", "The value of the expected bucket owner parameter must be an AWS Account ID"),
+	bucket.InvalidEncryption:       pipeline.As(400, "MalformedXML", malformedText),
+	bucket.KeyNotApplicable:        pipeline.As(400, "InvalidArgument", "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse"),
+	bucket.IllegalVersioning:       pipeline.As(400, "IllegalVersioningConfigurationException", "The Versioning element must be specified"),
+	bucket.InvalidVersioningStatus: pipeline.As(400, "MalformedXML", malformedText),
+	bucket.NoSuchTagSet:            pipeline.As(404, "NoSuchTagSet", "The TagSet does not exist"),
+	bucket.TooManyBuckets:          pipeline.As(400, "TooManyBuckets", "You have attempted to create more buckets than allowed"),
+	bucket.InvalidListing:          pipeline.As(400, "InvalidArgument", "A parameter of the listing is out of range"),
+	bucket.InvalidTag:              pipeline.As(400, "InvalidTag", "The tag you have provided is invalid"),
+	bucket.TooManyTags:             pipeline.As(400, "BadRequest", "There are too many tags"),
+
+	// Objects.
+	object.NoSuchKey:             pipeline.As(404, "NoSuchKey", "The specified key does not exist."),
+	object.NoSuchVersion:         pipeline.As(404, "NoSuchVersion", "The specified version does not exist."),
+	object.InvalidVersionID:      pipeline.As(400, "InvalidArgument", "Invalid version id specified"),
+	object.DeleteMarker:          pipeline.As(405, "MethodNotAllowed", methodText),
+	object.KeyTooLong:            pipeline.As(400, "KeyTooLongError", "Your key is too long"),
+	object.TooLarge:              pipeline.As(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size"),
+	object.IncompleteBody:        pipeline.As(400, "IncompleteBody", shortText),
+	object.BadDigest:             pipeline.As(400, "BadDigest", digestText),
+	object.PreconditionFailed:    pipeline.As(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold"),
+	object.NotModified:           pipeline.As(304, "NotModified", "Not Modified"),
+	object.ConditionUnsupported:  pipeline.As(501, "NotImplemented", notOfferedText),
+	object.ConditionConflict:     pipeline.As(409, "ConditionalRequestConflict", "The conditional request cannot succeed due to a conflicting operation against this resource."),
+	object.InvalidRange:          pipeline.As(416, "InvalidRange", "The requested range is not satisfiable"),
+	object.InvalidPartNumber:     pipeline.As(416, "InvalidPartNumber", "The requested partnumber is not satisfiable"),
+	object.RangeAndPart:          pipeline.As(400, "InvalidRequest", "Cannot specify both Range header and partNumber query parameter"),
+	object.SelfCopy:              pipeline.As(400, "InvalidRequest", "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes."),
+	object.CopySourceMarker:      pipeline.As(400, "InvalidRequest", "The source of a copy request may not specifically refer to a delete marker by version id."),
+	object.CopySourceTooLarge:    pipeline.As(400, "InvalidRequest", "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120"),
+	object.InvalidCopyRange:      pipeline.As(400, "InvalidRequest", "The specified copy range is invalid for the source object size"),
+	object.NoSuchUpload:          pipeline.As(404, "NoSuchUpload", "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed."),
+	object.InvalidPart:           pipeline.As(400, "InvalidPart", "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag."),
+	object.InvalidPartOrder:      pipeline.As(400, "InvalidPartOrder", "The list of parts was not in ascending order. Parts must be ordered by part number."),
+	object.PartTooSmall:          pipeline.As(400, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size"),
+	object.PartNumberOutOfBounds: pipeline.As(400, "InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive"),
+	object.InvalidUpload:         pipeline.As(400, "InvalidRequest", "The upload request is not valid"),
+	object.MetadataTooLarge:      pipeline.As(400, "MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size"),
+	object.InvalidStorageClass:   pipeline.As(400, "InvalidStorageClass", "The storage class you specified is not valid"),
+	object.InvalidArgument:       pipeline.As(400, "InvalidArgument", "Invalid Argument"),
+	object.Busy:                  pipeline.As(503, "SlowDown", slowDownText),
+	object.Damaged:               pipeline.As(500, "InternalError", internalText),
+
+	// Encryption, and the keys behind it. S3 prefixes KMS's own names and passes
+	// its texts on.
+	sse.UnsupportedMethod:    pipeline.As(400, "InvalidArgument", "The encryption method specified is not supported"),
+	sse.NeedsKMS:             pipeline.As(400, "InvalidArgument", "Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms"),
+	sse.EmptyKeyID:           pipeline.As(400, "InvalidArgument", "The KMS key id specified is empty"),
+	sse.NotForThisOperation:  pipeline.As(400, "InvalidArgument", "x-amz-server-side-encryption header is not supported for this operation."),
+	sse.BadBucketKeyFlag:     pipeline.As(400, "InvalidArgument", "The value of x-amz-server-side-encryption-bucket-key-enabled must be true or false"),
+	sse.NeedsSecureTransport: pipeline.As(400, "InvalidArgument", "Requests specifying Server Side Encryption with AWS KMS managed keys must be made over a secure connection."),
+	sse.NeedsSignatureV4:     pipeline.As(400, "InvalidArgument", "Requests specifying Server Side Encryption with AWS KMS managed keys require AWS Signature Version 4."),
+	sse.NotYet:               pipeline.As(501, "NotImplemented", notOfferedText),
+	sse.Damaged:              pipeline.As(500, "InternalError", internalText),
+	bucketkey.Damaged:        pipeline.As(500, "InternalError", internalText),
+	bucketkey.NoGeneration:   pipeline.As(500, "InternalError", internalText),
+	bucketkey.Unavailable:    pipeline.As(503, "ServiceUnavailable", unavailableText),
+	bucketkey.Throttled:      pipeline.As(503, "SlowDown", "Please reduce your request rate for operations involving AWS KMS."),
+	kms.AccessDenied:         pipeline.As(403, "AccessDenied", deniedText),
+	kms.Disabled:             pipeline.As(400, "KMS.DisabledException", "The KMS key is disabled."),
+	kms.InvalidArn:           pipeline.As(400, "KMS.InvalidArnException", "The ARN of the KMS key is not valid."),
+	kms.InvalidKeyUsage:      pipeline.As(400, "KMS.InvalidKeyUsageException", "The KMS key is not for this use."),
+	kms.InvalidState:         pipeline.As(400, "KMS.KMSInvalidStateException", "The state of the KMS key is not valid for this request."),
+	kms.LimitExceeded:        pipeline.As(400, "KMS.LimitExceededException", "A quota of AWS KMS was exceeded."),
+	kms.NotFound:             pipeline.As(400, "KMS.NotFoundException", "The KMS key does not exist."),
+	kms.UnsupportedOperation: pipeline.As(400, "KMS.UnsupportedOperationException", "The KMS key does not support this operation."),
+	kms.Validation:           pipeline.As(400, "KMS.ValidationException", "The request to AWS KMS is not valid."),
+	kms.KeyUnavailable:       pipeline.As(503, "ServiceUnavailable", unavailableText),
+	kms.Unavailable:          pipeline.As(503, "ServiceUnavailable", unavailableText),
+	// The rest of what KMS can say of a request that S3 made means that what S3
+	// has stored is not what KMS gave it.
+	kms.IncorrectKey:      pipeline.As(500, "InternalError", internalText),
+	kms.Internal:          pipeline.As(500, "InternalError", internalText),
+	kms.InvalidCiphertext: pipeline.As(500, "InternalError", internalText),
+
+	// What lies below.
+	audit.Unavailable:      pipeline.As(503, "ServiceUnavailable", unavailableText),
+	meta.Damaged:           pipeline.As(500, "InternalError", internalText),
+	meta.Full:              pipeline.As(503, "ServiceUnavailable", fullText),
+	meta.Unavailable:       pipeline.As(503, "ServiceUnavailable", unavailableText),
+	blob.Damaged:           pipeline.As(500, "InternalError", internalText),
+	blob.Full:              pipeline.As(503, "ServiceUnavailable", fullText),
+	blob.Unavailable:       pipeline.As(503, "ServiceUnavailable", unavailableText),
+	keystore.Damaged:       pipeline.As(500, "InternalError", internalText),
+	keystore.BadCiphertext: pipeline.As(500, "InternalError", internalText),
+	keystore.NoMaterial:    pipeline.As(500, "InternalError", internalText),
+	keystore.Unavailable:   pipeline.As(503, "ServiceUnavailable", unavailableText),
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package s3api
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"net/http"
+
+	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/core/object"
+	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/wire/pipeline"
+)
+
+func (a *API) deleteOps() []pipeline.Op {
+	many := pipeline.Define("DeleteObjects", pipeline.Data, bucketRoute("POST", "delete"), decodeDeleteMany, a.deleteMany, encodeDeleteMany)
+	many.MaxBody = maxLongDocument
+	return []pipeline.Op{
+		pipeline.Define("DeleteObject", pipeline.Data, objectRoute("DELETE"), decodeDelete, a.Objects.Delete, encodeDelete),
+		many,
+	}
+}
+
+// maxLongDocument bounds documents that list things: 1000 keys of 1024 bytes, each
+// escaped, or 10000 parts with their checksums.
+const maxLongDocument = 8 << 20
+
+// maxDelete is how many keys one request may name.
+const maxDelete = 1000
+
+func decodeDelete(c *pipeline.Call) (object.Delete, error) {
+	if err := refuseBypass(c); err != nil {
+		return object.Delete{}, err
+	}
+	for _, name := range []string{"x-amz-if-match-last-modified-time", "x-amz-if-match-size"} {
+		if _, ok := field(c, name); ok {
+			return object.Delete{}, notImplemented(name)
+		}
+	}
+	ref, err := versionRef(c)
+	return object.Delete{VersionRef: ref, IfMatch: c.Header("If-Match")}, err
+}
+
+// refuseBypass refuses to bypass a retention where there can be none: no bucket
+// has an object lock.
+func refuseBypass(c *pipeline.Call) error {
+	const name = "x-amz-bypass-governance-retention"
+	if v, ok := field(c, name); ok {
+		return invalidArgument(name, v, name+" is only applicable to Object Lock enabled buckets.")
+	}
+	return nil
+}
+
+func encodeDelete(c *pipeline.Call, out object.Deleted) (*pipeline.Response, error) {
+	h := make(http.Header)
+	setHeader(h, "x-amz-version-id", out.VersionID)
+	if out.Marker {
+		setHeader(h, "x-amz-delete-marker", "true")
+	}
+	auditAnswer(c, h)
+	return &pipeline.Response{Status: http.StatusNoContent, Header: h}, nil
+}
+
+// deleteMany is a DeleteObjects request; quiet leaves what went well out of the
+// answer.
+type deleteMany struct {
+	object.DeleteMany
+	quiet bool
+}
+
+type deletedMany struct {
+	results []object.DeleteResult
+	quiet   bool
+}
+
+func (a *API) deleteMany(ctx context.Context, by iam.Caller, in deleteMany) (deletedMany, error) {
+	results, err := a.Objects.DeleteMany(ctx, by, in.DeleteMany)
+	return deletedMany{results, in.quiet}, err
+}
+
+func decodeDeleteMany(c *pipeline.Call) (deleteMany, error) {
+	if err := refuseBypass(c); err != nil {
+		return deleteMany{}, err
+	}
+	if err := requireDigest(c); err != nil {
+		return deleteMany{}, err
+	}
+	var doc struct {
+		Quiet   bool
+		Objects []struct {
+			Key, ETag              string
+			VersionID              string `xml:"VersionId"`
+			LastModifiedTime, Size *string
+		} `xml:"Object"`
+	}
+	if err := decodeXML(c, "Delete", &doc); err != nil {
+		return deleteMany{}, err
+	}
+	if n := len(doc.Objects); n == 0 || n > maxDelete {
+		return deleteMany{}, malformedXML(errors.New("no key, or no or too many objects"))
+	}
+	in := deleteMany{quiet: doc.Quiet, DeleteMany: object.DeleteMany{Ref: bucketRef(c)}}
+	for _, o := range doc.Objects {
+		switch {
+		case o.Key == "":
+			return deleteMany{}, malformedXML(errors.New("no key, or no or too many objects"))
+		case o.LastModifiedTime != nil:
+			return deleteMany{}, notImplemented("LastModifiedTime")
+		case o.Size != nil:
+			return deleteMany{}, notImplemented("Size")
+		}
+		in.Items = append(in.Items, object.DeleteItem{Key: o.Key, VersionID: o.VersionID, IfMatch: o.ETag})
+	}
+	return in, nil
+}
+
+type deleteResult struct {
+	XMLName xml.Name         `xml:"http://s3.amazonaws.com/doc/2006-03-01/ DeleteResult"`
+	Deleted []deletedElement `xml:"Deleted"`
+	Errors  []deleteError    `xml:"Error"`
+}
+
+type deletedElement struct {
+	Key                   string
+	VersionID             string `xml:"VersionId,omitempty"`
+	DeleteMarker          bool   `xml:",omitempty"`
+	DeleteMarkerVersionID string `xml:"DeleteMarkerVersionId,omitempty"`
+}
+
+type deleteError struct {
+	Key           string
+	VersionID     string `xml:"VersionId,omitempty"`
+	Code, Message string
+}
+
+func encodeDeleteMany(_ *pipeline.Call, out deletedMany) (*pipeline.Response, error) {
+	var doc deleteResult
+	for _, r := range out.results {
+		if r.Err != nil {
+			code := itemCode(r.Err)
+			doc.Errors = append(doc.Errors, deleteError{r.Key, r.DeleteItem.VersionID, code.Code, code.Message})
+			continue
+		}
+		if out.quiet {
+			continue
+		}
+		e := deletedElement{Key: r.Key, VersionID: r.DeleteItem.VersionID, DeleteMarker: r.Marker}
+		if r.Marker {
+			e.DeleteMarkerVersionID = r.Deleted.VersionID
+		}
+		doc.Deleted = append(doc.Deleted, e)
+	}
+	return encodeXML(http.StatusOK, doc)
+}
+
+// itemCode names the error of one item among others.
+func itemCode(err error) pipeline.Code {
+	if errors.Is(err, object.InvalidVersionID) {
+		err = object.NoSuchVersion // S3 makes no difference here
+	}
+	if f, ok := fault.As(err); ok {
+		if code, ok := codes[f.Kind]; ok {
+			if f.Message != "" {
+				code.Message = f.Message
+			}
+			return code
+		}
+	}
+	return pipeline.As(http.StatusInternalServerError, "InternalError", "We encountered an internal error. Please try again.")
+}

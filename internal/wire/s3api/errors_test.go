@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package s3api
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/cofferstore/coffer/internal/core/object"
+	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/wire/pipeline"
+)
+
+func rendered(t *testing.T, method string, err error) *pipeline.Response {
+	t.Helper()
+	c := call(t, method, "/photos/cat")
+	c.ID, c.HostID = "R", "H"
+	f, ok := fault.As(err)
+	if !ok {
+		t.Fatalf("%v is no fault", err)
+	}
+	code := codes[f.Kind]
+	if f.Message != "" {
+		code.Message = f.Message
+	}
+	return renderFault(c, code, f.Details)
+}
+
+func TestFaultDocument(t *testing.T) {
+	for _, tc := range []struct {
+		method string
+		err    error
+		want   string
+	}{
+		{
+			"GET", fault.New(object.NoSuchKey, "").With("Key", "a&<b>\x01\"c").With("x-amz-delete-marker", "true"),
+			`<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message><Key>a&amp;&lt;b&gt;&quot;c</Key><RequestId>R</RequestId><HostId>H</HostId></Error>`,
+		},
+		{
+			"PUT", invalidArgument("x-amz-server-side-encryption", "rot13", "no such method"),
+			`<Error><Code>InvalidArgument</Code><Message>no such method</Message><ArgumentName>x-amz-server-side-encryption</ArgumentName><ArgumentValue>rot13</ArgumentValue><RequestId>R</RequestId><HostId>H</HostId></Error>`,
+		},
+		{
+			"GET", fault.New(object.DeleteMarker, "").With("ResourceType", "DeleteMarker").With("allow", "DELETE"),
+			`<Error><Code>MethodNotAllowed</Code><Message>The specified method is not allowed against this resource.</Message><Method>GET</Method><ResourceType>DeleteMarker</ResourceType><RequestId>R</RequestId><HostId>H</HostId></Error>`,
+		},
+		{
+			"PUT", fault.New(object.ConditionUnsupported, "").With("Header", "If-Match").With("additionalMessage", "m"),
+			`<Error><Code>NotImplemented</Code><Message>A header you provided implies functionality that is not implemented</Message><Header>If-Match</Header><additionalMessage>m</additionalMessage><RequestId>R</RequestId><HostId>H</HostId></Error>`,
+		},
+	} {
+		resp := rendered(t, tc.method, tc.err)
+		if got := string(resp.Body); got != xmlHeader+tc.want {
+			t.Errorf("%v:\n got %s\nwant %s", tc.err, got, tc.want)
+		}
+		if got := resp.Header.Get("Content-Type"); got != "application/xml" {
+			t.Errorf("%v: content type %q", tc.err, got)
+		}
+	}
+}
+
+func TestFaultHeaders(t *testing.T) {
+	gone := fault.New(object.DeleteMarker, "").With("x-amz-delete-marker", "true").With("x-amz-version-id", "v").
+		With("allow", "DELETE").With("last-modified", "then")
+	resp := rendered(t, "HEAD", gone)
+	if resp.Status != 405 || resp.Body != nil {
+		t.Errorf("HEAD: status %d, body %q; want 405 and none", resp.Status, resp.Body)
+	}
+	for name, want := range map[string]string{"x-amz-delete-marker": "true", "x-amz-version-id": "v", "allow": "DELETE", "last-modified": "then"} {
+		if got := resp.Header[name]; len(got) != 1 || got[0] != want {
+			t.Errorf("header %s is %q, want %q", name, got, want)
+		}
+	}
+	resp = rendered(t, "GET", fault.New(object.NotModified, "").With("ETag", "abc"))
+	if resp.Status != 304 || resp.Body != nil || resp.Header.Get("ETag") != `"abc"` || resp.Header.Get("Content-Type") != "" {
+		t.Errorf("not modified: %d %v %q", resp.Status, resp.Header, resp.Body)
+	}
+}
+
+// notS3 are kinds that no S3 request can end in, with the reason. If one does all
+// the same, it is an internal error.
+var notS3 = map[string]string{
+	"iam: no such access key":     "package sigv4 turns it into UnknownAccessKey",
+	"blob: no such stream":        "package object turns it into Damaged",
+	"blob: stream already exists": "stream ids are random; a second use is a mistake of ours",
+
+	"kms: already exists":            "KMS API only: making an alias",
+	"kms: dry run succeeded":         "KMS API only: S3 makes no dry runs",
+	"kms: invalid alias name":        "KMS API only: making an alias",
+	"kms: invalid grant token":       "KMS API only: S3 passes no grant tokens",
+	"kms: invalid marker":            "KMS API only: listings",
+	"kms: malformed policy document": "KMS API only: putting a key policy",
+	"kms: invalid tags":              "KMS API only: tags of keys",
+}
+
+// Every kind of fault that a layer below can raise has a code, or a reason why it
+// needs none. The root key's are of starting the server and of its own commands.
+func TestEveryKindHasACode(t *testing.T) {
+	root := os.DirFS("../..")
+	kinds := map[string]string{}
+	for _, dir := range []string{"core", "store", "link", "checksum", "wire/sigv4", "wire/pipeline", "wire/s3api"} {
+		err := fs.WalkDir(root, dir, func(name string, entry fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			if entry.IsDir() && entry.Name() == "rootkey" {
+				return fs.SkipDir
+			}
+			if entry.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+				return nil
+			}
+			text, err := fs.ReadFile(root, name)
+			if err != nil {
+				return err
+			}
+			for _, k := range declaredKinds(t, name, text) {
+				kinds[k] = name
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(kinds) < 100 {
+		t.Fatalf("found %d kinds: this is not the repository", len(kinds))
+	}
+	for kind, file := range kinds {
+		_, coded := codes[fault.Kind(kind)]
+		_, excused := notS3[kind]
+		if coded == excused {
+			t.Errorf("%s declares %q: has a code: %t, is excused: %t", file, kind, coded, excused)
+		}
+	}
+	for kind := range notS3 {
+		if kinds[kind] == "" {
+			t.Errorf("%q is excused and not declared", kind)
+		}
+	}
+}
+
+// declaredKinds returns the constants of type fault.Kind in a file.
+func declaredKinds(t *testing.T, name string, text []byte) (kinds []string) {
+	file, err := parser.ParseFile(token.NewFileSet(), name, text, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok {
+			return true
+		}
+		typ, ok := spec.Type.(*ast.SelectorExpr)
+		if !ok || typ.Sel.Name != "Kind" {
+			return true
+		}
+		for _, v := range spec.Values {
+			if lit, ok := v.(*ast.BasicLit); ok {
+				if s, err := strconv.Unquote(lit.Value); err == nil {
+					kinds = append(kinds, s)
+				}
+			}
+		}
+		return true
+	})
+	return kinds
+}
+
+func TestCodesAreWhole(t *testing.T) {
+	for kind, code := range codes {
+		if code.Code == "" || code.Message == "" || code.Status < 304 || code.Status > 599 {
+			t.Errorf("%s: incomplete code %+v", kind, code)
+		}
+	}
+}

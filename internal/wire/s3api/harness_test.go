@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package s3api
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"github.com/cofferstore/coffer/internal/core/audit"
+	"github.com/cofferstore/coffer/internal/core/bucket"
+	"github.com/cofferstore/coffer/internal/core/bucketkey"
+	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/core/kms"
+	"github.com/cofferstore/coffer/internal/core/object"
+	"github.com/cofferstore/coffer/internal/core/sse"
+	"github.com/cofferstore/coffer/internal/fips"
+	"github.com/cofferstore/coffer/internal/link/keystore/builtin"
+	"github.com/cofferstore/coffer/internal/link/keystore/rootkey"
+	"github.com/cofferstore/coffer/internal/secret"
+	blobmem "github.com/cofferstore/coffer/internal/store/blob/mem"
+	metamem "github.com/cofferstore/coffer/internal/store/meta/mem"
+	"github.com/cofferstore/coffer/internal/wire/pipeline"
+	"github.com/cofferstore/coffer/internal/wire/sigv4"
+)
+
+const (
+	testAccount = "000000000001"
+	testAccess  = "AKIACOFFERTEST000001"
+	testSecret  = "a secret of more than sixteen bytes"
+	testDomain  = "s3.example.com"
+)
+
+// station is the S3 family on the road, over stores in memory.
+type station struct {
+	t      *testing.T
+	region string
+	road   *pipeline.Road
+	api    *API
+	kms    *kms.Service
+	trail  *memoryTrail
+}
+
+// memoryTrail keeps audit records of S3 and KMS.
+type memoryTrail struct{ records []audit.Record }
+
+func (m *memoryTrail) Append(_ context.Context, r audit.Record, _ bool) error {
+	m.records = append(m.records, r)
+	return nil
+}
+
+// last returns the newest record of an event.
+func (m *memoryTrail) last(t *testing.T, event string) audit.Record {
+	t.Helper()
+	for i := len(m.records) - 1; i >= 0; i-- {
+		if m.records[i].EventName == event {
+			return m.records[i]
+		}
+	}
+	t.Fatalf("no audit record of %s", event)
+	return audit.Record{}
+}
+
+// rootOnly knows one access key, of the account's root.
+type rootOnly struct{}
+
+func (rootOnly) Credential(_ context.Context, id, _ string) (sigv4.Credential, error) {
+	if id != testAccess {
+		return sigv4.Credential{}, iam.NoSuchAccessKey
+	}
+	return sigv4.Credential{Secret: secret.New([]byte(testSecret)), Principal: iam.Principal{
+		Type: iam.Root, Account: testAccount, ARN: "arn:aws:iam::" + testAccount + ":root",
+		PrincipalID: testAccount, AccessKeyID: id,
+	}}, nil
+}
+
+func newStation(t *testing.T, region string) *station {
+	t.Helper()
+	s := &station{t: t, region: region, trail: new(memoryTrail)}
+	rows := metamem.New()
+	root, err := rootkey.Create(t.TempDir(), rootkey.SlotOptions{Type: rootkey.File})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.kms = kms.New(rows, builtin.New(rows, root, builtin.Config{}), s.trail, kms.Config{Region: region})
+	keys := bucketkey.New(s.kms.ViaS3(), rows, bucketkey.Config{TTL: bucketkey.DefaultTTL})
+	owned := bucketkey.New(s.kms.Owned(), rows, bucketkey.Config{TTL: bucketkey.MaxTTL})
+	t.Cleanup(func() { keys.Close(); owned.Close() })
+	buckets := bucket.New(rows, bucket.Config{Region: region})
+	s.api = &API{
+		Buckets: buckets, Domains: []string{testDomain},
+		Objects: object.New(buckets, rows, blobmem.New(), sse.New(s.kms.ViaS3(), keys, owned), secret.Random(secret.Size), object.Config{}),
+	}
+	s.road = pipeline.New(pipeline.Config{
+		Region: region, Verifier: sigv4.New(rootOnly{}, sigv4.Config{Region: region}),
+		Authorize: iam.Authorize, Trail: s.trail, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}, s.api.Family())
+	return s
+}
+
+// answer is what came back.
+type answer struct {
+	t      *testing.T
+	what   string
+	status int
+	header http.Header
+	body   string
+}
+
+// do sends a signed request; headers are "Name: value". A document is sent with
+// its Content-MD5 unless the headers have a digest or say "no digest".
+func (s *station) do(method, target, body string, headers ...string) *answer {
+	s.t.Helper()
+	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	r.Host = testDomain
+	r.RemoteAddr = "127.0.0.1:40000"
+	digest := body != ""
+	for _, h := range headers {
+		name, v, _ := strings.Cut(h, ": ")
+		switch {
+		case h == "no digest":
+			digest = false
+			continue
+		case name == "Host":
+			r.Host = v
+			continue
+		case strings.HasPrefix(strings.ToLower(name), "x-amz-checksum-"), strings.EqualFold(name, "Content-MD5"):
+			digest = false
+		}
+		r.Header.Add(name, v)
+	}
+	if digest {
+		r.Header.Set("Content-MD5", md5Text(body))
+	}
+	r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
+	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
+	creds := aws.Credentials{AccessKeyID: testAccess, SecretAccessKey: testSecret}
+	if err := signer.SignHTTP(s.t.Context(), creds, r, "UNSIGNED-PAYLOAD", "s3", s.region, time.Now()); err != nil {
+		s.t.Fatal(err)
+	}
+	return s.serve(r)
+}
+
+func (s *station) serve(r *http.Request) *answer {
+	s.t.Helper()
+	w := httptest.NewRecorder()
+	s.road.ServeHTTP(w, r)
+	return &answer{t: s.t, what: r.Method + " " + r.RequestURI, status: w.Code, header: w.Result().Header, body: w.Body.String()}
+}
+
+func md5Text(body string) string {
+	sum := fips.MD5([]byte(body))
+	return base64Text(sum[:])
+}
+
+// want checks the status and that the body has all of the pieces.
+func (a *answer) want(status int, pieces ...string) *answer {
+	a.t.Helper()
+	if a.status != status {
+		a.t.Errorf("%s: status %d, want %d: %s", a.what, a.status, status, a.body)
+	}
+	for _, p := range pieces {
+		if !strings.Contains(a.body, p) {
+			a.t.Errorf("%s: no %s in %s", a.what, p, a.body)
+		}
+	}
+	return a
+}
+
+// wantCode checks status and error code, and pieces of the body.
+func (a *answer) wantCode(status int, code string, pieces ...string) *answer {
+	a.t.Helper()
+	return a.want(status, append(pieces, "<Code>"+code+"</Code>")...)
+}
+
+// wantDocument checks the whole body, without the XML declaration and the
+// namespace of its root.
+func (a *answer) wantDocument(status int, want string) *answer {
+	a.t.Helper()
+	got, declared := strings.CutPrefix(a.body, xmlHeader)
+	if !declared {
+		a.t.Errorf("%s: no XML declaration: %s", a.what, a.body)
+	}
+	got = strings.Replace(got, ` xmlns="`+namespace+`"`, "", 1)
+	if a.status != status || got != want {
+		a.t.Errorf("%s: status %d\n got %s\nwant %s", a.what, a.status, got, want)
+	}
+	return a
+}
+
+// wantHeader checks a header as it is spelt on the wire; "" means absent.
+func (a *answer) wantHeader(name, want string) *answer {
+	a.t.Helper()
+	if got := strings.Join(a.header[name], ","); got != want {
+		a.t.Errorf("%s: header %s is %q, want %q", a.what, name, got, want)
+	}
+	return a
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package s3api
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/cofferstore/coffer/internal/core/object"
+	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/wire/pipeline"
+	"github.com/cofferstore/coffer/internal/wire/sigv4"
+)
+
+func (a *API) objectOps() []pipeline.Op {
+	return []pipeline.Op{
+		streaming(pipeline.Define("PutObject", pipeline.Data|pipeline.Grows, objectRoute("PUT"), decodePut, a.Objects.Put, encodePut)),
+		streaming(pipeline.Define("GetObject", pipeline.Read|pipeline.Data, objectRoute("GET"), decodeGet, a.Objects.Get, encodeGet)),
+		pipeline.Define("HeadObject", pipeline.Read|pipeline.Data, objectRoute("HEAD"), decodeGet, a.Objects.Head, encodeHead),
+	}
+}
+
+// streaming marks an operation in which a body moves: it may take as long as that
+// does.
+func streaming(op pipeline.Op) pipeline.Op {
+	op.Streams = true
+	return op
+}
+
+func decodePut(c *pipeline.Call) (object.Put, error) {
+	// Half of an UploadPart must not become an object.
+	if c.Query.Has("partNumber") {
+		return object.Put{}, invalidArgument("partNumber", c.Query.Get("partNumber"), "This operation does not accept partNumber without uploadId")
+	}
+	attributes, err := attributes(c)
+	if err != nil {
+		return object.Put{}, err
+	}
+	body, err := payload(c)
+	if err != nil {
+		return object.Put{}, err
+	}
+	expect, err := expectation(c, body)
+	return object.Put{
+		Ref: objectRef(c), Attributes: attributes, Condition: writeCondition(c),
+		Body: body, Size: body.DecodedLength(), Expect: expect,
+	}, err
+}
+
+// payload returns the body of an upload, whose length must be known beforehand.
+func payload(c *pipeline.Call) (*sigv4.Body, error) {
+	missing := fault.New(MissingContentLength, "")
+	// net/http makes an absent length 0 where there is no transfer coding.
+	if c.Request.ContentLength <= 0 && !c.Has("Content-Length") && !c.Has("X-Amz-Decoded-Content-Length") {
+		return nil, missing
+	}
+	body, err := c.Payload()
+	if err != nil {
+		return nil, err
+	}
+	if body.DecodedLength() < 0 {
+		return nil, missing
+	}
+	return body, nil
+}
+
+func encodePut(c *pipeline.Call, out object.Stored) (*pipeline.Response, error) {
+	h := make(http.Header)
+	setHeader(h, "ETag", quote(out.ETag))
+	setChecksum(h, out.Checksum, out.ETag)
+	setWritten(c, h, out)
+	c.AuditData("SSEApplied", sseApplied(out.SSE, out.FromDefault))
+	return &pipeline.Response{Status: http.StatusOK, Header: h}, nil
+}
+
+// setWritten sets what every answer about a new version has, and tells the audit
+// record of it.
+func setWritten(c *pipeline.Call, h http.Header, out object.Stored) {
+	setEncryption(h, out.SSE)
+	setHeader(h, "x-amz-version-id", out.VersionID)
+	auditGeneration(c, out.SSE)
+	auditAnswer(c, h)
+}
+
+func decodeGet(c *pipeline.Call) (object.Get, error) {
+	ref, err := versionRef(c)
+	if err != nil {
+		return object.Get{}, err
+	}
+	if err := encryptionFields(c).Use(); err != nil {
+		return object.Get{}, err
+	}
+	if _, err := overrides(c); err != nil {
+		return object.Get{}, err
+	}
+	in := object.Get{
+		VersionRef: ref, Condition: readCondition(c), Range: c.Header("Range"),
+		Checksum: strings.EqualFold(value(c, "x-amz-checksum-mode"), "ENABLED"),
+	}
+	if c.Query.Has("partNumber") {
+		in.Part, err = partNumber(c)
+	}
+	return in, err
+}
+
+// partNumber reads the query parameter of that name.
+func partNumber(c *pipeline.Call) (int, error) {
+	text := c.Query.Get("partNumber")
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > object.MaxParts {
+		return 0, invalidPartNumber("partNumber", text)
+	}
+	return n, nil
+}
+
+func invalidPartNumber(name, text string) error {
+	return invalidArgument(name, text, fmt.Sprintf("Part number must be an integer between 1 and %d, inclusive", object.MaxParts))
+}
+
+// overridable are the headers that the query parameters response-NAME replace.
+var overridable = [...]string{"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Type", "Expires"}
+
+// overrides returns the headers that the client wants in the answer in place of
+// the stored ones. Only a signed request may ask for that.
+func overrides(c *pipeline.Call) (map[string]string, error) {
+	var found map[string]string
+	for _, name := range overridable {
+		parameter := "response-" + strings.ToLower(name)
+		if !c.Query.Has(parameter) {
+			continue
+		}
+		text := c.Query.Get(parameter)
+		if c.Auth == nil || c.Auth.Method == sigv4.None {
+			return nil, fault.New(InvalidRequest, "Request specific response headers cannot be used for anonymous GET requests.")
+		}
+		if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+			return nil, invalidArgument(parameter, text, "Header value cannot be represented using ISO-8859-1.")
+		}
+		if found == nil {
+			found = make(map[string]string)
+		}
+		found[name] = text
+	}
+	return found, nil
+}
+
+func encodeGet(c *pipeline.Call, out *object.Object) (*pipeline.Response, error) {
+	status, h := describe(c, out)
+	return &pipeline.Response{Status: status, Header: h, Stream: out.Body, Length: out.Length}, nil
+}
+
+func encodeHead(c *pipeline.Call, out *object.Object) (*pipeline.Response, error) {
+	status, h := describe(c, out)
+	setHeader(h, "Content-Length", strconv.FormatInt(out.Length, 10))
+	return &pipeline.Response{Status: status, Header: h}, nil
+}
+
+// describe returns status and headers of an object as read.
+func describe(c *pipeline.Call, out *object.Object) (status int, h http.Header) {
+	status, h = http.StatusOK, make(http.Header)
+	setStored(h, out.Headers)
+	replaced, _ := overrides(c) // decodeGet has seen to the error
+	for name, v := range replaced {
+		setHeader(h, name, v)
+	}
+	setHeader(h, "Accept-Ranges", "bytes")
+	setHeader(h, "Last-Modified", out.Modified.UTC().Format(http.TimeFormat))
+	setHeader(h, "ETag", quote(out.ETag))
+	setHeader(h, "x-amz-version-id", out.VersionID)
+	setEncryption(h, out.SSE)
+	if out.StorageClass != object.Standard {
+		setHeader(h, "x-amz-storage-class", out.StorageClass)
+	}
+	if out.TagCount > 0 {
+		setHeader(h, "x-amz-tagging-count", strconv.Itoa(out.TagCount))
+	}
+	if out.PartsCount > 0 {
+		setHeader(h, "x-amz-mp-parts-count", strconv.Itoa(out.PartsCount))
+		setChecksum(h, out.Checksum, "") // of the part alone
+	} else {
+		setChecksum(h, out.Checksum, out.ETag)
+	}
+	if out.Partial && out.Length > 0 { // part 1 of an empty object has no range
+		status = http.StatusPartialContent
+		setHeader(h, "Content-Range", fmt.Sprintf("bytes %d-%d/%d", out.Start, out.Start+out.Length-1, out.Size))
+	}
+	c.AuditData("SSEApplied", sseApplied(out.SSE, false))
+	auditGeneration(c, out.SSE)
+	return status, h
+}

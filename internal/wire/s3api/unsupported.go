@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package s3api
+
+import (
+	"slices"
+
+	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/wire/pipeline"
+)
+
+// unsupported are the operations of S3 that Coffer knows and refuses, with 501.
+// They are in the table so that a request for one is named in metrics, logs and
+// audit records, and never taken for another: PUT /photos?acl makes no bucket.
+var unsupported = []struct {
+	name   string
+	route  pipeline.Route
+	traits pipeline.Traits
+	event  string
+}{
+	{"PostObject", bucketRoute("POST"), pipeline.Data, "PutObject"},
+	{"CreateSession", bucketRoute("GET", "session"), pipeline.Read, ""},
+
+	{"GetBucketAbac", bucketRoute("GET", "abac"), pipeline.Read, ""},
+	{"PutBucketAbac", bucketRoute("PUT", "abac"), 0, ""},
+	{"GetBucketAccelerateConfiguration", bucketRoute("GET", "accelerate"), pipeline.Read, ""},
+	{"PutBucketAccelerateConfiguration", bucketRoute("PUT", "accelerate"), 0, ""},
+	{"GetBucketAcl", bucketRoute("GET", "acl"), pipeline.Read, ""},
+	{"PutBucketAcl", bucketRoute("PUT", "acl"), 0, ""},
+	{"DeleteBucketAnalyticsConfiguration", bucketRoute("DELETE", "analytics"), 0, ""},
+	{"GetBucketAnalyticsConfiguration", bucketRoute("GET", "analytics", "id"), pipeline.Read, ""},
+	{"ListBucketAnalyticsConfigurations", bucketRoute("GET", "analytics"), pipeline.Read, ""},
+	{"PutBucketAnalyticsConfiguration", bucketRoute("PUT", "analytics"), 0, ""},
+	{"DeleteBucketCors", bucketRoute("DELETE", "cors"), 0, ""},
+	{"GetBucketCors", bucketRoute("GET", "cors"), pipeline.Read, ""},
+	{"PutBucketCors", bucketRoute("PUT", "cors"), 0, ""},
+	{"DeleteBucketIntelligentTieringConfiguration", bucketRoute("DELETE", "intelligent-tiering"), 0, ""},
+	{"GetBucketIntelligentTieringConfiguration", bucketRoute("GET", "intelligent-tiering", "id"), pipeline.Read, ""},
+	{"ListBucketIntelligentTieringConfigurations", bucketRoute("GET", "intelligent-tiering"), pipeline.Read, ""},
+	{"PutBucketIntelligentTieringConfiguration", bucketRoute("PUT", "intelligent-tiering"), 0, ""},
+	{"DeleteBucketInventoryConfiguration", bucketRoute("DELETE", "inventory"), 0, ""},
+	{"GetBucketInventoryConfiguration", bucketRoute("GET", "inventory", "id"), pipeline.Read, ""},
+	{"ListBucketInventoryConfigurations", bucketRoute("GET", "inventory"), pipeline.Read, ""},
+	{"PutBucketInventoryConfiguration", bucketRoute("PUT", "inventory"), 0, ""},
+	{"DeleteBucketLifecycle", bucketRoute("DELETE", "lifecycle"), 0, ""},
+	{"GetBucketLifecycleConfiguration", bucketRoute("GET", "lifecycle"), pipeline.Read, "GetBucketLifecycle"},
+	{"PutBucketLifecycleConfiguration", bucketRoute("PUT", "lifecycle"), 0, "PutBucketLifecycle"},
+	{"GetBucketLogging", bucketRoute("GET", "logging"), pipeline.Read, ""},
+	{"PutBucketLogging", bucketRoute("PUT", "logging"), 0, ""},
+	{"CreateBucketMetadataConfiguration", bucketRoute("POST", "metadataConfiguration"), 0, ""},
+	{"DeleteBucketMetadataConfiguration", bucketRoute("DELETE", "metadataConfiguration"), 0, ""},
+	{"GetBucketMetadataConfiguration", bucketRoute("GET", "metadataConfiguration"), pipeline.Read, ""},
+	{"UpdateBucketMetadataInventoryTableConfiguration", bucketRoute("PUT", "metadataInventoryTable"), 0, ""},
+	{"UpdateBucketMetadataJournalTableConfiguration", bucketRoute("PUT", "metadataJournalTable"), 0, ""},
+	{"CreateBucketMetadataTableConfiguration", bucketRoute("POST", "metadataTable"), 0, ""},
+	{"DeleteBucketMetadataTableConfiguration", bucketRoute("DELETE", "metadataTable"), 0, ""},
+	{"GetBucketMetadataTableConfiguration", bucketRoute("GET", "metadataTable"), pipeline.Read, ""},
+	{"DeleteBucketMetricsConfiguration", bucketRoute("DELETE", "metrics"), 0, ""},
+	{"GetBucketMetricsConfiguration", bucketRoute("GET", "metrics", "id"), pipeline.Read, ""},
+	{"ListBucketMetricsConfigurations", bucketRoute("GET", "metrics"), pipeline.Read, ""},
+	{"PutBucketMetricsConfiguration", bucketRoute("PUT", "metrics"), 0, ""},
+	{"GetBucketNotificationConfiguration", bucketRoute("GET", "notification"), pipeline.Read, "GetBucketNotification"},
+	{"PutBucketNotificationConfiguration", bucketRoute("PUT", "notification"), 0, "PutBucketNotification"},
+	{"GetObjectLockConfiguration", bucketRoute("GET", "object-lock"), pipeline.Read, "GetBucketObjectLockConfiguration"},
+	{"PutObjectLockConfiguration", bucketRoute("PUT", "object-lock"), 0, "PutBucketObjectLockConfiguration"},
+	{"DeleteBucketOwnershipControls", bucketRoute("DELETE", "ownershipControls"), 0, ""},
+	{"GetBucketOwnershipControls", bucketRoute("GET", "ownershipControls"), pipeline.Read, ""},
+	{"PutBucketOwnershipControls", bucketRoute("PUT", "ownershipControls"), 0, ""},
+	{"DeleteBucketPolicy", bucketRoute("DELETE", "policy"), 0, ""},
+	{"GetBucketPolicy", bucketRoute("GET", "policy"), pipeline.Read, ""},
+	{"PutBucketPolicy", bucketRoute("PUT", "policy"), 0, ""},
+	{"GetBucketPolicyStatus", bucketRoute("GET", "policyStatus"), pipeline.Read, ""},
+	{"DeletePublicAccessBlock", bucketRoute("DELETE", "publicAccessBlock"), 0, "DeleteBucketPublicAccessBlock"},
+	{"GetPublicAccessBlock", bucketRoute("GET", "publicAccessBlock"), pipeline.Read, "GetBucketPublicAccessBlock"},
+	{"PutPublicAccessBlock", bucketRoute("PUT", "publicAccessBlock"), 0, "PutBucketPublicAccessBlock"},
+	{"DeleteBucketReplication", bucketRoute("DELETE", "replication"), 0, ""},
+	{"GetBucketReplication", bucketRoute("GET", "replication"), pipeline.Read, ""},
+	{"PutBucketReplication", bucketRoute("PUT", "replication"), 0, ""},
+	{"GetBucketRequestPayment", bucketRoute("GET", "requestPayment"), pipeline.Read, ""},
+	{"PutBucketRequestPayment", bucketRoute("PUT", "requestPayment"), 0, ""},
+	{"DeleteBucketWebsite", bucketRoute("DELETE", "website"), 0, ""},
+	{"GetBucketWebsite", bucketRoute("GET", "website"), pipeline.Read, ""},
+	{"PutBucketWebsite", bucketRoute("PUT", "website"), 0, ""},
+
+	{"GetObjectAcl", objectRoute("GET", "acl"), pipeline.Read | pipeline.Data, ""},
+	{"PutObjectAcl", objectRoute("PUT", "acl"), pipeline.Data, ""},
+	{"GetObjectAttributes", objectRoute("GET", "attributes"), pipeline.Read | pipeline.Data, ""},
+	{"UpdateObjectEncryption", objectRoute("PUT", "encryption"), pipeline.Data, ""},
+	{"GetObjectLegalHold", objectRoute("GET", "legal-hold"), pipeline.Read | pipeline.Data, ""},
+	{"PutObjectLegalHold", objectRoute("PUT", "legal-hold"), pipeline.Data, ""},
+	{"RenameObject", objectRoute("PUT", "renameObject"), pipeline.Data, ""},
+	{"RestoreObject", objectRoute("POST", "restore"), pipeline.Data, ""},
+	{"GetObjectRetention", objectRoute("GET", "retention"), pipeline.Read | pipeline.Data, ""},
+	{"PutObjectRetention", objectRoute("PUT", "retention"), pipeline.Data, ""},
+	{"SelectObjectContent", objectRoute("POST", "select"), pipeline.Read | pipeline.Data, ""},
+	{"GetObjectTorrent", objectRoute("GET", "torrent"), pipeline.Read | pipeline.Data, ""},
+}
+
+// unsupportedOps is the part of the table that is refused.
+func unsupportedOps() []pipeline.Op {
+	ops := make([]pipeline.Op, len(unsupported))
+	for i, u := range unsupported {
+		ops[i] = pipeline.Unsupported(u.name, u.route, fault.New(NotImplemented, "The operation %s is not implemented.", u.name))
+		ops[i].Traits, ops[i].EventName = u.traits, u.event
+	}
+	return ops
+}
+
+// Unsupported returns the names of the operations that are known and refused.
+func Unsupported() []string {
+	names := make([]string, len(unsupported))
+	for i, u := range unsupported {
+		names[i] = u.name
+	}
+	slices.Sort(names)
+	return names
+}
