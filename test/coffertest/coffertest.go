@@ -47,6 +47,7 @@ type Server struct {
 
 	tune server.Tuning
 	args []string
+	log  *slog.Logger
 	stop func() error
 }
 
@@ -59,10 +60,17 @@ func Flags(args ...string) Option { return func(s *Server) { s.args = append(s.a
 // Tune changes what configuration does not.
 func Tune(t server.Tuning) Option { return func(s *Server) { s.tune = t } }
 
+// Log sends the server's whole log to w.
+func Log(w io.Writer) Option {
+	return func(s *Server) {
+		s.log = slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+}
+
 // Start starts a server on an empty directory. It ends with the test.
 func Start(t testing.TB, options ...Option) *Server {
 	t.Helper()
-	s := &Server{T: t, Dir: t.TempDir()}
+	s := &Server{T: t, Dir: t.TempDir(), log: Logger(t)}
 	for _, o := range options {
 		o(s)
 	}
@@ -77,7 +85,7 @@ func Start(t testing.TB, options ...Option) *Server {
 
 func (s *Server) start() {
 	s.T.Helper()
-	core, err := server.Open(context.Background(), Config(s.T, s.Dir, s.args...), Logger(s.T), s.tune)
+	core, err := server.Open(context.Background(), Config(s.T, s.Dir, s.args...), s.log, s.tune)
 	if err != nil {
 		s.T.Fatalf("open server: %v", err)
 	}
