@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/cofferstore/coffer/internal/checksum"
 	"github.com/cofferstore/coffer/internal/core/bucket"
@@ -41,8 +42,11 @@ type Copy struct {
 
 // Needs says what the request must be allowed.
 func (in Copy) Needs() []policy.Need {
-	return []policy.Need{in.Source.need(), {Action: "s3:PutObject", Resource: in.ARN()}}
+	return append([]policy.Need{in.Source.need()}, Put{Ref: in.Ref, Attributes: in.Attributes}.Needs()...)
 }
+
+// redirectHeader is the stored header of a website redirect.
+const redirectHeader = "x-amz-website-redirect-location"
 
 // Copied describes the copy.
 type Copied struct {
@@ -114,7 +118,13 @@ func sourceError(err error) error {
 func (in Copy) attributes(src *record) Attributes {
 	a := in.Attributes
 	if !in.ReplaceHeaders {
-		a.Headers = src.Headers
+		a.Headers = slices.Clone(src.Headers)
+		isRedirect := func(h Header) bool { return h.Name == redirectHeader }
+		// A redirect is an object's own: never copied, always as the request says.
+		a.Headers = slices.DeleteFunc(a.Headers, isRedirect)
+		if i := slices.IndexFunc(in.Headers, isRedirect); i >= 0 {
+			a.Headers = append(a.Headers, in.Headers[i])
+		}
 	}
 	if !in.ReplaceTags {
 		a.Tags = src.Tags

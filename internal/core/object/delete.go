@@ -38,6 +38,8 @@ type Deleted struct {
 	// Marker says that a delete marker was made or, with a version asked for,
 	// that the version removed was one.
 	Marker bool
+	// Missing says that the version asked for was not there.
+	Missing bool
 }
 
 // Delete removes the current version of a key or, in a bucket with versioning,
@@ -121,6 +123,7 @@ func (o *Objects) deleteVersion(ctx context.Context, b *bucket.Bucket, in Delete
 		if in.IfMatch != "" {
 			return Deleted{}, fault.New(NoSuchKey, "").With("Key", in.Key)
 		}
+		gone.Missing = true
 		return gone, nil
 	case err != nil:
 		return Deleted{}, err
@@ -236,6 +239,9 @@ func (o *Objects) DeleteMany(ctx context.Context, by iam.Caller, in DeleteMany) 
 			defer func() { done <- struct{}{} }()
 			for i := range work {
 				d, err := o.Delete(ctx, by, in.one(in.Items[i]))
+				if err == nil && d.Missing { // here, unlike alone, S3 says so
+					err = fault.New(NoSuchVersion, "").With("VersionId", d.VersionID)
+				}
 				out[i] = DeleteResult{in.Items[i], d, err}
 			}
 		}()

@@ -32,7 +32,7 @@ type CreateUpload struct {
 
 // Needs says what the request must be allowed.
 func (in CreateUpload) Needs() []policy.Need {
-	return []policy.Need{{Action: "s3:PutObject", Resource: in.ARN()}}
+	return Put{Ref: in.Ref, Attributes: in.Attributes}.Needs()
 }
 
 // Created describes an upload that began.

@@ -60,6 +60,7 @@ var codes = pipeline.Codes{
 	sigv4.UnsupportedAuthorization: pipeline.As(400, "IncompleteSignatureException", ""),
 	sigv4.MalformedAuthorization:   pipeline.As(400, "IncompleteSignatureException", ""),
 	sigv4.QueryParameters:          pipeline.As(400, "IncompleteSignatureException", ""),
+	sigv4.FormFields:               pipeline.As(400, "IncompleteSignatureException", ""),
 	sigv4.WrongService:             pipeline.As(400, "InvalidSignatureException", ""),
 	sigv4.WrongRegion:              pipeline.As(400, "InvalidSignatureException", ""),
 	sigv4.MissingDate:              pipeline.As(400, "IncompleteSignatureException", ""),

@@ -33,8 +33,8 @@ func unsupportedOps() []pipeline.Op {
 		}, {
 			what: "Asymmetric and HMAC keys",
 			reads: []string{
-				"DeriveSharedSecret", "GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext", "GenerateMac", "GetPublicKey",
-				"Sign", "Verify", "VerifyMac",
+				"Decapsulate", "DeriveSharedSecret", "Encapsulate", "GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext",
+				"GenerateMac", "GetPublicKey", "Sign", "Verify", "VerifyMac",
 			},
 		}, {
 			what: "Multi-Region keys",

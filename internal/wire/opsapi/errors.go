@@ -44,6 +44,7 @@ var codes = pipeline.Codes{
 	sigv4.UnsupportedAuthorization: pipeline.As(400, "InvalidSignature", ""),
 	sigv4.MalformedAuthorization:   pipeline.As(400, "InvalidSignature", ""),
 	sigv4.QueryParameters:          pipeline.As(400, "InvalidSignature", ""),
+	sigv4.FormFields:               pipeline.As(400, "InvalidSignature", ""),
 	sigv4.WrongService:             pipeline.As(403, "InvalidSignature", ""),
 	sigv4.WrongRegion:              pipeline.As(403, "InvalidSignature", ""),
 	sigv4.MissingDate:              pipeline.As(400, "InvalidSignature", ""),

@@ -49,7 +49,8 @@ type Call struct {
 	payload *sigv4.Body
 	whole   []byte
 	record  audit.Record
-	in      int64 // bytes of body read
+	items   []audit.Record // of single items of the call, beside its own
+	in      int64          // bytes of body read
 	start   time.Time
 }
 
@@ -120,6 +121,26 @@ func (c *Call) AuditResource(r ...audit.Resource) {
 	c.record.Resources = append(c.record.Resources, r...)
 }
 
+// AuditItem adds an event of its own for one item of the call: what happened to the
+// item, with the identity and the request id of the call. code is the item's error,
+// zero when there is none.
+func (c *Call) AuditItem(event string, parameters map[string]any, code Code, resources ...audit.Resource) {
+	c.items = append(c.items, audit.Record{
+		EventName: event, RequestParameters: parameters, Resources: resources,
+		ErrorCode: code.Code, ErrorMessage: code.Message,
+	})
+}
+
+// CodeOf names the error of a single item as the family names faults. An internal
+// error is logged.
+func (c *Call) CodeOf(err error) Code {
+	code, _, known := c.family.Codes.name(err, internal)
+	if !known {
+		c.road.cfg.Log.Error("internal error", "request_id", c.ID, "operation", c.operation(), "error", err)
+	}
+	return code
+}
+
 // AuditData adds a fact to additionalEventData of the call's audit record.
 func (c *Call) AuditData(name string, value any) {
 	if c.record.AdditionalEventData == nil {
@@ -152,7 +173,7 @@ type counted struct {
 // Read moves the connection's read deadline: a slow upload may take as long as it
 // moves at all.
 func (r *counted) Read(p []byte) (int, error) {
-	if now := time.Now(); now.Sub(r.at) > time.Second {
+	if now := time.Now(); now.Sub(r.at) > r.c.road.cfg.BodyIdle/4 {
 		r.at = now
 		// Not every connection has deadlines (HTTP/2 streams of some kinds):
 		// then the server's own timeouts stand.

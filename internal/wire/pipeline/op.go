@@ -56,6 +56,9 @@ type Op struct {
 	// stream have Streams instead: they end when their client stops moving.
 	Deadline time.Duration
 	Streams  bool
+	// Refused says that the operation is known by name and answered with an
+	// error: it is not served yet.
+	Refused bool
 
 	serve func(ctx context.Context, c *Call) (*Response, error)
 }
@@ -116,5 +119,5 @@ func Define[In, Out any](
 // Unsupported makes an operation that is known and refused: its fault comes before
 // anything is read.
 func Unsupported(name string, route Route, err error) Op {
-	return Op{Name: name, Route: route, serve: func(context.Context, *Call) (*Response, error) { return nil, err }}
+	return Op{Name: name, Route: route, Refused: true, serve: func(context.Context, *Call) (*Response, error) { return nil, err }}
 }

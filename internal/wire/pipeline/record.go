@@ -7,6 +7,8 @@ import (
 	"crypto/tls"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/iam"
 )
@@ -51,7 +53,31 @@ func (road *Road) audit(c *Call, resp *Response, err error) error {
 	}
 	// The client may be gone already; the record is kept all the same.
 	durable := !r.ReadOnly || road.cfg.SyncReads
-	return road.cfg.Trail.Append(context.WithoutCancel(c.Request.Context()), *r, durable)
+	ctx := context.WithoutCancel(c.Request.Context())
+	if len(c.items) == 0 {
+		return road.cfg.Trail.Append(ctx, *r, durable)
+	}
+	return road.auditItems(ctx, c, durable)
+}
+
+// itemsAtOnce is how many records of a call are appended at a time, so that they
+// share syncs.
+const itemsAtOnce = 64
+
+// auditItems appends the records of a call's items and then its own.
+func (road *Road) auditItems(ctx context.Context, c *Call, durable bool) error {
+	var all errgroup.Group
+	all.SetLimit(itemsAtOnce)
+	for _, item := range c.items {
+		r := c.record
+		r.EventName, r.RequestParameters, r.Resources = item.EventName, item.RequestParameters, item.Resources
+		r.ErrorCode, r.ErrorMessage, r.ResponseElements, r.AdditionalEventData = item.ErrorCode, item.ErrorMessage, nil, nil
+		all.Go(func() error { return road.cfg.Trail.Append(ctx, r, durable) })
+	}
+	if err := all.Wait(); err != nil {
+		return err
+	}
+	return road.cfg.Trail.Append(ctx, c.record, durable)
 }
 
 // planned returns how many bytes of body the answer will have.

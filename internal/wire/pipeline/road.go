@@ -251,7 +251,7 @@ func (road *Road) stream(w http.ResponseWriter, resp *Response) (n int64, err er
 		m, err := resp.Stream.Read(*buf)
 		if m > 0 {
 			// After the read, which may have taken any time.
-			if now := time.Now(); now.Sub(moved) > time.Second {
+			if now := time.Now(); now.Sub(moved) > road.cfg.BodyIdle/4 {
 				moved = now
 				_ = rc.SetWriteDeadline(now.Add(road.cfg.BodyIdle))
 			}

@@ -8,9 +8,10 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/cofferstore/coffer/internal/aws"
+	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/object"
-	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
 )
 
@@ -135,11 +136,15 @@ type deleteError struct {
 	Code, Message string
 }
 
-func encodeDeleteMany(_ *pipeline.Call, out deletedMany) (*pipeline.Response, error) {
+func encodeDeleteMany(c *pipeline.Call, out deletedMany) (*pipeline.Response, error) {
 	var doc deleteResult
 	for _, r := range out.results {
+		var code pipeline.Code
 		if r.Err != nil {
-			code := itemCode(r.Err)
+			code = itemCode(c, r.Err)
+		}
+		auditDeleted(c, r, code)
+		if r.Err != nil {
 			doc.Errors = append(doc.Errors, deleteError{r.Key, r.DeleteItem.VersionID, code.Code, code.Message})
 			continue
 		}
@@ -156,17 +161,21 @@ func encodeDeleteMany(_ *pipeline.Call, out deletedMany) (*pipeline.Response, er
 }
 
 // itemCode names the error of one item among others.
-func itemCode(err error) pipeline.Code {
+func itemCode(c *pipeline.Call, err error) pipeline.Code {
 	if errors.Is(err, object.InvalidVersionID) {
 		err = object.NoSuchVersion // S3 makes no difference here
 	}
-	if f, ok := fault.As(err); ok {
-		if code, ok := codes[f.Kind]; ok {
-			if f.Message != "" {
-				code.Message = f.Message
-			}
-			return code
-		}
+	return c.CodeOf(err)
+}
+
+// auditDeleted adds the event of one deleted object: the request's own event does
+// not say which objects it was about.
+func auditDeleted(c *pipeline.Call, r object.DeleteResult, code pipeline.Code) {
+	p := map[string]any{"bucketName": c.Bucket, "key": r.Key, "Host": c.Host()}
+	if r.DeleteItem.VersionID != "" {
+		p["versionId"] = r.DeleteItem.VersionID
 	}
-	return pipeline.As(http.StatusInternalServerError, "InternalError", "We encountered an internal error. Please try again.")
+	c.AuditItem("DeleteObject", p, code,
+		audit.Resource{Type: "AWS::S3::Object", ARN: aws.ObjectARN(c.Bucket, r.Key)},
+		audit.Resource{Type: "AWS::S3::Bucket", ARN: aws.BucketARN(c.Bucket)})
 }

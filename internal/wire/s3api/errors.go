@@ -20,15 +20,11 @@ const (
 	InvalidRequest fault.Kind = "s3api: invalid request"
 	// MalformedXML: a document is none, or not the one asked for.
 	MalformedXML fault.Kind = "s3api: malformed document"
-	// MissingBody: a document is needed and there is none.
-	MissingBody fault.Kind = "s3api: missing document"
 	// NotImplemented: a part of S3 that Coffer does not have.
 	NotImplemented fault.Kind = "s3api: not implemented"
 	// MethodNotAllowed: the resource has no such method. Details ResourceType and
 	// allow.
 	MethodNotAllowed fault.Kind = "s3api: method not allowed"
-	// MissingSecurityHeader: detail MissingHeaderName.
-	MissingSecurityHeader fault.Kind = "s3api: missing header"
 	// MissingContentLength: the length of the body must be known.
 	MissingContentLength fault.Kind = "s3api: missing content length"
 	// InvalidDigest: Content-MD5 is no MD5. Detail Content-MD5.

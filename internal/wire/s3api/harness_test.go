@@ -196,10 +196,13 @@ func (a *answer) wantDocument(status int, want string) *answer {
 	return a
 }
 
+// spelt returns a header as it is spelt on the wire.
+func (a *answer) spelt(name string) string { return strings.Join(a.header[name], ",") }
+
 // wantHeader checks a header as it is spelt on the wire; "" means absent.
 func (a *answer) wantHeader(name, want string) *answer {
 	a.t.Helper()
-	if got := strings.Join(a.header[name], ","); got != want {
+	if got := a.spelt(name); got != want {
 		a.t.Errorf("%s: header %s is %q, want %q", a.what, name, got, want)
 	}
 	return a

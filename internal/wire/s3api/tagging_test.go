@@ -52,8 +52,8 @@ func TestVersionTagging(t *testing.T) {
 	s := newStation(t, "us-east-1")
 	s.do("PUT", "/photos", "").want(200)
 	s.do("PUT", "/photos?versioning", "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>").want(200)
-	first := s.do("PUT", "/photos/cat", "meow").want(200).header["x-amz-version-id"][0]
-	second := s.do("PUT", "/photos/cat", "purr").want(200).header["x-amz-version-id"][0]
+	first := s.do("PUT", "/photos/cat", "meow").want(200).spelt("x-amz-version-id")
+	second := s.do("PUT", "/photos/cat", "purr").want(200).spelt("x-amz-version-id")
 	s.do("PUT", "/photos/cat?tagging&versionId="+first, tagDoc("a", "1")).want(200).wantHeader("x-amz-version-id", first)
 	s.do("GET", "/photos/cat?tagging", "").wantDocument(200, tagDoc()).wantHeader("x-amz-version-id", second)
 	s.do("GET", "/photos/cat?tagging&versionId="+first, "").wantDocument(200, tagDoc("a", "1")).wantHeader("x-amz-version-id", first)

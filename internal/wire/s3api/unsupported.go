@@ -3,8 +3,6 @@
 package s3api
 
 import (
-	"slices"
-
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
 )
@@ -104,14 +102,4 @@ func unsupportedOps() []pipeline.Op {
 		ops[i].Traits, ops[i].EventName = u.traits, u.event
 	}
 	return ops
-}
-
-// Unsupported returns the names of the operations that are known and refused.
-func Unsupported() []string {
-	names := make([]string, len(unsupported))
-	for i, u := range unsupported {
-		names[i] = u.name
-	}
-	slices.Sort(names)
-	return names
 }

@@ -14,7 +14,7 @@ func TestVersioning(t *testing.T) {
 	put := func(inner string) *answer { return s.do("PUT", "/photos?versioning", doc(inner)) }
 	get().wantDocument(200, `<VersioningConfiguration></VersioningConfiguration>`)
 	for _, status := range []string{"Enabled", "Suspended"} {
-		put("<Status>"+status+"</Status>").want(200)
+		put("<Status>" + status + "</Status>").want(200)
 		get().wantDocument(200, `<VersioningConfiguration><Status>`+status+`</Status></VersioningConfiguration>`)
 	}
 	put("<Status>Enabled</Status><MfaDelete>Disabled</MfaDelete>").want(200)

@@ -131,15 +131,6 @@ func ok(*pipeline.Call, emptyResult) (*pipeline.Response, error) {
 	return &pipeline.Response{Status: http.StatusOK}, nil
 }
 
-// encodeKey returns a key as a listing shows it under that encoding-type: as it is
-// for "", percent-encoded for "url".
-func encodeKey(s, encoding string) string {
-	if encoding != "url" {
-		return s
-	}
-	return string(appendURLEncoded(make([]byte, 0, len(s)+len(s)/4), s))
-}
-
 const timestampLayout = "2006-01-02T15:04:05.000Z"
 
 // timestamp writes a time as S3's documents do: in UTC, and cut to whole seconds,

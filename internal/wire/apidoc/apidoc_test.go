@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package apidoc_test
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/cofferstore/coffer/internal/wire/apidoc"
+	"github.com/cofferstore/coffer/internal/wire/kmsapi"
+	"github.com/cofferstore/coffer/internal/wire/pipeline"
+	"github.com/cofferstore/coffer/internal/wire/s3api"
+)
+
+var update = flag.Bool("update", false, "write docs/api-coverage.md")
+
+const path = "../../../docs/api-coverage.md"
+
+func TestDocument(t *testing.T) {
+	families := []*pipeline.Family{(&s3api.API{}).Family(), (&kmsapi.API{}).Family()}
+	titles := map[string]string{"s3": "Amazon S3", "kms": "AWS KMS"}
+	var apis []apidoc.API
+	for _, f := range families {
+		apis = append(apis, apidoc.API{Title: titles[f.Name], Ops: f.Ops})
+	}
+	want := apidoc.Render(apis...)
+	if *update {
+		if err := os.WriteFile(path, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("docs/api-coverage.md is not what the tables say: run go test ./internal/wire/apidoc -update")
+	}
+}
+
+func TestRender(t *testing.T) {
+	got := string(apidoc.Render(apidoc.API{
+		Title: "Vault",
+		Ops: []pipeline.Op{
+			{Name: "PutCoin", Route: pipeline.Route{Method: "PUT", Path: "/{box}", Query: []string{"coin", "n=1"}}, Traits: pipeline.Data},
+			{Name: "GetCoins", Route: pipeline.Route{Method: "GET", Path: "/", Header: "X-Box"}, Traits: pipeline.Read, EventName: "GetCoin"},
+			{Name: "BuyGold", Route: pipeline.Route{Method: "POST", Path: "/"}, Refused: true},
+		},
+	}))
+	want := `
+## Vault
+
+Served: 2 operations.
+
+| Operation | Request | Access | Audit event |
+|---|---|---|---|
+| GetCoins | ` + "`GET /, X-Box`" + ` | read | management, as GetCoin |
+| PutCoin | ` + "`PUT /{box}?coin&n=1`" + ` | write | data |
+
+Refused, not yet served: 1 operations.
+
+| Operation | Request |
+|---|---|
+| BuyGold | ` + "`POST /`" + ` |
+`
+	if !strings.HasSuffix(got, want) {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+}
