@@ -118,9 +118,15 @@ func TestDeleteObjectsAnswers(t *testing.T) {
 		`<Error><Key>odd</Key><VersionId>?</VersionId><Code>NoSuchVersion</Code><Message>The specified version does not exist.</Message></Error>` +
 		`<Error><Key>broken</Key><Code>InternalError</Code><Message>We encountered an internal error. Please try again.</Message></Error></DeleteResult>`
 	for quiet, want := range map[bool]string{false: open + deleted + failed, true: open + failed} {
-		r, err := encodeDeleteMany(nil, deletedMany{results, quiet})
-		if err != nil || string(r.Body) != xmlHeader+want {
-			t.Errorf("quiet %v:\ngot  %s\nwant %s%s", quiet, r.Body, xmlHeader, want)
+		op := pipeline.Define("DeleteObjects", 0, bucketRoute("POST", "delete"),
+			func(*pipeline.Call) (struct{}, error) { return struct{}{}, nil },
+			func(context.Context, iam.Caller, struct{}) (deletedMany, error) {
+				return deletedMany{results, quiet}, nil
+			},
+			encodeDeleteMany)
+		answer, _ := exchange(t, op, photo("POST", "delete", ""))
+		if got := body(t, answer); got != xmlHeader+want {
+			t.Errorf("quiet %v:\ngot  %s\nwant %s%s", quiet, got, xmlHeader, want)
 		}
 	}
 }

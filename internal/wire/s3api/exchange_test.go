@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/cofferstore/coffer/internal/core/audit"
@@ -67,9 +68,14 @@ func detail(err error, name string) string {
 	return ""
 }
 
-type keptRecord struct{ audit.Record }
+type keptRecord struct {
+	mu sync.Mutex
+	audit.Record
+}
 
 func (k *keptRecord) Append(_ context.Context, r audit.Record, _ bool) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	k.Record = r
 	return nil
 }
