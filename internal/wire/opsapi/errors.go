@@ -32,6 +32,7 @@ var codes = pipeline.Codes{
 	NotReady:         pipeline.As(503, "NotReady", ""),
 	ScrubRunning:     pipeline.As(409, "ScrubRunning", "A scrub is running; one at a time is enough."),
 
+	bucket.InvalidName:  pipeline.As(400, "InvalidBucketName", "The specified bucket is not valid."),
 	bucket.NoSuchBucket: pipeline.As(404, "NoSuchBucket", "The specified bucket does not exist."),
 	iam.AccessDenied:    pipeline.As(403, "AccessDenied", "Access denied."),
 	iam.NoSuchAccessKey: pipeline.As(403, "UnknownAccessKey", unknownKey),

@@ -86,7 +86,11 @@ func (road *Road) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	road.metrics.inFlight.Inc()
 	defer road.metrics.inFlight.Dec()
-	c.body = &counted{c: c, src: r.Body, rc: http.NewResponseController(w)}
+	rc := http.NewResponseController(w)
+	// A deadline of the answer before must not end this call's.
+	_ = rc.SetWriteDeadline(time.Time{})
+	c.body = &counted{c: c, src: r.Body, rc: rc}
+	road.connection(c)
 	resp, err := road.run(c)
 	if err != nil {
 		resp = road.fault(c, err)
@@ -124,7 +128,6 @@ func (road *Road) run(c *Call) (resp *Response, err error) {
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, fault.New(TimedOut, ""))
 		defer cancel()
 	}
-	road.connection(c)
 	if !c.Op.Traits.Has(Open) {
 		if err := road.authenticate(c); err != nil {
 			return nil, err
@@ -209,6 +212,8 @@ func (road *Road) send(w http.ResponseWriter, c *Call, resp *Response) (int64, e
 	case !head || h.Get("Content-Length") == "":
 		h.Set("Content-Length", strconv.Itoa(len(resp.Body)))
 	}
+	// Not every connection has deadlines: then the server's own timeouts stand.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(road.cfg.BodyIdle))
 	w.WriteHeader(resp.Status)
 	if head || bodyless {
 		return 0, nil

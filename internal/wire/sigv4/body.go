@@ -136,7 +136,10 @@ func (r *plainReader) verify() error {
 }
 
 // incomplete is the fault of a body that cannot be read to its end: the
-// connection broke, or the framing did.
+// connection broke, or the framing did. A fault of the source's own stays.
 func incomplete(cause error) error {
+	if _, named := fault.As(cause); named {
+		return cause
+	}
 	return fault.New(IncompleteBody, "The request body terminated unexpectedly").Because(cause)
 }
