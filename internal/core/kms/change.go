@@ -12,8 +12,8 @@ import (
 	"github.com/cofferstore/coffer/internal/store/meta"
 )
 
-// unchanged, returned by an edit, says that there is nothing to write.
-var unchanged = errors.New("kms: unchanged")
+// errUnchanged, returned by an edit, says that there is nothing to write.
+var errUnchanged = errors.New("kms: unchanged")
 
 // tries bounds how often a change is begun again after a conflict. Changes are
 // administration: more than a few in the same instant are a fault of their own.
@@ -21,13 +21,13 @@ const tries = 12
 
 // commit reads, decides and writes until no other writer comes between. prepare
 // fills the batch from what it reads; it may run several times. A change that
-// turns out to be none returns unchanged, which commit returns as nil.
+// turns out to be none returns errUnchanged, which commit returns as nil.
 // Errors: those of prepare, and Unavailable.
 func (s *Service) commit(ctx context.Context, prepare func(b *meta.Batch) error) error {
 	for try := range tries {
 		var b meta.Batch
 		if err := prepare(&b); err != nil {
-			if err == unchanged {
+			if err == errUnchanged {
 				return nil
 			}
 			return err

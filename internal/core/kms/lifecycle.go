@@ -38,7 +38,7 @@ func (s *Service) setState(ctx context.Context, by iam.Caller, operation string,
 		changed := false
 		k, err := s.edit(ctx, by, operation, in.KeyId, func(k *key, _ *meta.Batch) error {
 			if changed = k.State != state; !changed {
-				return unchanged
+				return errUnchanged
 			}
 			k.State = state
 			return nil
@@ -149,7 +149,7 @@ func (s *Service) removeRows(ctx context.Context, marked *key, b *meta.Batch) er
 		return fromMeta(err)
 	}
 	if item.Ver == 0 {
-		return unchanged // another node took over
+		return errUnchanged // another node took over
 	}
 	b.Cond(row, item.Ver)
 	b.Delete(row)
@@ -174,7 +174,7 @@ func (s *Service) markDeleted(ctx context.Context, ref keyRef) (*key, error) {
 			return fromMeta(err)
 		}
 		if item.Ver == 0 {
-			return unchanged
+			return errUnchanged
 		}
 		k, err := decodeKey(item.Value, item.Ver)
 		if err != nil {
@@ -182,7 +182,7 @@ func (s *Service) markDeleted(ctx context.Context, ref keyRef) (*key, error) {
 		}
 		at := now()
 		if !k.gone(at) || k.Deletion.Began != nil && at.Sub(*k.Deletion.Began) < takeover {
-			return unchanged
+			return errUnchanged
 		}
 		marked = k.clone()
 		marked.Deletion.Began = &at

@@ -46,7 +46,7 @@ func (s *Service) EnableKeyRotation(ctx context.Context, by iam.Caller, in Enabl
 		}
 		return s.done(s.edit(ctx, by, "EnableKeyRotation", in.KeyId, func(k *key, _ *meta.Batch) error {
 			if k.Rotation.PeriodInDays == days {
-				return unchanged
+				return errUnchanged
 			}
 			k.Rotation.PeriodInDays, k.Rotation.Next = days, now().AddDate(0, 0, days)
 			return nil
@@ -156,7 +156,7 @@ func (s *Service) rotateIfDue(ctx context.Context, k *key) (*key, error) {
 		defer cancel()
 		stillDue := func(k *key) error {
 			if !k.rotationDue(time.Now()) {
-				return unchanged
+				return errUnchanged
 			}
 			return nil
 		}

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -206,9 +205,4 @@ func encode(row any) []byte {
 		panic("kms: encode row: " + err.Error())
 	}
 	return b
-}
-
-// lastPart returns what follows the last slash of a row's key.
-func lastPart(row []byte) string {
-	return string(row[strings.LastIndexByte(string(row), '/')+1:])
 }

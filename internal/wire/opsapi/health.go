@@ -58,7 +58,7 @@ func (a *API) metricsOp() pipeline.Op {
 		if err != nil {
 			return nil, fmt.Errorf("gather metrics: %w", err)
 		}
-		format := expfmt.Negotiate(c.Request.Header)
+		format := expfmt.NegotiateAccept(c.Request.Header, expfmt.DefaultAcceptedFormats()...)
 		var body bytes.Buffer
 		e := expfmt.NewEncoder(&body, format)
 		for _, f := range families {
