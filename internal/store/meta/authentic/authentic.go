@@ -26,8 +26,15 @@ import (
 	"github.com/cofferstore/coffer/internal/store/meta"
 )
 
-// CounterPrefix begins the keys of counters, and of nothing else.
-const CounterPrefix = "st/"
+// Rows without a code, by what their keys begin with.
+const (
+	// CounterPrefix begins the keys of counters, and of nothing else.
+	CounterPrefix = "st/"
+	// ServiceKeyPrefix begins the rows of the service keys, of which the key of
+	// the codes is one. They are sealed under the root key, which authenticates
+	// them, and written past this store.
+	ServiceKeyPrefix = "sk/"
+)
 
 // codeSize is how much longer a stored value is.
 const codeSize = 4 + sha256.Size
@@ -62,6 +69,10 @@ func Wrap(s meta.Store, keys Keys) *Store {
 
 func isCounter(key []byte) bool { return bytes.HasPrefix(key, []byte(CounterPrefix)) }
 
+func hasCode(key []byte) bool {
+	return !isCounter(key) && !bytes.HasPrefix(key, []byte(ServiceKeyPrefix))
+}
+
 // Get reads rows and checks their codes. Fault: meta.Damaged, whose cause names
 // the row.
 func (a *Store) Get(ctx context.Context, keys ...[]byte) ([]meta.Item, error) {
@@ -86,7 +97,7 @@ func (a *Store) Scan(ctx context.Context, r meta.Range) (meta.Page, error) {
 
 func (a *Store) openAll(items []meta.Item) error {
 	for i := range items {
-		if items[i].Ver == 0 || isCounter(items[i].Key) {
+		if items[i].Ver == 0 || !hasCode(items[i].Key) {
 			continue
 		}
 		value, err := a.open(items[i].Key, items[i].Value)
@@ -103,8 +114,8 @@ func (a *Store) Commit(ctx context.Context, b *meta.Batch) (uint64, error) {
 	sealed := *b
 	sealed.Puts = make([]meta.Put, len(b.Puts))
 	for i, p := range b.Puts {
-		if isCounter(p.Key) {
-			return 0, fmt.Errorf("authentic: put of %q, which is a counter's key", p.Key)
+		if !hasCode(p.Key) {
+			return 0, fmt.Errorf("authentic: put of %q, whose like have no code", p.Key)
 		}
 		if len(p.Value) > meta.MaxValue-codeSize {
 			return 0, fmt.Errorf("authentic: value of %d bytes", len(p.Value))
