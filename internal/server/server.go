@@ -120,7 +120,7 @@ func (s *Server) openStores(ctx context.Context) error {
 		return fmt.Errorf("open service keys: %w", err)
 	}
 	mac := services.MetaMAC()
-	s.rows = authentic.Wrap(raw, authentic.Keys{Current: mac.Current, Key: mac.Keys})
+	s.rows = authentic.Wrap(raw, authentic.Keys{Current: mac.Current, Key: mac.Keys, Elsewhere: rootkey.IsServiceRow})
 	if s.blobs, err = fs.Open(filepath.Join(data, blobDir), fs.Config{}); err != nil {
 		return err
 	}
@@ -147,7 +147,8 @@ func (s *Server) openStores(ctx context.Context) error {
 
 // openServices builds core.
 func (s *Server) openServices(tune Tuning) {
-	s.keys = bucketkey.New(s.kms.ViaS3(), s.rows, bucketkey.Config{TTL: s.cfg.BucketKeyTTL, Metrics: s.metrics})
+	viaS3 := s.viaS3()
+	s.keys = bucketkey.New(viaS3, s.rows, bucketkey.Config{TTL: s.cfg.BucketKeyTTL, Metrics: s.metrics})
 	s.owned = bucketkey.New(s.kms.Owned(), s.rows, bucketkey.Config{TTL: bucketkey.MaxTTL})
 	s.onClose(func() error { s.keys.Close(); s.owned.Close(); return nil })
 	s.kms.OnChange(s.keys.KeyChanged)
@@ -155,7 +156,7 @@ func (s *Server) openServices(tune Tuning) {
 		Region: s.cfg.Region, Legacy: s.cfg.NewBucketDefaults == config.Legacy, Clear: s.clearBucket,
 	})
 	tune.Objects.InlineLimit = s.cfg.InlineLimit
-	s.objects = object.New(s.buckets, s.rows, s.blobs, sse.New(s.kms.ViaS3(), s.keys, s.owned), s.bindKey, tune.Objects)
+	s.objects = object.New(s.buckets, s.rows, s.blobs, sse.New(viaS3, s.keys, s.owned), s.bindKey, tune.Objects)
 }
 
 // clearBucket drops what is kept for an empty bucket that is being deleted.

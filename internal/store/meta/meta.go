@@ -22,7 +22,8 @@ const (
 	// Damaged: a stored row is not what was written (its authentication code,
 	// its encoding or the driver's own checksum says so).
 	Damaged fault.Kind = "meta: damaged row"
-	// Full: the device has no room for more writes. Deletes may still work.
+	// Full: the device has no room for more writes. Batches that delete
+	// something may still be taken.
 	Full fault.Kind = "meta: no room left"
 	// Unavailable: the store cannot answer now, or was closed.
 	Unavailable fault.Kind = "meta: store unavailable"

@@ -3,6 +3,7 @@
 package rootkey
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -126,6 +127,10 @@ func (s *Services) add(root *Root, item meta.Item) error {
 }
 
 const serviceRows = "sk/"
+
+// IsServiceRow says whether a row of the metadata store is a service key's. Those
+// are sealed under the root key, which authenticates them.
+func IsServiceRow(key []byte) bool { return bytes.HasPrefix(key, []byte(serviceRows)) }
 
 func serviceRow(name string, version uint32) []byte {
 	return fmt.Appendf(nil, "%s%s/%08x", serviceRows, name, version)

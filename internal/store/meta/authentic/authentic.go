@@ -1,172 +1,183 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package authentic is a meta.Store over another one that adds an authentication
-// code to every row and checks it on every read, so that a row changed, moved or
-// made by somebody with access to the disk is an error and never a value
-// (docs/formats.md, "Row codes").
+// Package authentic is a meta.Store over another one that detects rows which
+// were not written through it: changed, cut, or moved to another key.
 //
-// A row's value is followed by u32 key version ‖ HMAC-SHA-256(key, u16 length of the
-// row's key ‖ row's key ‖ value). Counters have none, since the store adds them up
-// itself; they live under a prefix of their own and decide nothing. A row that was
-// put back to an older value of its own is not detected.
+// It appends to every value
+//
+//	u32 key version ‖ HMAC-SHA-256(key, u16 len ‖ row key ‖ value)
+//
+// with big-endian integers, and checks this on every read. What it does not
+// detect: a row put back to an older valid value, a deleted row, a changed
+// version number. Counters are added up by the store below and bear no code, so
+// nothing may be decided by them.
 package authentic
 
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
-	"hash"
-	"sync"
 
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/secret"
 	"github.com/cofferstore/coffer/internal/store/meta"
 )
 
-// Rows without a code, by what their keys begin with.
-const (
-	// CounterPrefix begins the keys of counters, and of nothing else.
-	CounterPrefix = "st/"
-	// ServiceKeyPrefix begins the rows of the service keys, of which the key of
-	// the codes is one. They are sealed under the root key, which authenticates
-	// them, and written past this store.
-	ServiceKeyPrefix = "sk/"
-)
-
-// codeSize is how much longer a stored value is.
-const codeSize = 4 + sha256.Size
-
-// Keys are the keys of row codes by their version. New codes are made with the
-// current one; all versions are accepted.
+// Keys are the keys that authenticate rows. They must sign nothing else.
 type Keys struct {
-	Current uint32
-	Key     map[uint32]secret.Bytes
+	Current uint32                  // the version that signs new rows
+	Key     map[uint32]secret.Bytes // by version; 32 bytes each
+
+	// Counter says whether a key is a counter's and not a row's. nil: the keys
+	// that begin with "st/".
+	Counter func(key []byte) bool
+
+	// Elsewhere says whether a row is authenticated by other means and written
+	// past this store, which then only reads it. nil: none is.
+	Elsewhere func(key []byte) bool
 }
 
-// Store is a meta.Store whose rows are authentic. It is safe for concurrent use.
-type Store struct {
-	meta.Store // Watch and Close
-	current    uint32
-	macs       map[uint32]*sync.Pool // of hash.Hash
+// store is what Wrap returns.
+type store struct {
+	below     meta.Store
+	current   uint32
+	macs      map[uint32]*macPool
+	counter   func(key []byte) bool
+	elsewhere func(key []byte) bool
 }
 
-var _ meta.Store = (*Store)(nil)
-
-// Wrap returns a store over s. There must be a key of the current version.
-func Wrap(s meta.Store, keys Keys) *Store {
-	a := &Store{Store: s, current: keys.Current, macs: make(map[uint32]*sync.Pool, len(keys.Key))}
+// Wrap returns a store that authenticates the rows of s, which it then owns. It
+// keeps states of its own derived from the keys, so they may be cleared after.
+// Keys without the current one, or one that is not of 32 bytes, are a mistake of
+// the caller and panic.
+func Wrap(s meta.Store, keys Keys) meta.Store {
+	w := &store{below: s, current: keys.Current, macs: make(map[uint32]*macPool), counter: keys.Counter, elsewhere: keys.Elsewhere}
 	for version, key := range keys.Key {
-		a.macs[version] = &sync.Pool{New: func() any { return hmac.New(sha256.New, key.Reveal()) }}
+		if key.Len() != secret.Size {
+			panic(fmt.Sprintf("authentic: key version %d has %d bytes", version, key.Len()))
+		}
+		w.macs[version] = newMACPool(key)
 	}
-	if a.macs[keys.Current] == nil {
-		panic(fmt.Sprintf("authentic: no key of version %d", keys.Current))
+	if w.macs[keys.Current] == nil {
+		panic(fmt.Sprintf("authentic: no key of current version %d", keys.Current))
 	}
-	return a
+	if w.elsewhere == nil {
+		w.elsewhere = func([]byte) bool { return false }
+	}
+	if w.counter == nil {
+		w.counter = func(key []byte) bool { return bytes.HasPrefix(key, []byte("st/")) }
+	}
+	return w
 }
 
-func isCounter(key []byte) bool { return bytes.HasPrefix(key, []byte(CounterPrefix)) }
-
-func hasCode(key []byte) bool {
-	return !isCounter(key) && !bytes.HasPrefix(key, []byte(ServiceKeyPrefix))
-}
-
-// Get reads rows and checks their codes. Fault: meta.Damaged, whose cause names
-// the row.
-func (a *Store) Get(ctx context.Context, keys ...[]byte) ([]meta.Item, error) {
-	items, err := a.Store.Get(ctx, keys...)
+// Get is meta.Store.Get. It answers meta.Damaged when a row is not authentic.
+func (s *store) Get(ctx context.Context, keys ...[]byte) ([]meta.Item, error) {
+	items, err := s.below.Get(ctx, keys...)
 	if err != nil {
 		return nil, err
 	}
-	return items, a.openAll(items)
+	for i := range items {
+		if items[i].Ver == 0 {
+			continue
+		}
+		if err := s.open(&items[i]); err != nil {
+			return nil, err
+		}
+	}
+	return items, nil
 }
 
-// Scan reads rows and checks their codes, unless only keys are asked for.
-func (a *Store) Scan(ctx context.Context, r meta.Range) (meta.Page, error) {
-	page, err := a.Store.Scan(ctx, r)
+// Scan is meta.Store.Scan. It answers meta.Damaged when a row is not authentic; a
+// KeysOnly scan checks nothing.
+func (s *store) Scan(ctx context.Context, r meta.Range) (meta.Page, error) {
+	page, err := s.below.Scan(ctx, r)
 	if err != nil || r.KeysOnly {
 		return page, err
 	}
-	if err := a.openAll(page.Items); err != nil {
-		return meta.Page{}, err
+	for i := range page.Items {
+		if err := s.open(&page.Items[i]); err != nil {
+			return meta.Page{}, err
+		}
 	}
 	return page, nil
 }
 
-func (a *Store) openAll(items []meta.Item) error {
-	for i := range items {
-		if items[i].Ver == 0 || !hasCode(items[i].Key) {
-			continue
+// open checks the item's value and takes the trailer off.
+func (s *store) open(it *meta.Item) error {
+	if s.counter(it.Key) {
+		if it.Ver != meta.CounterVersion || len(it.Value) != 8 {
+			return damaged(it.Key, "not a counter")
 		}
-		value, err := a.open(items[i].Key, items[i].Value)
-		if err != nil {
-			return err
+		return nil
+	}
+	if s.elsewhere(it.Key) {
+		return nil
+	}
+	n := len(it.Value) - trailerSize
+	if n < 0 {
+		return damaged(it.Key, "too short for an authentication code")
+	}
+	pool := s.macs[trailerVersion(it.Value[n:])]
+	if pool == nil {
+		return damaged(it.Key, "authentication code of an unknown key version")
+	}
+	if !pool.check(it.Key, it.Value[:n], it.Value[n:]) {
+		return damaged(it.Key, "wrong authentication code")
+	}
+	it.Value = it.Value[:n:n]
+	return nil
+}
+
+func damaged(key []byte, why string) error {
+	return fault.New(meta.Damaged, "").Because(fmt.Errorf("row %q: %s", key, why))
+}
+
+// Commit is meta.Store.Commit.
+func (s *store) Commit(ctx context.Context, b *meta.Batch) (uint64, error) {
+	signed := meta.Batch{Conds: b.Conds, Deletes: b.Deletes, Adds: b.Adds, Puts: make([]meta.Put, len(b.Puts))}
+	for _, a := range b.Adds {
+		if !s.counter(a.Key) {
+			return 0, fmt.Errorf("%q is no counter's key: %w", a.Key, meta.ErrMixed)
 		}
-		items[i].Value = value
+	}
+	size := 0
+	for _, p := range b.Puts {
+		switch {
+		case s.elsewhere(p.Key):
+			return 0, fmt.Errorf("authentic: row %q is not written here", p.Key)
+		case s.counter(p.Key):
+			return 0, fmt.Errorf("%q is a counter's key: %w", p.Key, meta.ErrMixed)
+		case len(p.Key) > meta.MaxKey:
+			return 0, fmt.Errorf("meta: key of %d bytes", len(p.Key))
+		case len(p.Value) > meta.MaxValue:
+			return 0, fmt.Errorf("meta: value of %d bytes for row %q", len(p.Value), p.Key)
+		}
+		size += len(p.Value) + trailerSize
+	}
+	// One piece of memory for all values; the caller's may have room behind them
+	// that is not ours.
+	values := make([]byte, 0, size)
+	for i, p := range b.Puts {
+		start := len(values)
+		values = append(values, p.Value...)
+		values = s.macs[s.current].seal(values, s.current, p.Key, p.Value)
+		signed.Puts[i] = meta.Put{Key: p.Key, Value: values[start:len(values):len(values)]}
+	}
+	return s.below.Commit(ctx, &signed)
+}
+
+// Watch is meta.Store.Watch.
+func (s *store) Watch(ctx context.Context, prefix []byte) <-chan struct{} {
+	return s.below.Watch(ctx, prefix)
+}
+
+// Compact is meta.Compacter.Compact; without one below there is nothing to do.
+func (s *store) Compact(ctx context.Context, start, end []byte) error {
+	if c, ok := s.below.(meta.Compacter); ok {
+		return c.Compact(ctx, start, end)
 	}
 	return nil
 }
 
-// Commit adds codes to the rows that the batch puts.
-func (a *Store) Commit(ctx context.Context, b *meta.Batch) (uint64, error) {
-	sealed := *b
-	sealed.Puts = make([]meta.Put, len(b.Puts))
-	for i, p := range b.Puts {
-		if !hasCode(p.Key) {
-			return 0, fmt.Errorf("authentic: put of %q, whose like have no code", p.Key)
-		}
-		if len(p.Value) > meta.MaxValue-codeSize {
-			return 0, fmt.Errorf("authentic: value of %d bytes", len(p.Value))
-		}
-		sealed.Puts[i] = meta.Put{Key: p.Key, Value: a.seal(p.Key, p.Value)}
-	}
-	for _, c := range b.Adds {
-		if !isCounter(c.Key) {
-			return 0, fmt.Errorf("authentic: %q is no counter's key", c.Key)
-		}
-	}
-	return a.Store.Commit(ctx, &sealed)
-}
-
-func (a *Store) seal(key, value []byte) []byte {
-	out := make([]byte, 0, len(value)+codeSize)
-	out = append(out, value...)
-	out = binary.BigEndian.AppendUint32(out, a.current)
-	return a.code(out, a.macs[a.current], key, value)
-}
-
-// open returns the value that a sealed row holds.
-func (a *Store) open(key, sealed []byte) ([]byte, error) {
-	if len(sealed) < codeSize {
-		return nil, damaged(key)
-	}
-	value, rest := sealed[:len(sealed)-codeSize:len(sealed)-codeSize], sealed[len(sealed)-codeSize:]
-	pool := a.macs[binary.BigEndian.Uint32(rest)]
-	if pool == nil {
-		return nil, damaged(key)
-	}
-	var want [sha256.Size]byte
-	if !hmac.Equal(rest[4:], a.code(want[:0], pool, key, value)) {
-		return nil, damaged(key)
-	}
-	return value, nil
-}
-
-// code appends the code of a row.
-func (a *Store) code(dst []byte, pool *sync.Pool, key, value []byte) []byte {
-	m := pool.Get().(hash.Hash)
-	defer pool.Put(m)
-	m.Reset()
-	var length [2]byte
-	binary.BigEndian.PutUint16(length[:], uint16(len(key)))
-	m.Write(length[:])
-	m.Write(key)
-	m.Write(value)
-	return m.Sum(dst)
-}
-
-func damaged(key []byte) error {
-	return fault.New(meta.Damaged, "").Because(fmt.Errorf("row %q is not what was written", key))
-}
+// Close closes the store below.
+func (s *store) Close() error { return s.below.Close() }

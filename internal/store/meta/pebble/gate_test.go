@@ -31,8 +31,10 @@ func (fs *slowFS) hold() {
 func (fs *slowFS) release() {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	close(fs.blocked)
-	fs.blocked = nil
+	if fs.blocked != nil {
+		close(fs.blocked)
+		fs.blocked = nil
+	}
 }
 
 func (fs *slowFS) wait() {
@@ -69,122 +71,132 @@ type slowFile struct {
 func (f slowFile) Sync() error     { f.fs.wait(); return f.File.Sync() }
 func (f slowFile) SyncData() error { f.fs.wait(); return f.File.SyncData() }
 
-// While the log is not synced, nobody sees what a commit under way did, in
-// whatever way they look. Everything else can be read.
-func TestReadsWaitForDurability(t *testing.T) {
-	for _, c := range []struct {
-		name   string
-		commit func(b *meta.Batch)
-		reads  map[string]func(ctx context.Context, s *Store) (string, error) // what is seen, once it may be
-		want   map[string]string
-		others map[string]func(ctx context.Context, s *Store) error // what need not wait
-	}{{
+type look = func(ctx context.Context, s *Store) (string, error)
+
+// gateCase is a commit that is held up, and who sees it.
+type gateCase struct {
+	name   string
+	commit func(b *meta.Batch)
+	reads  map[string]look   // must wait for it
+	want   map[string]string // what each read then sees
+	others []look            // need not wait
+}
+
+func gateCases() []gateCase {
+	return []gateCase{{
 		name:   "put",
 		commit: func(b *meta.Batch) { b.Put([]byte("m"), []byte("new")) },
-		reads: map[string]func(ctx context.Context, s *Store) (string, error){
-			"get":      getValue("m"),
-			"get many": getValue("a", "m"),
-			"scan":     scanKeys("", ""),
-			"reverse":  scanKeys("l", "n"),
-			"conflict": conflictOf("m", 0),
+		reads: map[string]look{
+			"get": getValue("m"), "get many": getValue("a", "m"), "scan": scanKeys("", ""),
+			"reverse": scanKeys("l", "n"), "conflict": conflictOf("m", 0),
 		},
 		want:   map[string]string{"get": "new", "get many": "new", "scan": "a,d,m,st/n,z", "reverse": "m", "conflict": "m"},
-		others: map[string]func(ctx context.Context, s *Store) error{"get d": only(getValue("d")), "scan to d": only(scanKeys("a", "e"))},
+		others: []look{getValue("d"), scanKeys("a", "e")},
 	}, {
 		name:   "delete",
 		commit: func(b *meta.Batch) { b.Delete([]byte("d")) },
-		reads: map[string]func(ctx context.Context, s *Store) (string, error){
-			"get":      getValue("d"),
-			"get many": getValue("a", "d"),
-			"scan":     scanKeys("", ""),
-			"around":   scanKeys("b", "e"),
-			"conflict": conflictOf("d", 3),
+		reads: map[string]look{
+			"get": getValue("d"), "get many": getValue("a", "d"), "scan": scanKeys("", ""),
+			"around": scanKeys("b", "e"), "conflict": conflictOf("d", 3),
 		},
 		want:   map[string]string{"get": "", "get many": "", "scan": "a,st/n,z", "around": "", "conflict": "d"},
-		others: map[string]func(ctx context.Context, s *Store) error{"get a": only(getValue("a")), "scan from e": only(scanKeys("e", ""))},
+		others: []look{getValue("a"), scanKeys("e", "")},
 	}, {
 		name:   "add",
 		commit: func(b *meta.Batch) { b.Add([]byte("st/n"), 2) },
-		reads: map[string]func(ctx context.Context, s *Store) (string, error){
-			"get":  getValue("st/n"),
-			"scan": scanKeys("st/", "st0"),
-		},
+		reads:  map[string]look{"get": getValue("st/n"), "scan": scanKeys("st/", "st0")},
 		want:   map[string]string{"get": "\x00\x00\x00\x00\x00\x00\x00\x03", "scan": "st/n"},
-		others: map[string]func(ctx context.Context, s *Store) error{"get z": only(getValue("z"))},
-	}} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				fs := &slowFS{FS: vfs.NewMem()}
-				s := mustOpen(t, fs, "meta")
-				defer s.Close()
-				var first, second meta.Batch
-				first.Put([]byte("a"), []byte("old"))
-				mustCommit(t, s, &first) // version 2
-				second.Put([]byte("d"), []byte("old"))
-				second.Put([]byte("z"), []byte("old"))
-				second.Add([]byte("st/n"), 1)
-				mustCommit(t, s, &second) // version 3
+		others: []look{getValue("z")},
+	}}
+}
 
-				fs.hold()
-				var batch meta.Batch
-				c.commit(&batch)
-				acknowledged := false
-				go func() {
-					mustCommit(t, s, &batch)
-					acknowledged = true
-				}()
-				synctest.Wait()
-				seen := map[string]string{}
-				var mu sync.Mutex
-				for name, look := range c.reads {
-					go func() {
-						got, err := look(t.Context(), s)
-						if err != nil {
-							t.Errorf("%s: %v", name, err)
-						}
-						mu.Lock()
-						defer mu.Unlock()
-						seen[name] = got
-					}()
-				}
-				for name, look := range c.others {
-					if err := look(t.Context(), s); err != nil {
-						t.Errorf("%s: %v", name, err)
-					}
-				}
-				synctest.Wait()
-				if acknowledged || len(seen) > 0 {
-					t.Fatalf("before the sync: acknowledged %v, seen %q", acknowledged, seen)
-				}
+// While the log is not synced, nobody sees what a commit under way did, in
+// whatever way they look. Everything else can be read.
+func TestReadsWaitForDurability(t *testing.T) {
+	for _, c := range gateCases() {
+		t.Run(c.name, func(t *testing.T) { synctest.Test(t, c.run) })
+	}
+}
 
-				// A reader may give up waiting.
-				ctx, cancel := context.WithCancel(t.Context())
-				cancelled := make(chan error, 1)
-				go func() {
-					_, err := c.reads["get"](ctx, s)
-					cancelled <- err
-				}()
-				synctest.Wait()
-				cancel()
-				if err := <-cancelled; !errors.Is(err, context.Canceled) {
-					t.Errorf("a reader that gave up got %v", err)
-				}
+func (c gateCase) run(t *testing.T) {
+	fs := &slowFS{FS: vfs.NewMem()}
+	s := mustOpen(t, fs, "meta")
+	defer s.Close()
+	var first, second meta.Batch
+	first.Put([]byte("a"), []byte("old"))
+	mustCommit(t, s, &first) // version 2
+	second.Put([]byte("d"), []byte("old"))
+	second.Put([]byte("z"), []byte("old"))
+	second.Add([]byte("st/n"), 1)
+	mustCommit(t, s, &second) // version 3
 
-				fs.release()
-				synctest.Wait()
-				if !acknowledged {
-					t.Error("not acknowledged after the sync")
-				}
-				for name, want := range c.want {
-					if got, ok := seen[name]; !ok || got != want {
-						t.Errorf("%s saw %q (%v), want %q", name, got, ok, want)
-					}
-				}
-				if len(s.gate.deletes) != 0 || len(s.gate.under) != 0 {
-					t.Errorf("deletes still remembered: %v", s.gate.deletes)
-				}
-			})
-		})
+	fs.hold()
+	defer fs.release() // or a failed test could not close the store
+	var batch meta.Batch
+	c.commit(&batch)
+	var mu sync.Mutex // guards seen and acknowledged
+	seen, acknowledged := map[string]string{}, false
+	go func() {
+		mustCommit(t, s, &batch)
+		mu.Lock()
+		defer mu.Unlock()
+		acknowledged = true
+	}()
+	synctest.Wait()
+	for name, read := range c.reads {
+		go func() {
+			got, err := read(t.Context(), s)
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			seen[name] = got
+		}()
+	}
+	for i, read := range c.others {
+		if _, err := read(t.Context(), s); err != nil {
+			t.Errorf("other read %d: %v", i, err)
+		}
+	}
+	synctest.Wait()
+	mu.Lock()
+	if acknowledged || len(seen) > 0 {
+		t.Errorf("before the sync: acknowledged %v, seen %q", acknowledged, seen)
+	}
+	mu.Unlock()
+	wantGivesUp(t, s, c.reads["get"])
+
+	fs.release()
+	synctest.Wait()
+	mu.Lock()
+	defer mu.Unlock()
+	if !acknowledged {
+		t.Error("not acknowledged after the sync")
+	}
+	for name, want := range c.want {
+		if got, ok := seen[name]; !ok || got != want {
+			t.Errorf("%s saw %q (%v), want %q", name, got, ok, want)
+		}
+	}
+	if len(s.gate.deletes) != 0 || len(s.gate.under) != 0 {
+		t.Errorf("deletes still remembered: %v", s.gate.deletes)
+	}
+}
+
+// wantGivesUp fails unless a waiting reader ends when its context does.
+func wantGivesUp(t *testing.T, s *Store, read look) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := read(ctx, s)
+		ended <- err
+	}()
+	synctest.Wait()
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("a reader that gave up got %v", err)
 	}
 }
 
@@ -206,16 +218,19 @@ func TestCommitsShareSync(t *testing.T) {
 			})
 		}
 		synctest.Wait()
-		if s.last != meta.CounterVersion+commits {
-			t.Errorf("%d of %d commits are in the log", s.last-meta.CounterVersion, commits)
+		s.commitMu.Lock()
+		last := s.last
+		s.commitMu.Unlock()
+		if last != meta.CounterVersion+commits {
+			t.Errorf("%d of %d commits are in the log", last-meta.CounterVersion, commits)
 		}
 		if durable := s.gate.durable.Load(); durable != meta.CounterVersion {
 			t.Errorf("durable up to %d before any sync", durable)
 		}
 		fs.release()
 		done.Wait()
-		if durable := s.gate.durable.Load(); durable != s.last {
-			t.Errorf("durable up to %d of %d", durable, s.last)
+		if durable := s.gate.durable.Load(); durable != last {
+			t.Errorf("durable up to %d of %d", durable, last)
 		}
 	})
 }
@@ -230,7 +245,7 @@ func mustCommit(t testing.TB, s meta.Store, b *meta.Batch) uint64 {
 }
 
 // getValue reads the keys and returns the last one's value.
-func getValue(keys ...string) func(ctx context.Context, s *Store) (string, error) {
+func getValue(keys ...string) look {
 	return func(ctx context.Context, s *Store) (string, error) {
 		asked := make([][]byte, len(keys))
 		for i, key := range keys {
@@ -244,7 +259,7 @@ func getValue(keys ...string) func(ctx context.Context, s *Store) (string, error
 	}
 }
 
-func scanKeys(start, end string) func(ctx context.Context, s *Store) (string, error) {
+func scanKeys(start, end string) look {
 	return func(ctx context.Context, s *Store) (string, error) {
 		r := meta.Range{Start: []byte(start), KeysOnly: true}
 		if end != "" {
@@ -262,7 +277,7 @@ func scanKeys(start, end string) func(ctx context.Context, s *Store) (string, er
 
 // conflictOf commits on a condition that does not hold and returns the key of
 // the conflict.
-func conflictOf(key string, want uint64) func(ctx context.Context, s *Store) (string, error) {
+func conflictOf(key string, want uint64) look {
 	return func(ctx context.Context, s *Store) (string, error) {
 		var b meta.Batch
 		b.PutIf([]byte(key), nil, want)
@@ -272,12 +287,5 @@ func conflictOf(key string, want uint64) func(ctx context.Context, s *Store) (st
 			return string(conflict.Key), nil
 		}
 		return "", err
-	}
-}
-
-func only(look func(ctx context.Context, s *Store) (string, error)) func(ctx context.Context, s *Store) error {
-	return func(ctx context.Context, s *Store) error {
-		_, err := look(ctx, s)
-		return err
 	}
 }

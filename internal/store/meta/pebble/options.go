@@ -17,7 +17,7 @@ import (
 // cache.
 func (s *Store) options() *engine.Options {
 	o := &engine.Options{
-		FS:           watchedFS{vfs.OnDiskFull(s.cfg.FS, s.space.full), s.failedFile},
+		FS:           watchedFS{vfs.OnDiskFull(s.cfg.FS, s.space.full), s.fail},
 		Cache:        engine.NewCache(s.cfg.CacheBytes),
 		MemTableSize: s.cfg.MemTableBytes,
 		// Writers go on while full memtables are written out, but not without end.
@@ -48,15 +48,19 @@ func (s *Store) options() *engine.Options {
 			TargetGarbageRatio:    0.30,
 		}
 	}
-	// Rows repeat ids, ARNs and field names, and shrink by about a half with
-	// Snappy, which gives up early on ciphertext. Zstandard would cost a
-	// compaction several times the processor for a few percent more.
+	// Rows repeat ids, ARNs and field names, so compression saves room in the cache
+	// of files. The fastest (MinLZ, Snappy on arm64) is the choice, because it
+	// gives up at once on ciphertext, and a stronger one would cost compactions
+	// several times the processor.
 	o.ApplyCompressionSettings(func() engine.DBCompressionSettings { return engine.DBCompressionFastest })
-	for i := range o.Levels {
-		// Most conditions demand absence, and most blind puts are of new keys:
-		// ten bits a key spare all but 1 % of their reads of tables.
+	// Most conditions demand absence, and most blind puts are of new keys: a filter
+	// of ten bits a key spares them the tables above the last level. There Pebble
+	// reads a row without looking at a filter.
+	last := len(o.Levels) - 1
+	for i := range o.Levels[:last] {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
+	o.Levels[last].FilterPolicy = engine.NoFilterPolicy
 	return o
 }
 

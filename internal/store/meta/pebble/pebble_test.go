@@ -32,5 +32,8 @@ func TestStore(t *testing.T) {
 }
 
 func TestStoreOnDisk(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the suite on a real disk")
+	}
 	metatest.Run(t, func(t *testing.T) meta.Store { return mustOpen(t, nil, t.TempDir()) })
 }

@@ -64,9 +64,10 @@ type Config struct {
 
 	// Fatal is told of an error after which the process must end, because
 	// it is not known what is on disk. nil: exit with status 1. The error is
-	// logged before. Fatal may be called from any goroutine, once, and should
-	// not return: if it does, the store answers Unavailable from then on, but
-	// Pebble may panic, and Close leaves the directory locked.
+	// logged before. Fatal may be called from any goroutine, also during Open,
+	// but only once. It should not return: if it does, the store answers
+	// Unavailable from then on, but Pebble may panic, and Close leaves the
+	// directory locked.
 	Fatal func(error)
 }
 
@@ -84,7 +85,6 @@ type Store struct {
 	last     uint64     // the last version given out; guarded by commitMu
 
 	counters counterSet
-	opened   atomic.Bool // until then errors are Open's to return
 	failed   atomic.Bool
 
 	mu     sync.Mutex // guards closed and additions to ops
@@ -118,7 +118,6 @@ func Open(dir string, cfg Config) (*Store, error) {
 	// Open has flushed what it replayed, so all that can be read is durable.
 	s.gate.init(s.last)
 	s.space.reserve()
-	s.opened.Store(true)
 	return s, nil
 }
 
@@ -236,13 +235,6 @@ func (s *Store) fail(err error) {
 	s.gate.fail(s.fault(err))
 	s.cfg.Logger.Error("metadata store failed", "error", err)
 	s.cfg.Fatal(err)
-}
-
-// failedFile is fail for errors of files. Open returns its own.
-func (s *Store) failedFile(err error) {
-	if s.opened.Load() {
-		s.fail(err)
-	}
 }
 
 // fault gives a driver's error its kind.
