@@ -3,12 +3,17 @@
 # make run     build the server and start it on ./data
 # make test    everything that a change must pass; CI runs this and nothing else
 # make fuzz    fuzz every parser, FUZZTIME each (default 30s)
-# make crash   take and read back IMAGES crash images (default 500) of each store that takes a number
+# make bench   measure the server beside yardsticks of this machine, in some three minutes
+# make crash   take and read back IMAGES crash images (default 500) of each store
+# make kills   kill the server under load KILLS times (default 20) and look for all that it answered for
+# make million fill a bucket with OBJECTS objects (default 1000000): starts and listings must not feel it
 
 FUZZTIME ?= 30s
 IMAGES   ?= 500
+KILLS    ?= 20
+OBJECTS  ?= 1000000
 
-.PHONY: run build test lint race fips licences vulnerabilities docs fuzz crash clean
+.PHONY: run build test lint race fips licences vulnerabilities docs fuzz crash kills million bench clean
 
 run: build
 	bin/coffer serve --data ./data
@@ -53,6 +58,17 @@ fuzz:
 
 crash:
 	scripts/crash $(IMAGES)
+
+kills:
+	CGO_ENABLED=0 go test ./test/e2e -run '^TestKill$$' -count=1 -v -timeout 60m -kills $(KILLS)
+
+# The ratio is between the listing's last pages and its first.
+million:
+	CGO_ENABLED=0 go test ./test/e2e -run '^TestLargeBucket$$' -count=1 -v -timeout 120m -objects $(OBJECTS) -maxrestart 5s -maxratio 1.3
+
+# On a machine that does nothing else.
+bench: build
+	bin/coffer bench
 
 # The tools are a module of their own, so that the product does not depend on
 # what they depend on.

@@ -35,7 +35,7 @@ var leaves = []string{"aws", "checksum", "config", "fault", "fips", "secret"}
 
 // composers build the object graph: they may import everything, and nothing in a
 // layer imports them.
-var composers = []string{"cmd/coffer", "internal/server"}
+var composers = []string{"cmd/coffer", "internal/server", "internal/bench"}
 
 // drivers and the suites that hold them to their interfaces are imported only by
 // composers, which choose, by each other, and by tests.

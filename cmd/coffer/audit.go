@@ -20,9 +20,7 @@ import (
 )
 
 func newAudit() *cobra.Command {
-	cmd := &cobra.Command{Use: "audit", Short: "Read the audit trail"}
-	cmd.AddCommand(newAuditTail())
-	return cmd
+	return newGroup("audit", "Read the audit trail", newAuditTail())
 }
 
 // auditTail is what `coffer audit tail` can be told.
@@ -41,7 +39,7 @@ func newAuditTail() *cobra.Command {
 		Long: `Show the newest records of the audit trail, a line each: time, event, resource,
 encryption context, bucket key generation, requester, error. The server is found
 as the AWS CLI finds it; with --data the files of a stopped server are read.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.since != "" && !cmd.Flags().Changed("limit") {
 				o.limit = 0

@@ -9,9 +9,7 @@ import (
 )
 
 func newConfig() *cobra.Command {
-	cmd := &cobra.Command{Use: "config", Short: "Show the configuration"}
-	cmd.AddCommand(newConfigShow())
-	return cmd
+	return newGroup("config", "Show the configuration", newConfigShow())
 }
 
 func newConfigShow() *cobra.Command {
@@ -21,7 +19,7 @@ func newConfigShow() *cobra.Command {
 		Short: "Print the settings that `coffer serve` would use here, as YAML",
 		Long: `Print the settings that "coffer serve" would use with the same flags, environment
 and file, as YAML that can serve as its file. Secrets are left out.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 	}
 	config.AddFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&origin, "origin", false, "say where each value comes from")

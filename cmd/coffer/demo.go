@@ -46,7 +46,7 @@ func newDemo() *cobra.Command {
 the AWS SDK under a customer managed KMS key, with Bucket Keys off and on, and
 print how many KMS requests that took. The requests are counted by the KMS itself,
 as its audit trail has them.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return demo(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},

@@ -11,9 +11,7 @@ import (
 )
 
 func newKeys() *cobra.Command {
-	cmd := &cobra.Command{Use: "keys", Short: "Look after bucket keys"}
-	cmd.AddCommand(newKeysFlush())
-	return cmd
+	return newGroup("keys", "Look after bucket keys", newKeysFlush())
 }
 
 func newKeysFlush() *cobra.Command {
@@ -23,7 +21,7 @@ func newKeysFlush() *cobra.Command {
 		Short: "Drop bucket keys from the server's memory",
 		Long: `Drop bucket keys from the server's memory: all of them, those of a bucket, those
 under a KMS key, or those of both. The next request that needs one asks KMS again.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return flushKeys(cmd.Context(), bucket, key, cmd.OutOrStdout())
 		},

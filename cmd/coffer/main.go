@@ -36,16 +36,37 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 func newRoot() *cobra.Command {
-	root := &cobra.Command{
-		Use:   "coffer",
-		Short: "S3-compatible object store in which S3 Bucket Keys work",
-		Long: `Coffer is an S3-compatible object store with a KMS of its own. With SSE-KMS and
+	root := newGroup("coffer", "S3-compatible object store in which S3 Bucket Keys work",
+		newServe(), newVersion(), newDemo(), newAudit(), newKeys(), newScrub(), newConfig(), newBench())
+	root.Long = `Coffer is an S3-compatible object store with a KMS of its own. With SSE-KMS and
 Bucket Keys on, a million reads and writes cost a handful of KMS requests.
 
 Commands that talk to a running server find it as the AWS CLI does: by
-AWS_ENDPOINT_URL, AWS_DEFAULT_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.`,
-		SilenceUsage: true, SilenceErrors: true,
-	}
-	root.AddCommand(newServe(), newVersion(), newDemo(), newAudit(), newKeys(), newScrub(), newConfig())
+AWS_ENDPOINT_URL, AWS_DEFAULT_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.`
+	root.SilenceUsage, root.SilenceErrors = true, true
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w: see \"%s --help\"", err, cmd.CommandPath())
+	})
 	return root
+}
+
+// newGroup returns a command that is only a name for others.
+func newGroup(use, short string, commands ...*cobra.Command) *cobra.Command {
+	group := &cobra.Command{
+		Use: use, Short: short, DisableFlagsInUseLine: true, Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	group.AddCommand(commands...)
+	return group
+}
+
+// noArguments refuses what is neither a flag nor a command.
+func noArguments(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return nil
+	case cmd.HasSubCommands():
+		return fmt.Errorf("unknown command %q: see \"%s --help\"", args[0], cmd.CommandPath())
+	}
+	return fmt.Errorf("%q is one argument too many: see \"%s --help\"", args[0], cmd.CommandPath())
 }

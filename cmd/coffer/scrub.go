@@ -25,7 +25,7 @@ func newScrub() *cobra.Command {
 		Long: `Have the server read all metadata and all data and compare them with what it
 knows of them. A deep scrub also opens the objects under SSE-S3. No KMS key is
 used. What is damaged is listed, and then the exit code is 1.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return scrub(cmd.Context(), deep, asJSON, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},

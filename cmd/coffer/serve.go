@@ -23,7 +23,7 @@ func newServe() *cobra.Command {
 		Long: `Serve S3 and KMS from a data directory. On an empty directory it makes the root
 key and the account's root credentials, which it prints once and writes to the
 file "credentials" in the data directory.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 	}
 	config.AddFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -67,11 +67,20 @@ func serve(ctx context.Context, cfg *config.Config, stdout, stderr io.Writer) er
 }
 
 func newLogger(cfg *config.Config, w io.Writer) *slog.Logger {
-	opts := &slog.HandlerOptions{Level: cfg.LogLevel}
+	opts := &slog.HandlerOptions{Level: cfg.LogLevel, ReplaceAttr: plainError}
 	if cfg.LogFormat == config.JSON {
 		return slog.New(slog.NewJSONHandler(w, opts))
 	}
 	return slog.New(slog.NewTextHandler(w, opts))
+}
+
+// plainError logs an error as its message: the text handler would ask it for
+// everything that it can show, and some would show stacks.
+func plainError(_ []string, a slog.Attr) slog.Attr {
+	if err, ok := a.Value.Any().(error); ok {
+		a.Value = slog.StringValue(err.Error())
+	}
+	return a
 }
 
 // printHow tells a user how to reach the server, as lines that a shell can eval.

@@ -48,7 +48,7 @@ func thisBuild() build {
 func newVersion() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "version", Short: "Show the version and the state of the FIPS 140-3 module", Args: cobra.NoArgs,
+		Use: "version", Short: "Show the version and the state of the FIPS 140-3 module", Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			b := thisBuild()
 			if asJSON {

@@ -44,6 +44,7 @@ type Config struct {
 	IdleTimeout       time.Duration
 	ReadTimeout       time.Duration
 	ShutdownTimeout   time.Duration
+	KMSLatency        time.Duration
 	RootAccessKeyID   string
 
 	RootSecretAccessKey secret.Bytes // empty when not set

@@ -167,6 +167,7 @@ func TestRefusedValues(t *testing.T) {
 		"idle-timeout":        {"0"},
 		"read-timeout":        {"999ms"},
 		"shutdown-timeout":    {"-1s"},
+		"kms-latency":         {"", "11s"},
 	} {
 		for _, value := range values {
 			s, ok := find(func(s setting) bool { return s.name == name })

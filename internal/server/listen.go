@@ -43,11 +43,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		Handler: s.road, ReadHeaderTimeout: headTimeout, IdleTimeout: s.cfg.IdleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
-	if s.cfg.TLSCert != "" {
-		c, err := newCertificate(s.cfg.TLSCert, s.cfg.TLSKey)
-		if err != nil {
-			return err
-		}
+	if c := s.certificate; c != nil {
 		hs.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get}
 		go c.watch(background, s.log)
 	}

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"path/filepath"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -34,7 +33,6 @@ import (
 	"github.com/cofferstore/coffer/internal/store/blob/fs"
 	"github.com/cofferstore/coffer/internal/store/meta"
 	"github.com/cofferstore/coffer/internal/store/meta/authentic"
-	"github.com/cofferstore/coffer/internal/store/meta/pebble"
 	"github.com/cofferstore/coffer/internal/wire/kmsapi"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
 	"github.com/cofferstore/coffer/internal/wire/s3api"
@@ -51,6 +49,8 @@ type Server struct {
 	closers  []func() error // in the order of opening
 	stopping chan struct{}  // closed when Serve is told to stop
 	bindKey  secret.Bytes
+
+	certificate *certificate // nil for plain HTTP
 
 	rows      meta.Store // authenticated
 	blobs     blob.Store
@@ -69,6 +69,9 @@ type Server struct {
 type Tuning struct {
 	Objects object.Config // S3's limits, which tests lower
 	Version any           // what the operator's API says of the program
+	// Rows, if set, is put around the metadata store, by tests that count what is
+	// asked of it.
+	Rows func(meta.Store) meta.Store
 }
 
 // Open builds a server. Everything that is wrong with the data directory is an
@@ -81,8 +84,14 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger, tune Tuning
 		}
 	}()
 	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if err := s.openStores(ctx); err != nil {
-		return nil, err
+	// Before anything is made in the data directory.
+	if cfg.TLSCert != "" {
+		if s.certificate, err = newCertificate(cfg.TLSCert, cfg.TLSKey); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.openStores(ctx, tune); err != nil {
+		return nil, orRestore(err, cfg.Data)
 	}
 	s.openServices(tune)
 	s.road = s.newRoad(tune.Version)
@@ -101,26 +110,30 @@ const (
 func AuditDir(data string) string { return filepath.Join(data, auditDir) }
 
 // openStores opens what is on disk: rows, root key, streams, trail, credentials.
-func (s *Server) openStores(ctx context.Context) error {
+func (s *Server) openStores(ctx context.Context, tune Tuning) error {
 	data := s.cfg.Data
-	if err := prepareData(data); err != nil {
+	used, err := prepareData(data)
+	if err != nil {
 		return err
 	}
-	raw, err := pebble.Open(filepath.Join(data, metaDir), pebble.Config{Logger: s.log})
+	raw, err := openRows(data, s.log)
 	if err != nil {
 		return err
 	}
 	s.onClose(raw.Close)
-	root, err := openRootKey(data, s.cfg)
+	root, services, err := openKeys(ctx, s.cfg, used, raw)
 	if err != nil {
 		return err
 	}
-	services, err := rootkey.ServiceKeys(ctx, raw, root)
-	if err != nil {
-		return fmt.Errorf("open service keys: %w", err)
-	}
 	mac := services.MetaMAC()
-	s.rows = authentic.Wrap(raw, authentic.Keys{Current: mac.Current, Key: mac.Keys, Elsewhere: rootkey.IsServiceRow})
+	var rows meta.Store = raw
+	if tune.Rows != nil {
+		rows = tune.Rows(raw)
+	}
+	s.rows = authentic.Wrap(rows, authentic.Keys{Current: mac.Current, Key: mac.Keys, Elsewhere: rootkey.IsServiceRow})
+	if err := s.checkRegion(ctx); err != nil {
+		return err
+	}
 	if s.blobs, err = fs.Open(filepath.Join(data, blobDir), fs.Config{}); err != nil {
 		return err
 	}
@@ -156,10 +169,13 @@ func (s *Server) openServices(tune Tuning) {
 		Region: s.cfg.Region, Legacy: s.cfg.NewBucketDefaults == config.Legacy, Clear: s.clearBucket,
 	})
 	tune.Objects.InlineLimit = s.cfg.InlineLimit
+	if s.cfg.InlineLimit == 0 { // none, not the default
+		tune.Objects.InlineLimit = -1
+	}
 	s.objects = object.New(s.buckets, s.rows, s.blobs, sse.New(viaS3, s.keys, s.owned), s.bindKey, tune.Objects)
 }
 
-// clearBucket drops what is kept for an empty bucket that is being deleted.
+// clearBucket drops what is kept for a bucket that was deleted.
 func (s *Server) clearBucket(ctx context.Context, uid bucket.UID) error {
 	if err := s.objects.Clear(ctx, uid); err != nil {
 		return err
@@ -174,6 +190,7 @@ func (s *Server) newRoad(version any) *pipeline.Road {
 	s3 := &s3api.API{Buckets: s.buckets, Objects: s.objects, Domains: s.cfg.Domain}
 	return pipeline.New(pipeline.Config{
 		Region:    s.cfg.Region,
+		Account:   s.rootKeys.Principal().Account,
 		Verifier:  sigv4.New(credentials{s.rootKeys}, sigv4.Config{Region: s.cfg.Region}),
 		Authorize: iam.Authorize,
 		Trail:     s.trail,
@@ -204,6 +221,10 @@ func (s *Server) Metrics() *prometheus.Registry { return s.metrics }
 // RootKeys returns the account's root access key.
 func (s *Server) RootKeys() *iam.RootKeys { return s.rootKeys }
 
+// Objects returns the objects, for a caller in this process that speaks no HTTP.
+// Of what it does nothing is authenticated, authorized or recorded.
+func (s *Server) Objects() *object.Objects { return s.objects }
+
 // Handler returns the server's HTTP handler.
 func (s *Server) Handler() *pipeline.Road { return s.road }
 
@@ -217,18 +238,6 @@ func (s *Server) Close() error {
 	}
 	s.closers = nil
 	return errors.Join(errs...)
-}
-
-// prepareData makes the data directory and makes sure that it can be written.
-func prepareData(data string) error {
-	if err := os.MkdirAll(data, 0o700); err != nil {
-		return fmt.Errorf("make data directory: %w", err)
-	}
-	probe, err := os.CreateTemp(data, ".probe-")
-	if err != nil {
-		return fmt.Errorf("data directory %s is not writable: %w", data, err)
-	}
-	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
 var _ io.Closer = (*Server)(nil)

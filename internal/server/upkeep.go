@@ -10,13 +10,16 @@ import (
 )
 
 // Upkeep runs until ctx is done: key rotation and deletion, removal of streams
-// that nothing names any more, the sweep for orphans.
+// that nothing names any more, the rest of deleted buckets, the sweep for orphans.
 func (s *Server) upkeep(ctx context.Context) {
 	var all sync.WaitGroup
 	defer all.Wait()
 	all.Go(func() { s.kms.Run(ctx) })
 	all.Go(func() {
 		s.every(ctx, removeEvery, "remove old streams", func() (int, error) { return s.objects.RemoveDue(ctx) })
+	})
+	all.Go(func() {
+		s.every(ctx, removeEvery, "clear deleted buckets", func() (int, error) { return s.buckets.ClearDeleted(ctx) })
 	})
 	all.Go(func() {
 		s.every(ctx, sweepEvery, "sweep orphans", func() (int, error) { return s.objects.Sweep(ctx) })

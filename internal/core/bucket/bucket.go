@@ -3,7 +3,8 @@
 // Package bucket keeps buckets and their configuration documents. It does not
 // know what is in them: package object does.
 //
-// Rows: n/<name> holds a bucket's UID, bu/<uid> its record, bg/<uid> its guard.
+// Rows: n/<name> holds a bucket's UID, bu/<uid> its record, bg/<uid> its guard;
+// bx/<uid> says that a deleted bucket is still to be cleared.
 // The guard's version is a shared condition of every commit that adds or moves an
 // object, an upload or a part; DeleteBucket rewrites it before it looks whether
 // the bucket is empty, so that a writer who began earlier conflicts instead of
@@ -97,9 +98,8 @@ type Config struct {
 	Region string
 	// Legacy makes new buckets start as before 2023: SSE-C not blocked.
 	Legacy bool
-	// Clear is called for an empty bucket about to be deleted, while no writer
-	// is let in: it drops what else is kept for it, uploads and keys. nil means
-	// that nothing is.
+	// Clear is called for a bucket that is gone, until it succeeds: it drops what
+	// else is kept for it, uploads and keys. nil means that nothing is.
 	Clear func(ctx context.Context, uid UID) error
 }
 
@@ -118,6 +118,10 @@ func New(store meta.Store, cfg Config) *Buckets {
 func nameKey(name string) []byte { return append([]byte("n/"), name...) }
 func recordKey(uid UID) []byte   { return append([]byte("bu/"), uid[:]...) }
 func guardKey(uid UID) []byte    { return append([]byte("bg/"), uid[:]...) }
+
+const clearRows = "bx/"
+
+func clearKey(uid UID) []byte { return append([]byte(clearRows), uid[:]...) }
 
 // Ref is how a request names a bucket: by name and, if the client wants to be
 // sure, by its owner's account id.
@@ -198,11 +202,15 @@ func (s *Buckets) read(ctx context.Context, uid UID) (*Bucket, record, error) {
 	if err != nil {
 		return nil, record{}, err
 	}
+	return r.bucket(uid, row.Ver, guard.Ver), r, nil
+}
+
+func (r record) bucket(uid UID, ver, guard uint64) *Bucket {
 	return &Bucket{
 		UID: uid, Name: r.Name, Owner: r.Owner, Region: r.Region, Created: r.Created,
 		Versioning: r.Versioning, Encryption: r.Encryption, Tags: r.Tags,
-		ver: row.Ver, guard: guard.Ver, deleting: r.Deleting,
-	}, r, nil
+		ver: ver, guard: guard, deleting: r.Deleting,
+	}
 }
 
 // update changes a bucket's record, again and again until no other change came
@@ -273,21 +281,33 @@ func (s *Buckets) Create(ctx context.Context, by iam.Caller, in Create) (*Bucket
 		Created:    time.Now().UTC().Truncate(time.Millisecond),
 		Encryption: Encryption{Algorithm: "AES256", BlockSSEC: !s.cfg.Legacy},
 	}
+	for range maxConflicts {
+		b, err := s.create(ctx, r)
+		var conflict *meta.ConflictError
+		if errors.As(err, &conflict) {
+			b, err = s.createAgain(ctx, by, in)
+			if errors.Is(err, NoSuchBucket) { // deleted meanwhile: the name is free
+				continue
+			}
+		}
+		return b, err
+	}
+	return nil, fault.New(BeingDeleted, "").Because(errors.New("the name is made and deleted again and again"))
+}
+
+// create makes the bucket's rows. A *meta.ConflictError says that the name is taken.
+func (s *Buckets) create(ctx context.Context, r record) (*Bucket, error) {
 	var uid UID
 	rand.Read(uid[:])
 	var batch meta.Batch
-	batch.PutIf(nameKey(in.Bucket), uid[:], 0)
+	batch.PutIf(nameKey(r.Name), uid[:], 0)
 	batch.PutIf(recordKey(uid), encode(r), 0)
 	batch.PutIf(guardKey(uid), []byte{0}, 0)
-	_, err := s.store.Commit(ctx, &batch)
-	var conflict *meta.ConflictError
-	if errors.As(err, &conflict) {
-		return s.createAgain(ctx, by, in)
-	}
+	ver, err := s.store.Commit(ctx, &batch)
 	if err != nil {
-		return nil, fmt.Errorf("create bucket %q: %w", in.Bucket, err)
+		return nil, fmt.Errorf("create bucket %q: %w", r.Name, err)
 	}
-	return s.Find(ctx, Ref{Bucket: in.Bucket})
+	return r.bucket(uid, ver, ver), nil
 }
 
 // createAgain answers for a name that is taken.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -126,6 +127,30 @@ func TestLegacyBucketsDoNotBlockCustomerKeys(t *testing.T) {
 	}
 }
 
+// scanned is a store in which something happens before the first scan that comes
+// after a commit: that is when a deletion has marked the bucket and looks whether it
+// is empty.
+type scanned struct {
+	meta.Store
+	marked bool
+	once   sync.Once
+	then   func()
+}
+
+func (s *scanned) Commit(ctx context.Context, b *meta.Batch) (uint64, error) {
+	s.marked = true
+	return s.Store.Commit(ctx, b)
+}
+
+func (s *scanned) Scan(ctx context.Context, r meta.Range) (meta.Page, error) {
+	if s.marked {
+		s.once.Do(s.then)
+	}
+	return s.Store.Scan(ctx, r)
+}
+
+func (s *Buckets) whenScanned(then func()) { s.store = &scanned{Store: s.store, then: then} }
+
 // A writer who read the bucket before its deletion began must not land in it.
 func TestDeleteAndAPausedWriter(t *testing.T) {
 	s := newBuckets(t, Config{})
@@ -139,14 +164,13 @@ func TestDeleteAndAPausedWriter(t *testing.T) {
 		return err
 	}
 	during := errors.New("not called")
-	s.cfg.Clear = func(ctx context.Context, _ UID) error {
+	s.whenScanned(func() {
 		during = write(b)
-		_, err := s.ForWrite(ctx, Ref{Bucket: "photos"})
+		_, err := s.ForWrite(t.Context(), Ref{Bucket: "photos"})
 		if !errors.Is(err, BeingDeleted) {
 			t.Errorf("a writer during deletion: %v", err)
 		}
-		return nil
-	}
+	})
 	if _, err := s.Delete(t.Context(), owner, Delete{Ref{Bucket: "photos"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -157,6 +181,59 @@ func TestDeleteAndAPausedWriter(t *testing.T) {
 	// The name can be used again, and is another bucket.
 	if again := s.mustCreate(t, "photos"); again.UID == b.UID {
 		t.Error("a UID was used twice")
+	}
+}
+
+// A deletion that does not come about must leave the bucket as it was: what is kept
+// for it, the keys of slow writers too, and open to everybody.
+func TestADeletionThatLosesToAChangeClearsNothing(t *testing.T) {
+	s := newBuckets(t, Config{Clear: func(context.Context, UID) error {
+		t.Error("cleared a bucket that is still there")
+		return nil
+	}})
+	s.mustCreate(t, "photos")
+	ref := Ref{Bucket: "photos"}
+	s.whenScanned(func() {
+		if _, err := s.PutVersioning(t.Context(), owner, PutVersioning{ref, Enabled}); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := s.Delete(t.Context(), owner, Delete{ref}); !errors.Is(err, BeingDeleted) {
+		t.Errorf("got %v, want BeingDeleted", err)
+	}
+	if b, err := s.ForWrite(t.Context(), ref); err != nil || b.Versioning != Enabled {
+		t.Errorf("afterwards: %+v, %v", b, err)
+	}
+}
+
+func TestWhatIsLeftOfADeletedBucketIsClearedLater(t *testing.T) {
+	broken := errors.New("disk on fire")
+	var cleared []UID
+	s := newBuckets(t, Config{Clear: func(_ context.Context, uid UID) error {
+		if broken != nil {
+			return broken
+		}
+		cleared = append(cleared, uid)
+		return nil
+	}})
+	b := s.mustCreate(t, "photos")
+	if _, err := s.Delete(t.Context(), owner, Delete{Ref{Bucket: "photos"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Find(t.Context(), Ref{Bucket: "photos"}); !errors.Is(err, NoSuchBucket) {
+		t.Errorf("after the deletion: %v", err)
+	}
+	if n, err := s.ClearDeleted(t.Context()); n != 0 || !errors.Is(err, broken) {
+		t.Errorf("while clearing fails: %d, %v", n, err)
+	}
+	broken = nil
+	for _, want := range []int{1, 0} {
+		if n, err := s.ClearDeleted(t.Context()); n != want || err != nil {
+			t.Errorf("cleared %d, %v; want %d", n, err, want)
+		}
+	}
+	if len(cleared) != 1 || cleared[0] != b.UID {
+		t.Errorf("cleared %x, want %x", cleared, b.UID)
 	}
 }
 

@@ -12,7 +12,8 @@ import (
 // Authorize decides whether a caller may do what a request needs. An account's
 // root may do everything; nobody else may do anything, since only a policy could
 // allow it and there are none yet. What belongs to another account is refused
-// where it is found.
+// where it is found. Without needs it decides whether the caller may do anything at
+// all: that is asked before a request is read from which the needs follow.
 func Authorize(_ context.Context, by Caller, needs []policy.Need) error {
 	if by.Type == Root {
 		return nil

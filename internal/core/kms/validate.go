@@ -13,7 +13,8 @@ import (
 	"github.com/cofferstore/coffer/internal/fault"
 )
 
-// problems collects what is wrong with a request's members, in KMS's words.
+// problems collects what is wrong with a request's members, in KMS's words, up to
+// maxProblems.
 // Members are named by their path, as in 'tags.1.member.tagKey'.
 type problems []string
 
@@ -28,7 +29,13 @@ func (p problems) err() error {
 	return fault.New(Validation, "%s", strconv.Itoa(len(p))+" validation errors detected: "+strings.Join(p, "; "))
 }
 
+// maxProblems bounds a message about a list with a hundred thousand wrong members.
+const maxProblems = 10
+
 func (p *problems) add(value, member, constraint string) {
+	if len(*p) == maxProblems {
+		return
+	}
 	*p = append(*p, fmt.Sprintf("Value%s at '%s' failed to satisfy constraint: %s", value, member, constraint))
 }
 

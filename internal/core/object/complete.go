@@ -61,35 +61,51 @@ func (o *Objects) Complete(ctx context.Context, by iam.Caller, in Complete) (Sto
 		return Stored{}, err
 	}
 	var out Stored
-	err = o.retry(ctx, in.Ref.Ref, b.UID, func(b *bucket.Bucket) error {
-		u, ver, err := o.upload(ctx, b, in.UploadRef)
-		if err != nil {
+	err = o.retry(ctx, in.Ref.Ref, b.UID, func(b *bucket.Bucket) (err error) {
+		out, err = o.completeOnce(ctx, by, b, in)
+		if _, refused := fault.As(err); !refused || outcomeOpen(err) {
 			return err
 		}
-		a, err := o.keys.Applied(ctx, keyBucket(b), u.Key, u.Wrap)
-		if err != nil {
-			return err
+		// What the refusal rests on may have been read after the upload was over.
+		// Then that is the answer.
+		if _, _, over := o.upload(ctx, b, in.UploadRef); over != nil {
+			return over
 		}
-		if err := sse.CheckTransport(sse.Choice{Algorithm: a.Algorithm}, by); err != nil {
-			return err
-		}
-		rows, err := o.parts(ctx, u)
-		if err != nil {
-			return err
-		}
-		r, unused, err := o.assemble(u, rows, in)
-		if err != nil {
-			return err
-		}
-		err = o.placeOnce(ctx, b, r, placing{
-			cond:  in.Condition,
-			check: func(cur *record) error { return in.unchangedSince(u, cur) },
-			add:   func(batch *meta.Batch) { o.finish(batch, u, ver, rows, unused) },
-		})
-		out = o.stored(b, r, a, u.Default)
 		return err
 	})
 	return out, err
+}
+
+// completeOnce is one try of Complete: a conflict is the caller's.
+func (o *Objects) completeOnce(ctx context.Context, by iam.Caller, b *bucket.Bucket, in Complete) (Stored, error) {
+	u, ver, err := o.upload(ctx, b, in.UploadRef)
+	if err != nil {
+		return Stored{}, err
+	}
+	a, err := o.keys.Applied(ctx, keyBucket(b), u.Key, u.Wrap)
+	if err != nil {
+		return Stored{}, err
+	}
+	if err := sse.CheckTransport(sse.Choice{Algorithm: a.Algorithm}, by); err != nil {
+		return Stored{}, err
+	}
+	rows, err := o.parts(ctx, u)
+	if err != nil {
+		return Stored{}, err
+	}
+	r, unused, err := o.assemble(u, rows, in)
+	if err != nil {
+		return Stored{}, err
+	}
+	err = o.placeOnce(ctx, b, r, placing{
+		cond:  in.Condition,
+		check: func(cur *record) error { return in.unchangedSince(u, cur) },
+		add:   func(batch *meta.Batch) { o.finish(batch, u, ver, rows, unused) },
+	})
+	if err != nil {
+		return Stored{}, err
+	}
+	return o.stored(b, r, a, u.Default), nil
 }
 
 // unchangedSince faults a conditional completion when another version is current
@@ -125,6 +141,11 @@ func (o *Objects) assemble(u *upload, rows []partRow, in Complete) (r *record, u
 	if len(in.Parts) == 0 {
 		return nil, nil, fault.New(InvalidUpload, "You must specify at least one part")
 	}
+	for i, want := range in.Parts[1:] {
+		if want.Number <= in.Parts[i].Number {
+			return nil, nil, fault.New(InvalidPartOrder, "").With("UploadId", in.UploadID)
+		}
+	}
 	if in.Type != "" && in.Type != u.Checksum.Type {
 		mode := "null"
 		if u.Declared {
@@ -144,9 +165,6 @@ func (o *Objects) assemble(u *upload, rows []partRow, in Complete) (r *record, u
 	}
 	etags := fips.NewMD5()
 	for i, want := range in.Parts {
-		if i > 0 && want.Number <= in.Parts[i-1].Number {
-			return nil, nil, fault.New(InvalidPartOrder, "").With("UploadId", in.UploadID)
-		}
 		p, err := o.checkPart(u, have[uint32(want.Number)], want, in, i == len(in.Parts)-1)
 		if err != nil {
 			return nil, nil, err

@@ -32,15 +32,15 @@ func (c WriteCondition) check() error {
 
 func (c WriteCondition) empty() bool { return c == WriteCondition{} }
 
-// holds evaluates the condition; r is the current version or nil. A delete marker
-// counts as no object.
-func (c WriteCondition) holds(r *record) error {
+// holds evaluates the condition; r is the current version of the key or nil. A
+// delete marker counts as no object.
+func (c WriteCondition) holds(key string, r *record) error {
 	exists := r != nil && !r.Marker
 	switch {
 	case c.IfNoneMatch == "*" && exists:
 		return failed("If-None-Match")
 	case c.IfMatch != "" && !exists:
-		return fault.New(NoSuchKey, "")
+		return fault.New(NoSuchKey, "").With("Key", key)
 	case c.IfMatch != "" && unquote(c.IfMatch) != r.ETag:
 		return failed("If-Match")
 	}

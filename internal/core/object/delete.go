@@ -81,7 +81,7 @@ func (in Delete) holds(r *record) error {
 	if in.IfMatch == "*" && (r == nil || r.Marker) {
 		return fault.New(NoSuchKey, "").With("Key", in.Key)
 	}
-	return in.condition().holds(r)
+	return in.condition().holds(in.Key, r)
 }
 
 // deleteOnly removes the one version of a key in a bucket without versioning.

@@ -15,6 +15,7 @@ import (
 	"github.com/cofferstore/coffer/internal/core/policy"
 	"github.com/cofferstore/coffer/internal/core/sse"
 	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/store/blob"
 )
 
 // Get reads an object, or only what is known of it.
@@ -278,7 +279,7 @@ func (r *body) Read(p []byte) (int, error) {
 			}
 			return n, nil
 		case err != nil:
-			if errors.Is(err, sse.Damaged) {
+			if errors.Is(err, sse.Damaged) || errors.Is(err, blob.NotFound) {
 				_ = r.o.reportDamage(context.WithoutCancel(r.ctx), r.reading.Stream, true)
 			}
 			return n, err

@@ -67,6 +67,7 @@ func (o *Objects) ingest(ctx context.Context, s *sse.Sealing, body io.Reader, in
 
 	digests := newDigests(in)
 	w := s.NewWriter(dst, out.Stream)
+	defer w.Abort()
 	n, err := pump(ctx, w, digests, body, in)
 	if err != nil {
 		return stream{}, err

@@ -126,6 +126,7 @@ type walk struct {
 	page       []meta.Item
 	more       bool
 	batch      int
+	keysOnly   bool
 	seeks      int // scans made, for tests of a listing's cost
 }
 
@@ -200,7 +201,7 @@ func (w *walk) next(ctx context.Context) (meta.Item, string, error) {
 			w.more = false
 			return meta.Item{}, "", nil
 		}
-		page, err := w.store.Scan(ctx, meta.Range{Start: w.start, End: w.end, Limit: w.batch, MaxBytes: scanBytes})
+		page, err := w.store.Scan(ctx, meta.Range{Start: w.start, End: w.end, Limit: w.batch, MaxBytes: scanBytes, KeysOnly: w.keysOnly})
 		if err != nil {
 			return meta.Item{}, "", err
 		}

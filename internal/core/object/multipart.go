@@ -407,7 +407,7 @@ func (o *Objects) dropParts(batch *meta.Batch, rows []partRow) {
 	}
 }
 
-// Clear removes all uploads of a bucket that is being deleted.
+// Clear removes all uploads of a bucket that was deleted.
 func (o *Objects) Clear(ctx context.Context, uid bucket.UID) error {
 	prefix := bucketPrefix("u/", uid)
 	r := meta.Range{Start: prefix, End: meta.PrefixEnd(prefix), Limit: 100}
@@ -417,11 +417,7 @@ func (o *Objects) Clear(ctx context.Context, uid bucket.UID) error {
 			return fmt.Errorf("read uploads: %w", err)
 		}
 		for _, item := range page.Items {
-			u, err := decodeUpload(item.Value)
-			if err != nil {
-				return err
-			}
-			if err := o.dropUpload(ctx, u, item.Ver); err != nil {
+			if err := o.clearUpload(ctx, item); err != nil {
 				return fmt.Errorf("drop upload: %w", err)
 			}
 		}
@@ -430,6 +426,29 @@ func (o *Objects) Clear(ctx context.Context, uid bucket.UID) error {
 		}
 		r.Start = page.Next
 	}
+}
+
+// clearUpload drops an upload, unless somebody else does, who began before the
+// bucket was deleted.
+func (o *Objects) clearUpload(ctx context.Context, item meta.Item) error {
+	for range maxConflicts {
+		if item.Ver == 0 {
+			return nil
+		}
+		u, err := decodeUpload(item.Value)
+		if err != nil {
+			return err
+		}
+		err = o.dropUpload(ctx, u, item.Ver)
+		var conflict *meta.ConflictError
+		if !errors.As(err, &conflict) {
+			return err
+		}
+		if item, err = meta.Get1(ctx, o.store, item.Key); err != nil {
+			return err
+		}
+	}
+	return fault.New(Busy, "")
 }
 
 // lower spells an algorithm as S3's messages about uploads do.

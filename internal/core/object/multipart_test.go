@@ -188,7 +188,6 @@ func TestListsOfUploadsAndParts(t *testing.T) {
 
 func TestABucketWithUploadsCanBeDeleted(t *testing.T) {
 	w := newWorld(t, small)
-	w.buckets = bucket.New(w.rows, bucket.Config{Region: "us-east-1", Clear: w.objects.Clear})
 	w.bucket("bkt", "")
 	w.put(put("bkt", "k", nil))
 	up := w.begin(CreateUpload{Ref: ref("bkt", "k")})

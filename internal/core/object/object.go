@@ -146,18 +146,27 @@ func (o *Objects) current(ctx context.Context, b *bucket.Bucket, key string) (r 
 	return o.row(ctx, b.UID, key, currentKey(b.UID, key))
 }
 
-// row reads a version of a key from a row; nil when there is none. A record that
-// belongs elsewhere is damage.
+// row reads a version of a key from a row; nil when there is none.
 func (o *Objects) row(ctx context.Context, b bucket.UID, key string, row []byte) (*record, uint64, error) {
 	item, err := meta.Get1(ctx, o.store, row)
-	if err != nil || item.Ver == 0 {
+	if err != nil {
 		return nil, 0, err
+	}
+	r, err := recordIn(item, b, key)
+	return r, item.Ver, err
+}
+
+// recordIn decodes a version of a key; nil when there is none. A record that
+// belongs elsewhere is damage.
+func recordIn(item meta.Item, b bucket.UID, key string) (*record, error) {
+	if item.Ver == 0 {
+		return nil, nil
 	}
 	r, err := decodeRecord(item.Value)
 	if err == nil && (r.Bucket != b || r.Key != key) {
 		err = fault.New(meta.Damaged, "").Because(fmt.Errorf("row of %q holds another object", key))
 	}
-	return r, item.Ver, err
+	return r, err
 }
 
 // found is a version and where it stands.
@@ -177,48 +186,74 @@ func (o *Objects) find(ctx context.Context, b *bucket.Bucket, key, version strin
 	var want versionID
 	if version != "" && version != Null {
 		var err error
-		if want, err = parseVersionID(version); err != nil {
+		if want, err = parseVersionID("versionId", version); err != nil {
 			return found{}, err
 		}
 	}
-	row := currentKey(b.UID, key)
-	r, ver, err := o.row(ctx, b.UID, key, row)
+	for range maxConflicts {
+		v, moved, err := o.lookUp(ctx, b, key, version, want)
+		if !moved {
+			return v, err
+		}
+	}
+	return found{}, fault.New(Busy, "")
+}
+
+// lookUp is one try of find. A version moves between the row of the current one and
+// a row of its own, so both are read in one snapshot, or it might be in neither.
+// moved says that the null version did so behind its pointer.
+func (o *Objects) lookUp(ctx context.Context, b *bucket.Bucket, key, version string, want versionID) (v found, moved bool, err error) {
+	rows := [][]byte{currentKey(b.UID, key)}
+	switch version {
+	case "":
+	case Null:
+		rows = append(rows, nullKey(b.UID, key))
+	default:
+		rows = append(rows, versionKey(b.UID, key, want))
+	}
+	items, err := o.store.Get(ctx, rows...)
 	if err != nil {
-		return found{}, fmt.Errorf("read object: %w", err)
+		return found{}, false, fmt.Errorf("read object: %w", err)
+	}
+	r, err := recordIn(items[0], b.UID, key)
+	if err != nil {
+		return found{}, false, fmt.Errorf("read object: %w", err)
 	}
 	switch {
 	case version == "" && r == nil:
-		return found{}, fault.New(NoSuchKey, "").With("Key", key)
+		return found{}, false, fault.New(NoSuchKey, "").With("Key", key)
 	case version == "", r != nil && version == Null && r.Null, r != nil && !r.Null && r.id() == want:
-		return found{r, row, ver, true}, nil
+		return found{r, items[0].Key, items[0].Ver, true}, false, nil
 	}
-	row, err = o.otherVersion(ctx, b, key, version, want)
-	if err == nil && row != nil {
-		r, ver, err = o.row(ctx, b.UID, key, row)
+	other := items[1]
+	if version == Null && other.Ver != 0 {
+		id, err := pointedTo(other)
+		if err == nil {
+			other, err = meta.Get1(ctx, o.store, versionKey(b.UID, key, id))
+		}
+		if err != nil {
+			return found{}, false, fmt.Errorf("read version: %w", err)
+		}
+		if other.Ver == 0 {
+			return found{}, true, nil
+		}
 	}
-	if err != nil {
-		return found{}, fmt.Errorf("read version: %w", err)
+	if r, err = recordIn(other, b.UID, key); err != nil {
+		return found{}, false, fmt.Errorf("read version: %w", err)
 	}
-	if row == nil || r == nil {
-		return found{}, fault.New(NoSuchVersion, "").With("Key", key).With("VersionId", version)
+	if r == nil {
+		return found{}, false, fault.New(NoSuchVersion, "").With("Key", key).With("VersionId", version)
 	}
-	return found{r, row, ver, false}, nil
+	return found{r, other.Key, other.Ver, false}, false, nil
 }
 
-// otherVersion returns the row of a version that is not current, nil for none.
-func (o *Objects) otherVersion(ctx context.Context, b *bucket.Bucket, key, version string, want versionID) ([]byte, error) {
-	if version != Null {
-		return versionKey(b.UID, key, want), nil
-	}
-	item, err := meta.Get1(ctx, o.store, nullKey(b.UID, key))
-	if err != nil || item.Ver == 0 {
-		return nil, err
-	}
-	id, ok := versionIDFrom(item.Value)
+// pointedTo returns which version the row vn/ names.
+func pointedTo(pointer meta.Item) (versionID, error) {
+	id, ok := versionIDFrom(pointer.Value)
 	if !ok {
-		return nil, fault.New(meta.Damaged, "").Because(errors.New("pointer to the null version"))
+		return id, fault.New(meta.Damaged, "").Because(fmt.Errorf("pointer to a null version, row %q", pointer.Key))
 	}
-	return versionKey(b.UID, key, id), nil
+	return id, nil
 }
 
 // retry calls try until it does not meet a conflict. The bucket is found anew

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,9 +38,14 @@ var alice = iam.Caller{
 }
 
 // kmsTrail counts the KMS requests made for S3.
-type kmsTrail struct{ records []audit.Record }
+type kmsTrail struct {
+	mu      sync.Mutex
+	records []audit.Record
+}
 
 func (k *kmsTrail) Append(_ context.Context, r audit.Record, _ bool) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	k.records = append(k.records, r)
 	return nil
 }
@@ -53,23 +59,36 @@ type world struct {
 	blobs   *faulty.Store
 	kms     *kms.Service
 	trail   *kmsTrail
+	binder  secret.Bytes
 }
 
 func newWorld(t *testing.T, cfg Config) *world {
 	t.Helper()
-	w := &world{t: t, rows: metamem.New(), blobs: faulty.New(blobmem.New()), trail: new(kmsTrail)}
+	return newWorldOver(t, cfg, metamem.New())
+}
+
+// newWorldOver is newWorld with its rows in another store.
+func newWorldOver(t *testing.T, cfg Config, rows meta.Store) *world {
+	t.Helper()
+	w := &world{t: t, rows: rows, blobs: faulty.New(blobmem.New()), trail: new(kmsTrail), binder: secret.Random(secret.Size)}
 	root, err := rootkey.Create(t.TempDir(), rootkey.SlotOptions{Type: rootkey.File})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.kms = kms.New(w.rows, builtin.New(w.rows, root, builtin.Config{}), w.trail, kms.Config{Region: "us-east-1"})
-	w.buckets = bucket.New(w.rows, bucket.Config{Region: "us-east-1"})
+	w.start(cfg)
+	return w
+}
+
+// start begins a process over the stores: nothing of the one before is remembered.
+func (w *world) start(cfg Config) {
+	w.buckets = bucket.New(w.rows, bucket.Config{Region: "us-east-1", Clear: func(ctx context.Context, uid bucket.UID) error {
+		return errors.Join(w.objects.Clear(ctx, uid), bucketkey.Forget(ctx, w.rows, uid))
+	}})
 	cache := bucketkey.New(w.kms.ViaS3(), w.rows, bucketkey.Config{TTL: 5 * time.Minute})
 	owned := bucketkey.New(w.kms.Owned(), w.rows, bucketkey.Config{TTL: bucketkey.MaxTTL})
-	t.Cleanup(func() { cache.Close(); owned.Close() })
-	keys := sse.New(w.kms.ViaS3(), cache, owned)
-	w.objects = New(w.buckets, w.rows, w.blobs, keys, secret.Random(secret.Size), cfg)
-	return w
+	w.t.Cleanup(func() { cache.Close(); owned.Close() })
+	w.objects = New(w.buckets, w.rows, w.blobs, sse.New(w.kms.ViaS3(), cache, owned), w.binder, cfg)
 }
 
 func (w *world) bucket(name string, versioning string) {

@@ -117,7 +117,7 @@ func (o *Objects) Put(ctx context.Context, by iam.Caller, in Put) (Stored, error
 	if !in.Condition.empty() { // early, to spare the body; decided again at the commit
 		r, _, err := o.current(ctx, b, in.Key)
 		if err == nil {
-			err = in.Condition.holds(r)
+			err = in.Condition.holds(in.Key, r)
 		}
 		if err != nil {
 			return Stored{}, err
@@ -240,7 +240,7 @@ func (o *Objects) placeOnce(ctx context.Context, b *bucket.Bucket, r *record, p 
 			return err
 		}
 	}
-	if err := p.cond.holds(old); err != nil {
+	if err := p.cond.holds(r.Key, old); err != nil {
 		return err
 	}
 	if p.check != nil {
@@ -285,9 +285,9 @@ func (o *Objects) stepBehind(ctx context.Context, batch *meta.Batch, b *bucket.B
 		return nil
 	}
 	// Only one version may be null: the older one goes.
-	id, ok := versionIDFrom(null.Value)
-	if !ok {
-		return fault.New(meta.Damaged, "").Because(fmt.Errorf("pointer to the null version of %q", r.Key))
+	id, err := pointedTo(null)
+	if err != nil {
+		return err
 	}
 	row := versionKey(b.UID, r.Key, id)
 	older, ver, err := o.row(ctx, b.UID, r.Key, row)

@@ -38,12 +38,20 @@ func (t *ticket) end() {
 	})
 }
 
-// oldest returns when the oldest read under way began, or now.
-func (r *readers) oldest() time.Time {
+// oldest returns when the oldest read under way began, by the clock of now. ok is
+// false when there is none.
+func (r *readers) oldest() (began time.Time, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if e := r.open.Front(); e != nil {
-		return e.Value.(time.Time)
+	e := r.open.Front()
+	if e == nil {
+		return time.Time{}, false
 	}
-	return time.Now()
+	began = e.Value.(time.Time)
+	// The clock may have been set back since; how long ago it was is known all
+	// the same.
+	if now := time.Now(); now.Round(0).Sub(began.Round(0)) < now.Sub(began) {
+		began = now.Add(-now.Sub(began))
+	}
+	return began, true
 }

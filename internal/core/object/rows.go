@@ -129,10 +129,10 @@ func parseID(s string) (v versionID, ok bool) {
 // versioning suspended, writes.
 const Null = "null"
 
-func parseVersionID(s string) (versionID, error) {
+func parseVersionID(argument, s string) (versionID, error) {
 	v, ok := parseID(s)
 	if !ok {
-		return v, fault.New(InvalidVersionID, "").With("ArgumentName", "versionId").With("ArgumentValue", s)
+		return v, fault.New(InvalidVersionID, "").With("ArgumentName", argument).With("ArgumentValue", s)
 	}
 	return v, nil
 }

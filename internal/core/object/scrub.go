@@ -71,15 +71,13 @@ func (s *scrub) found(d Damage) {
 	}
 }
 
-// rows walks through the whole store one row at a time where it must: a damaged
-// row fails the scan that meets it, and is then stepped over.
+// rows walks through the whole store.
 func (s *scrub) rows(ctx context.Context) error {
 	r := meta.Range{Start: []byte{0}, Limit: 500, MaxBytes: scanBytes}
 	for {
-		page, err := s.o.store.Scan(ctx, r)
-		if errors.Is(err, meta.Damaged) {
-			page, err = s.around(ctx, r)
-		}
+		page, err := s.o.scanAround(ctx, r, func(key []byte, _ error) {
+			s.found(Damage{What: fmt.Sprintf("row %q", key)})
+		})
 		if err != nil {
 			return fmt.Errorf("scrub rows: %w", err)
 		}
@@ -96,19 +94,23 @@ func (s *scrub) rows(ctx context.Context) error {
 	}
 }
 
-// around reads the keys of a page and then its rows one by one.
-func (s *scrub) around(ctx context.Context, r meta.Range) (meta.Page, error) {
+// scanAround is Scan for work that a damaged row must not stop. Such a row fails
+// the scan that meets it; then the rows are read one by one, and it is left out.
+func (o *Objects) scanAround(ctx context.Context, r meta.Range, damaged func(key []byte, err error)) (meta.Page, error) {
+	page, err := o.store.Scan(ctx, r)
+	if !errors.Is(err, meta.Damaged) {
+		return page, err
+	}
 	r.KeysOnly = true
-	page, err := s.o.store.Scan(ctx, r)
-	if err != nil {
+	if page, err = o.store.Scan(ctx, r); err != nil {
 		return meta.Page{}, err
 	}
 	whole := page.Items[:0:0]
 	for _, item := range page.Items {
-		full, err := meta.Get1(ctx, s.o.store, item.Key)
+		full, err := meta.Get1(ctx, o.store, item.Key)
 		switch {
 		case errors.Is(err, meta.Damaged):
-			s.found(Damage{What: fmt.Sprintf("row %q", item.Key)})
+			damaged(item.Key, err)
 		case err != nil:
 			return meta.Page{}, err
 		case full.Ver != 0:
@@ -128,8 +130,8 @@ func (s *scrub) row(ctx context.Context, item meta.Item) error {
 			s.found(Damage{What: fmt.Sprintf("row %q: %v", item.Key, err)})
 			return nil
 		}
-		for i := range r.Parts {
-			if err := s.stream(ctx, r, r.Parts[i]); err != nil {
+		for _, p := range r.Parts {
+			if err := s.stream(ctx, r, p, func() bool { return s.removed(ctx, r) }); err != nil {
 				return err
 			}
 		}
@@ -139,14 +141,14 @@ func (s *scrub) row(ctx context.Context, item meta.Item) error {
 			s.found(Damage{What: fmt.Sprintf("row %q: %v", item.Key, err)})
 			return nil
 		}
-		return s.stream(ctx, nil, p.part)
+		return s.stream(ctx, nil, p.part, func() bool { return s.replaced(ctx, item) })
 	}
 	return nil
 }
 
 // stream reads one stream. r is the version that it belongs to, nil for a part of
-// an upload under way.
-func (s *scrub) stream(ctx context.Context, r *record, p part) error {
+// an upload under way. gone reports that what names the stream went meanwhile.
+func (s *scrub) stream(ctx context.Context, r *record, p part, gone func() bool) error {
 	err := s.check(ctx, p)
 	if err == nil && s.deep && r != nil {
 		err = s.openAll(ctx, r, p)
@@ -154,7 +156,7 @@ func (s *scrub) stream(ctx context.Context, r *record, p part) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if err != nil && s.removed(ctx, r) {
+	if err != nil && gone() {
 		return nil
 	}
 	if err != nil {
@@ -173,17 +175,22 @@ func (s *scrub) stream(ctx context.Context, r *record, p part) error {
 	return nil
 }
 
-// removed reports that the version went while it was looked at.
+// removed reports that the version went while it was looked at. Both rows where it
+// may be are read in one snapshot, for it moves between them.
 func (s *scrub) removed(ctx context.Context, r *record) bool {
-	if r == nil {
+	items, err := s.o.store.Get(ctx, currentKey(r.Bucket, r.Key), versionKey(r.Bucket, r.Key, r.id()))
+	if err != nil || items[1].Ver != 0 {
 		return false
 	}
-	now, _, err := s.o.row(ctx, r.Bucket, r.Key, currentKey(r.Bucket, r.Key))
-	if err == nil && now != nil && now.id() == r.id() {
-		return false
-	}
-	old, _, err := s.o.row(ctx, r.Bucket, r.Key, versionKey(r.Bucket, r.Key, r.id()))
-	return err == nil && old == nil
+	now, err := recordIn(items[0], r.Bucket, r.Key)
+	return err == nil && (now == nil || now.id() != r.id())
+}
+
+// replaced reports that the part went while it was looked at. If it became an
+// object's, another scrub finds it there.
+func (s *scrub) replaced(ctx context.Context, was meta.Item) bool {
+	now, err := meta.Get1(ctx, s.o.store, was.Key)
+	return err == nil && now.Ver != was.Ver
 }
 
 // check compares a stream's stored bytes with the part table.

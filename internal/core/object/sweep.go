@@ -3,6 +3,7 @@
 package object
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,37 +20,27 @@ const (
 
 // Sweep removes what failed requests and crashes left behind: parts whose upload
 // is over, and streams that no row names. It returns how much it found, and can be
-// stopped and repeated at any point.
+// stopped and repeated at any point. What it cannot look at does not keep it from
+// the rest; the first such error is returned in the end.
 func (o *Objects) Sweep(ctx context.Context) (int, error) {
-	parts, err := o.sweepParts(ctx)
-	if err != nil {
-		return parts, err
-	}
+	parts, failed := o.sweepParts(ctx)
 	streams, err := o.sweepStreams(ctx)
-	return parts + streams, err
+	return parts + streams, cmp.Or(failed, err)
 }
 
 // sweepParts removes parts that were stored while their upload was completed or
 // given up.
-func (o *Objects) sweepParts(ctx context.Context) (int, error) {
+func (o *Objects) sweepParts(ctx context.Context) (swept int, failed error) {
 	r := meta.Range{Start: []byte("up/"), End: meta.PrefixEnd([]byte("up/"))}
-	swept := 0
 	for {
-		page, err := o.store.Scan(ctx, r)
+		page, err := o.scanAround(ctx, r, func(_ []byte, err error) { failed = cmp.Or(failed, err) })
 		if err != nil {
 			return swept, fmt.Errorf("read parts: %w", err)
 		}
 		var lost []partRow
 		for _, item := range page.Items {
-			p, err := decodeUploadedPart(item.Value)
-			if err != nil {
-				return swept, err
-			}
-			up, err := meta.Get1(ctx, o.store, p.Upload)
-			if err != nil {
-				return swept, fmt.Errorf("find upload: %w", err)
-			}
-			if up.Ver == 0 {
+			p, over, err := o.partOver(ctx, item)
+			if failed = cmp.Or(failed, err); over {
 				lost = append(lost, partRow{p, item.Key, item.Ver})
 			}
 		}
@@ -61,20 +52,32 @@ func (o *Objects) sweepParts(ctx context.Context) (int, error) {
 			}
 			swept += len(lost)
 		}
-		if !page.More {
-			return swept, nil
+		if !page.More || ctx.Err() != nil {
+			return swept, cmp.Or(failed, ctx.Err())
 		}
 		r.Start = page.Next
 	}
+}
+
+// partOver reports whether a part's upload is over.
+func (o *Objects) partOver(ctx context.Context, row meta.Item) (*uploadedPart, bool, error) {
+	p, err := decodeUploadedPart(row.Value)
+	if err != nil {
+		return nil, false, err
+	}
+	up, err := meta.Get1(ctx, o.store, p.Upload)
+	if err != nil {
+		return nil, false, fmt.Errorf("find upload: %w", err)
+	}
+	return p, up.Ver == 0, nil
 }
 
 // sweepStreams takes streams that no row names out of the blob store once they
 // are old enough: each is first claimed by a row that must not exist yet, so that
 // a slow writer's commit fails instead of naming a stream that is gone, and then
 // moved to the trash, where it stays for another while.
-func (o *Objects) sweepStreams(ctx context.Context) (int, error) {
+func (o *Objects) sweepStreams(ctx context.Context) (moved int, failed error) {
 	var after blob.StreamID
-	moved := 0
 	for {
 		infos, err := o.blobs.List(ctx, after, 1000)
 		if err != nil {
@@ -89,22 +92,24 @@ func (o *Objects) sweepStreams(ctx context.Context) (int, error) {
 				continue
 			}
 			orphan, err := o.claim(ctx, info.ID)
-			if err != nil {
-				return moved, err
+			if err == nil && orphan {
+				err = o.blobs.MoveToTrash(ctx, info.ID)
 			}
-			if !orphan {
-				continue
+			if ctx.Err() != nil {
+				return moved, ctx.Err()
 			}
-			if err := o.blobs.MoveToTrash(ctx, info.ID); err != nil {
-				return moved, fmt.Errorf("move orphan %s to trash: %w", info.ID, err)
+			switch {
+			case err != nil:
+				failed = cmp.Or(failed, fmt.Errorf("sweep stream %s: %w", info.ID, err))
+			case orphan:
+				moved++
 			}
-			moved++
 		}
 	}
 	if _, err := o.blobs.EmptyTrash(ctx, time.Now().Add(-trashAge)); err != nil {
-		return moved, fmt.Errorf("empty trash: %w", err)
+		failed = cmp.Or(failed, fmt.Errorf("empty trash: %w", err))
 	}
-	return moved, nil
+	return moved, failed
 }
 
 // claim reports whether the stream is an orphan; if so, no commit can name it any

@@ -5,6 +5,7 @@ package object
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/cofferstore/coffer/internal/aws"
 	"github.com/cofferstore/coffer/internal/core/bucket"
@@ -39,7 +40,11 @@ type VersionListing struct {
 	NextVersion string // "" after a common prefix
 }
 
-// ListVersions returns a page of versions and delete markers.
+// ListVersions returns a page of versions and delete markers. Current versions and
+// the others are in rows of different kinds, which no one snapshot shows, and a
+// version that moves from one to the other meanwhile might be listed twice or not at
+// all. So a page counts only if the current versions in it are the same afterwards;
+// if not, a shorter one is tried, which S3 allows.
 func (o *Objects) ListVersions(ctx context.Context, _ iam.Caller, in ListVersions) (VersionListing, error) {
 	b, err := o.buckets.Find(ctx, in.Ref)
 	if err != nil {
@@ -49,22 +54,36 @@ func (o *Objects) ListVersions(ctx context.Context, _ iam.Caller, in ListVersion
 	if limit <= 0 {
 		return VersionListing{}, nil
 	}
-	m, err := o.mergeVersions(ctx, b, in, limit)
-	if err != nil {
-		return VersionListing{}, err
-	}
-	out := VersionListing{}
-	for {
-		r, latest, err := m.next(ctx)
+	for range maxConflicts {
+		out, moved, err := o.listVersions(ctx, b, in, limit)
 		if err != nil {
 			return VersionListing{}, fmt.Errorf("list versions of %q: %w", in.Bucket, err)
 		}
-		if r == nil {
+		if !moved {
 			return out, nil
+		}
+		limit = max(limit/4, 1)
+	}
+	return VersionListing{}, fault.New(Busy, "")
+}
+
+// listVersions is one try of ListVersions.
+func (o *Objects) listVersions(ctx context.Context, b *bucket.Bucket, in ListVersions, limit int) (out VersionListing, moved bool, err error) {
+	m, err := o.mergeVersions(ctx, b, in, limit)
+	if err != nil {
+		return VersionListing{}, false, err
+	}
+	for {
+		r, latest, err := m.next(ctx)
+		if err != nil {
+			return VersionListing{}, false, err
+		}
+		if r == nil {
+			break
 		}
 		if len(out.Entries)+len(out.Prefixes) == limit {
 			out.Truncated = true
-			return out, nil
+			break
 		}
 		if group, ok := commonPrefix(r.Key, in.Prefix, in.Delimiter); ok {
 			out.Prefixes = append(out.Prefixes, group)
@@ -72,24 +91,71 @@ func (o *Objects) ListVersions(ctx context.Context, _ iam.Caller, in ListVersion
 			m.skip(group)
 			continue
 		}
+		m.note(r, latest)
 		e := entry(r)
 		e.Latest = latest
 		out.Entries = append(out.Entries, e)
 		out.NextKey, out.NextVersion = e.Key, e.VersionID
 	}
+	moved, err = o.movedSince(ctx, b, in, m.listed)
+	return out, moved, err
 }
 
 // merge yields the current version of each key and then its others.
 type merge struct {
-	current, others *walk
-	c, v            *record // read ahead; nil when to be read
-	cDone, vDone    bool
+	current, others ahead
+	listed          []standing // the current versions on which the page rests
+}
+
+// ahead is a walk and the version that was read ahead of it.
+type ahead struct {
+	*walk
+	r    *record // nil when it is to be read
+	ver  uint64  // of its row
+	done bool
+}
+
+// standing is the row of a current version as it was: version 0 when there was none.
+type standing struct {
+	key string
+	ver uint64
+}
+
+// note remembers what the entry that r becomes rests on.
+func (m *merge) note(r *record, latest bool) {
+	switch n := len(m.listed); {
+	case latest:
+		m.listed = append(m.listed, standing{r.Key, m.current.ver})
+	case n == 0 || m.listed[n-1].key != r.Key:
+		m.listed = append(m.listed, standing{r.Key, 0})
+	}
+}
+
+// movedSince reports whether one of the current versions is another one now.
+func (o *Objects) movedSince(ctx context.Context, b *bucket.Bucket, in ListVersions, listed []standing) (bool, error) {
+	w := newWalk(o.store, bucketPrefix("c/", b.UID), 0, in.Prefix, in.Delimiter, "", len(listed))
+	w.keysOnly = true
+	for _, was := range listed {
+		if was.ver == 0 || in.VersionMarker != "" && was.key == in.KeyMarker { // not among those that the walk meets
+			item, err := meta.Get1(ctx, o.store, currentKey(b.UID, was.key))
+			if err != nil || item.Ver != was.ver {
+				return true, err
+			}
+			continue
+		}
+		w.seek(currentKey(b.UID, was.key))
+		item, key, err := w.next(ctx)
+		if err != nil || item.Key == nil || key != was.key || item.Ver != was.ver {
+			return true, err
+		}
+	}
+	return false, nil
 }
 
 func (o *Objects) mergeVersions(ctx context.Context, b *bucket.Bucket, in ListVersions, limit int) (*merge, error) {
 	m := &merge{
-		current: newWalk(o.store, bucketPrefix("c/", b.UID), 0, in.Prefix, in.Delimiter, in.KeyMarker, limit+1),
-		others:  newWalk(o.store, bucketPrefix("v/", b.UID), versionSuffix, in.Prefix, in.Delimiter, in.KeyMarker, limit+1),
+		current: ahead{walk: newWalk(o.store, bucketPrefix("c/", b.UID), 0, in.Prefix, in.Delimiter, in.KeyMarker, limit+1)},
+		others:  ahead{walk: newWalk(o.store, bucketPrefix("v/", b.UID), versionSuffix, in.Prefix, in.Delimiter, in.KeyMarker, limit+1)},
 	}
 	if in.VersionMarker == "" {
 		return m, nil
@@ -98,85 +164,87 @@ func (o *Objects) mergeVersions(ctx context.Context, b *bucket.Bucket, in ListVe
 		return nil, fault.New(InvalidArgument, "A version-id marker cannot be specified without a key marker.").
 			With("ArgumentName", "version-id-marker").With("ArgumentValue", in.VersionMarker)
 	}
-	row, err := o.markerRow(ctx, b, in)
+	row, ver, err := o.markerRow(ctx, b, in)
 	if err != nil {
 		return nil, err
 	}
 	// Within the key: its current version has been listed, of its others those
 	// up to the marker.
-	m.others = newWalk(o.store, bucketPrefix("v/", b.UID), versionSuffix, in.Prefix, in.Delimiter, "", limit+1)
+	m.others.walk = newWalk(o.store, bucketPrefix("v/", b.UID), versionSuffix, in.Prefix, in.Delimiter, "", limit+1)
 	m.others.seek(row)
+	m.listed = []standing{{in.KeyMarker, ver}}
 	return m, nil
 }
 
-// markerRow returns from where a listing goes on that ended at a version.
-func (o *Objects) markerRow(ctx context.Context, b *bucket.Bucket, in ListVersions) ([]byte, error) {
-	cur, _, err := o.current(ctx, b, in.KeyMarker)
+// markerRow returns from where a listing goes on that ended at a version, and the
+// version of the current row of its key.
+func (o *Objects) markerRow(ctx context.Context, b *bucket.Bucket, in ListVersions) (row []byte, ver uint64, err error) {
+	cur, ver, err := o.current(ctx, b, in.KeyMarker)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	first := versionsPrefix(b.UID, in.KeyMarker)
 	if in.VersionMarker != Null {
-		id, err := parseVersionID(in.VersionMarker)
+		id, err := parseVersionID("version-id-marker", in.VersionMarker)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		if cur != nil && !cur.Null && cur.id() == id {
-			return first, nil
+			return first, ver, nil
 		}
-		return append(versionKey(b.UID, in.KeyMarker, id), 0), nil
+		return append(versionKey(b.UID, in.KeyMarker, id), 0), ver, nil
 	}
 	if cur != nil && cur.Null {
-		return first, nil
+		return first, ver, nil
 	}
-	row, err := o.otherVersion(ctx, b, in.KeyMarker, Null, versionID{})
-	if row == nil { // deleted since: go on behind the key
-		return meta.PrefixEnd(first), err
+	pointer, err := meta.Get1(ctx, o.store, nullKey(b.UID, in.KeyMarker))
+	if err != nil || pointer.Ver == 0 { // deleted since: go on behind the key
+		return meta.PrefixEnd(first), ver, err
 	}
-	return append(row, 0), err
+	id, err := pointedTo(pointer)
+	return append(versionKey(b.UID, in.KeyMarker, id), 0), ver, err
 }
 
 // next returns the next version, nil at the end.
 func (m *merge) next(ctx context.Context) (r *record, latest bool, err error) {
-	if err := fill(ctx, m.current, &m.c, &m.cDone); err != nil {
+	if err := m.current.fill(ctx); err != nil {
 		return nil, false, err
 	}
-	if err := fill(ctx, m.others, &m.v, &m.vDone); err != nil {
+	if err := m.others.fill(ctx); err != nil {
 		return nil, false, err
 	}
-	if m.c != nil && (m.v == nil || m.c.Key <= m.v.Key) {
-		r, m.c = m.c, nil
+	c, v := &m.current, &m.others
+	if c.r != nil && (v.r == nil || c.r.Key <= v.r.Key) {
+		r, c.r = c.r, nil
 		return r, true, nil
 	}
-	r, m.v = m.v, nil
+	r, v.r = v.r, nil
 	return r, false, nil
 }
 
-func fill(ctx context.Context, w *walk, into **record, done *bool) error {
-	if *into != nil || *done {
+func (a *ahead) fill(ctx context.Context) error {
+	if a.r != nil || a.done {
 		return nil
 	}
-	item, _, err := w.next(ctx)
+	item, _, err := a.walk.next(ctx)
 	if err != nil {
 		return err
 	}
 	if item.Key == nil {
-		*done = true
+		a.done = true
 		return nil
 	}
-	*into, err = decodeRecord(item.Value)
+	a.r, err = decodeRecord(item.Value)
+	a.ver = item.Ver
 	return err
 }
 
 // skip moves on behind a group of keys.
 func (m *merge) skip(group string) {
-	in := func(r *record) bool { return r != nil && len(r.Key) >= len(group) && r.Key[:len(group)] == group }
-	if in(m.c) {
-		m.c = nil
+	for _, a := range []*ahead{&m.current, &m.others} {
+		if a.r != nil && strings.HasPrefix(a.r.Key, group) {
+			a.r = nil
+		}
+		a.walk.skip(group)
 	}
-	if in(m.v) {
-		m.v = nil
-	}
-	m.current.skip(group)
-	m.others.skip(group)
 }

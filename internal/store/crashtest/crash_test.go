@@ -37,8 +37,8 @@ import (
 )
 
 var (
-	wantImages = flag.Int("crash.images", 60, "number of crash images to open")
-	seed       = flag.Uint64("crash.seed", 0, "seed of the random choices; 0 takes a new one")
+	wantImages = flag.Int("crashimages", 60, "crash images to take and read back")
+	seed       = flag.Uint64("crashseed", 0, "seed of the random choices; 0 takes a new one")
 )
 
 const (
@@ -92,7 +92,7 @@ func crashUntilCaught(t *testing.T, m mutant, most int) (seen tally, err error) 
 	if s == 0 {
 		s = rand.Uint64()
 	}
-	t.Logf("-crash.seed=%d", s) // the scheduler chooses too, so it may take several runs
+	t.Logf("-crashseed=%d", s) // the scheduler chooses too, so it may take several runs
 	rng := rand.New(rand.NewPCG(s, 0))
 	for seen.images < most && err == nil {
 		const round = 30 // so that images stay small

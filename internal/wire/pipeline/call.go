@@ -45,7 +45,7 @@ type Call struct {
 
 	road    *Road
 	family  *Family
-	body    io.Reader
+	body    *counted
 	payload *sigv4.Body
 	whole   []byte
 	record  audit.Record
@@ -76,10 +76,16 @@ func (c *Call) Payload() (*sigv4.Body, error) {
 	return c.payload, nil
 }
 
-// Document reads the body whole, up to the operation's bound. Fault: BodyTooLarge.
+// Document reads the body whole, up to the operation's bound. What a request needs is
+// known only once its document has been read; so whoever may do nothing at all is
+// refused here, before a stranger's megabytes are read and parsed. Faults:
+// BodyTooLarge, and Authorize's.
 func (c *Call) Document() ([]byte, error) {
 	if c.family.Whole {
 		return c.whole, nil
+	}
+	if err := c.road.cfg.Authorize(c.Request.Context(), c.Caller, nil); err != nil {
+		return nil, err
 	}
 	p, err := c.Payload()
 	if err != nil {
@@ -164,23 +170,30 @@ type Response struct {
 // counted counts what is read of a body and turns the transport's own errors into
 // faults.
 type counted struct {
-	c   *Call
-	src io.Reader
-	rc  *http.ResponseController
-	at  time.Time // when the read deadline was last moved
+	c     *Call
+	src   io.Reader
+	rc    *http.ResponseController
+	at    time.Time // when the read deadline was last moved
+	due   time.Time // when the body must have come; zero: whenever it does
+	ended bool      // read to its end, or broken
 }
 
 // Read moves the connection's read deadline: a slow upload may take as long as it
-// moves at all.
+// moves at all, but for one that is due.
 func (r *counted) Read(p []byte) (int, error) {
 	if now := time.Now(); now.Sub(r.at) > r.c.road.cfg.BodyIdle/4 {
 		r.at = now
+		by := now.Add(r.c.road.cfg.BodyIdle)
+		if !r.due.IsZero() && r.due.Before(by) {
+			by = r.due
+		}
 		// Not every connection has deadlines (HTTP/2 streams of some kinds):
 		// then the server's own timeouts stand.
-		_ = r.rc.SetReadDeadline(now.Add(r.c.road.cfg.BodyIdle))
+		_ = r.rc.SetReadDeadline(by)
 	}
 	n, err := r.src.Read(p)
 	r.c.in += int64(n)
+	r.ended = r.ended || err != nil
 	var tooLarge *http.MaxBytesError
 	switch {
 	case err == nil:
@@ -196,6 +209,24 @@ func (r *counted) Read(p []byte) (int, error) {
 		err = fault.New(sigv4.IncompleteBody, "").Because(err)
 	}
 	return n, err
+}
+
+// lingerFor is how long what nobody has read of a body may take to come, so that a
+// client that is still sending it gets to see its answer.
+const lingerFor = 5 * time.Second
+
+// linger bounds how long the server waits for the rest of a body before it answers,
+// and returns when it will have waited. net/http reads on by itself, and without a
+// deadline a client that announced a body and sends none would hold its connection
+// for ever.
+func (r *counted) linger() time.Time {
+	now := time.Now()
+	if r.ended {
+		return now
+	}
+	by := now.Add(min(lingerFor, r.c.road.cfg.BodyIdle))
+	_ = r.rc.SetReadDeadline(by)
+	return by
 }
 
 func isTimeout(err error) bool {

@@ -23,7 +23,7 @@ type Traits uint8
 
 // Traits of operations.
 const (
-	Read   Traits = 1 << iota // changes nothing; its audit record need not be durable before the answer
+	Read   Traits = 1 << iota // changes nothing; with Data, its audit record need not be durable before the answer
 	Data                      // about objects, not about buckets, keys or accounts: a data event
 	Grows                     // needs room on the device; refused when that is short
 	Silent                    // leaves no audit record: health and metrics

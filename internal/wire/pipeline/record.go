@@ -28,6 +28,9 @@ func (road *Road) audit(c *Call, resp *Response, err error) error {
 	r.RequestID = c.ID
 	r.ReadOnly = c.Op.Traits.Has(Read)
 	r.EventType, r.RecipientAccountID = audit.TypeAPICall, c.Caller.Account
+	if c.Caller.IsAnonymous() {
+		r.RecipientAccountID = road.cfg.Account
+	}
 	r.ManagementEvent = !c.Op.Traits.Has(Data)
 	r.EventCategory = audit.Management
 	if c.Op.Traits.Has(Data) {
@@ -51,8 +54,10 @@ func (road *Road) audit(c *Call, resp *Response, err error) error {
 	if err != nil || r.ReadOnly {
 		r.ResponseElements = nil
 	}
-	// The client may be gone already; the record is kept all the same.
-	durable := !r.ReadOnly || road.cfg.SyncReads
+	// The client may be gone already; the record is kept all the same. Only that of
+	// a read of data may become durable after the answer: a key that was given out
+	// leaves a trace whatever happens next.
+	durable := !c.Op.Traits.Has(Read|Data) || road.cfg.SyncReads
 	ctx := context.WithoutCancel(c.Request.Context())
 	if len(c.items) == 0 {
 		return road.cfg.Trail.Append(ctx, *r, durable)

@@ -34,8 +34,11 @@ type Recorder interface {
 
 // Config is the road's settings.
 type Config struct {
-	Region    string
-	Verifier  *sigv4.Verifier
+	Region   string
+	Account  string // whose trail has what anonymous callers do
+	Verifier *sigv4.Verifier
+	// Authorize decides whether the caller may do what takes these needs; without
+	// any, whether there is something that the caller may do.
 	Authorize func(ctx context.Context, by iam.Caller, needs []policy.Need) error
 	Trail     Recorder
 	Log       *slog.Logger
@@ -89,7 +92,7 @@ func (road *Road) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rc := http.NewResponseController(w)
 	// A deadline of the answer before must not end this call's.
 	_ = rc.SetWriteDeadline(time.Time{})
-	c.body = &counted{c: c, src: r.Body, rc: rc}
+	c.body = &counted{c: c, src: r.Body, rc: rc, ended: r.ContentLength == 0}
 	road.connection(c)
 	resp, err := road.run(c)
 	if err != nil {
@@ -118,6 +121,9 @@ func (road *Road) run(c *Call) (resp *Response, err error) {
 	if c.Op, err = c.family.Find(c); err != nil {
 		return nil, err
 	}
+	if headSize(c.Request.Header) > maxHead {
+		return nil, HeadTooLarge
+	}
 	ctx := c.Request.Context()
 	if !c.Op.Streams {
 		limit := c.Op.Deadline
@@ -127,6 +133,7 @@ func (road *Road) run(c *Call) (resp *Response, err error) {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, fault.New(TimedOut, ""))
 		defer cancel()
+		c.body.due = c.start.Add(limit)
 	}
 	if !c.Op.Traits.Has(Open) {
 		if err := road.authenticate(c); err != nil {
@@ -160,6 +167,7 @@ func (road *Road) authenticate(c *Call) (err error) {
 	}
 	if c.family.Whole {
 		if err := c.Auth.RequireSigned(); err != nil {
+			c.Auth = nil // to these services nobody is no caller
 			return err
 		}
 	}
@@ -213,7 +221,7 @@ func (road *Road) send(w http.ResponseWriter, c *Call, resp *Response) (int64, e
 		h.Set("Content-Length", strconv.Itoa(len(resp.Body)))
 	}
 	// Not every connection has deadlines: then the server's own timeouts stand.
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(road.cfg.BodyIdle))
+	_ = http.NewResponseController(w).SetWriteDeadline(c.body.linger().Add(road.cfg.BodyIdle))
 	w.WriteHeader(resp.Status)
 	if head || bodyless {
 		return 0, nil

@@ -104,7 +104,7 @@ func (h *house) ask(t *testing.T, headers ...string) (int, string, http.Header) 
 		t.Fatal(err)
 	}
 	for i := 0; i < len(headers); i += 2 {
-		req.Header.Set(headers[i], headers[i+1])
+		req.Header.Add(headers[i], headers[i+1])
 	}
 	resp, err := h.Client().Do(req)
 	if err != nil {
@@ -181,7 +181,11 @@ func TestWhichRecordsAreDurableBeforeTheAnswer(t *testing.T) {
 		traits Traits
 		sync   bool
 		want   []bool
-	}{{0, false, []bool{true}}, {Read, false, []bool{false}}, {Read, true, []bool{true}}, {Silent, false, nil}} {
+	}{
+		{0, false, []bool{true}}, {Data, false, []bool{true}},
+		{Read, false, []bool{true}}, // a key that is given out, a setting that is told
+		{Read | Data, false, []bool{false}}, {Read | Data, true, []bool{true}}, {Silent, false, nil},
+	} {
 		h := open(t, answers("tea"), func(h *house) { h.op.Traits = c.traits; h.cfg.SyncReads = c.sync })
 		h.ask(t)
 		if len(h.trail.durable) != len(c.want) || len(c.want) > 0 && h.trail.durable[0] != c.want[0] {
@@ -220,6 +224,11 @@ func TestWhoCountsAsSecure(t *testing.T) {
 		{proxies, []string{"X-Forwarded-Proto", "http"}, false, "127.0.0.1"},
 		{proxies, []string{"X-Forwarded-For", "6.6.6.6, 1.2.3.4, 127.0.0.9"}, false, "1.2.3.4"},
 		{proxies, []string{"X-Forwarded-For", "6.6.6.6, nonsense"}, false, "127.0.0.1"},
+		// A proxy that adds a line of its own behind the client's.
+		{proxies, []string{"X-Forwarded-For", "6.6.6.6", "X-Forwarded-For", "1.2.3.4"}, false, "1.2.3.4"},
+		{proxies, []string{"X-Forwarded-Proto", "https", "X-Forwarded-Proto", "http"}, false, "127.0.0.1"},
+		{proxies, []string{"X-Forwarded-Proto", "https, http"}, false, "127.0.0.1"},
+		{proxies, []string{"X-Forwarded-Proto", "https", "X-Forwarded-Proto", "HTTPS"}, true, "127.0.0.1"},
 	} {
 		var got iam.Caller
 		h := open(t, func(_ context.Context, call *Call) (*Response, error) {

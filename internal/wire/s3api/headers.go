@@ -105,6 +105,11 @@ func attributes(c *pipeline.Call) (a object.Attributes, err error) {
 		return a, err
 	}
 	a.Headers = storedHeaders(c)
+	for _, h := range a.Headers {
+		if !validHeader(h) {
+			return a, invalidArgument(h.Name, h.Value, notRepresentable)
+		}
+	}
 	a.StorageClass = value(c, "x-amz-storage-class")
 	if a.Tags, err = tagsHeader(c); err != nil {
 		return a, err
@@ -134,6 +139,23 @@ func storedHeaders(c *pipeline.Call) []object.Header {
 	}
 	slices.SortFunc(kept, func(a, b object.Header) int { return strings.Compare(a.Name, b.Name) })
 	return kept
+}
+
+const notRepresentable = "Header value cannot be represented using ISO-8859-1."
+
+// validHeader reports whether a header can come back as it was sent. Of a header that
+// came as one this is known; but a parameter of a presigned URL, decoded, may hold
+// line breaks and zero bytes.
+func validHeader(h object.Header) bool {
+	notInName := func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+	}
+	return !strings.ContainsFunc(h.Name, notInName) && representable(h.Value)
+}
+
+// representable reports whether text has no control characters but tabs.
+func representable(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
 }
 
 // setStored sets the headers that were kept with an object.

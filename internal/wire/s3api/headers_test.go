@@ -3,6 +3,7 @@
 package s3api
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -63,6 +64,19 @@ func TestPresignedParametersStandForHeaders(t *testing.T) {
 	}
 	if a.SSE.Algorithm != "AES256" || a.StorageClass != "STANDARD_IA" {
 		t.Errorf("encryption %q, storage class %q: want AES256, and the header's STANDARD_IA", a.SSE.Algorithm, a.StorageClass)
+	}
+}
+
+func TestPresignedParametersThatAreNoHeaders(t *testing.T) {
+	for _, query := range []string{
+		"x-amz-meta-a=1%0d%0aSet-Cookie:+a", "x-amz-meta-a=%00", "x-amz-meta-a=%7f", "x-amz-meta-a%0d%0aB:=1", "x-amz-meta-a+b=1",
+		"x-amz-website-redirect-location=/a%0ab",
+	} {
+		c := cat(t, "PUT", query)
+		c.Auth.Method = sigv4.Query
+		if _, err := attributes(c); !errors.Is(err, InvalidArgument) {
+			t.Errorf("%s: %v", query, err)
+		}
 	}
 }
 

@@ -135,8 +135,8 @@ func overrides(c *pipeline.Call) (map[string]string, error) {
 		if c.Auth == nil || c.Auth.Method == sigv4.None {
 			return nil, fault.New(InvalidRequest, "Request specific response headers cannot be used for anonymous GET requests.")
 		}
-		if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
-			return nil, invalidArgument(parameter, text, "Header value cannot be represented using ISO-8859-1.")
+		if !representable(text) {
+			return nil, invalidArgument(parameter, text, notRepresentable)
 		}
 		if found == nil {
 			found = make(map[string]string)

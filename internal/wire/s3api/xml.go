@@ -18,8 +18,13 @@ import (
 // namespace of S3's documents.
 const namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
 
-// maxDepth bounds the nesting of a document. The deepest of S3's has eight levels.
-const maxDepth = 16
+// Bounds of a document, beside its size: an empty element takes four bytes and a
+// hundred times as many once it is decoded.
+const (
+	maxDepth    = 16      // S3's deepest has eight levels
+	maxElements = 100_000 // S3's longest lists 10000 parts of an upload, each with at most eight
+	maxMarkup   = 64 << 10
+)
 
 // decodeXML reads the call's body, a document with that root element, whatever its
 // namespace. The body is verified against the digests that the request has for it.
@@ -35,6 +40,9 @@ func decodeXML(c *pipeline.Call, root string, into any) error {
 // parseXML is decodeXML for a document that has been read.
 func parseXML(b []byte, root string, into any) error {
 	b = bytes.TrimPrefix(b, []byte("\ufeff"))
+	if err := checkMarkup(b); err != nil {
+		return malformedXML(err)
+	}
 	d := xml.NewTokenDecoder(&plainXML{src: xml.NewDecoder(bytes.NewReader(b))})
 	for {
 		t, err := d.Token()
@@ -67,12 +75,34 @@ func parseXML(b []byte, root string, into any) error {
 	}
 }
 
+// checkMarkup refuses a document with a tag of more than maxMarkup bytes: the decoder
+// reads a tag whole, with all its attributes, before anybody can count them.
+func checkMarkup(b []byte) error {
+	for {
+		begin := bytes.IndexByte(b, '<')
+		if begin < 0 {
+			return nil
+		}
+		b = b[begin:]
+		end := bytes.IndexByte(b, '>')
+		if end < 0 {
+			return nil // the decoder says what is wrong with it
+		}
+		if end > maxMarkup {
+			return errors.New("a tag too long")
+		}
+		b = b[end:]
+	}
+}
+
 // plainXML hands on the tokens of a document and refuses what S3's never have and
-// attacks are made of: document types, with them entities, and deep nesting.
+// attacks are made of: document types, with them entities, deep nesting, and masses
+// of elements.
 type plainXML struct {
-	src   *xml.Decoder
-	depth int
-	begun bool
+	src      *xml.Decoder
+	depth    int
+	elements int
+	begun    bool
 }
 
 // Token implements xml.TokenReader.
@@ -91,6 +121,9 @@ func (p *plainXML) Token() (xml.Token, error) {
 	case xml.StartElement:
 		if p.depth++; p.depth > maxDepth {
 			return nil, errors.New("nested too deeply")
+		}
+		if p.elements++; p.elements > maxElements {
+			return nil, errors.New("too many elements")
 		}
 	case xml.EndElement:
 		p.depth--

@@ -87,6 +87,7 @@ func TestFaultsOfTheHeader(t *testing.T) {
 			malformed + "the authorization header requires three components: Credential, SignedHeaders, and Signature.", nil},
 		{"no equals sign", replace("SignedHeaders=host;", "SignedHeaders-host;"), sigv4.MalformedAuthorization, "", nil},
 		{"no credential", replace("Credential=", "Credentials="), sigv4.MalformedAuthorization, malformed + "missing Credential.", nil},
+		{"a signed header twice", replace("SignedHeaders=host;", "SignedHeaders=host;Host;"), sigv4.MalformedAuthorization, "", nil},
 		{"no signed headers", replace("SignedHeaders=", "Headers="), sigv4.MalformedAuthorization, malformed + "missing SignedHeaders.", nil},
 		{"no signature", replace("Signature=", "Sig="), sigv4.MalformedAuthorization, malformed + "missing Signature.", nil},
 		{"list with a hole", replace("host;", "host;;"), sigv4.MalformedAuthorization, "", nil},

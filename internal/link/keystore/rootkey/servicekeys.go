@@ -83,6 +83,16 @@ func ServiceKeys(ctx context.Context, store meta.Store, root *Root) (*Services, 
 	return nil, errors.New("rootkey: service keys kept changing while they were made")
 }
 
+// HasServiceKeys reports whether ServiceKeys has made any in the store.
+func HasServiceKeys(ctx context.Context, store meta.Store) (bool, error) {
+	prefix := []byte(serviceRows)
+	page, err := store.Scan(ctx, meta.Range{Start: prefix, End: meta.PrefixEnd(prefix), Limit: 1, KeysOnly: true})
+	if err != nil {
+		return false, fmt.Errorf("look for service keys: %w", err)
+	}
+	return len(page.Items) > 0, nil
+}
+
 func readServiceKeys(ctx context.Context, store meta.Store, root *Root) (*Services, error) {
 	s := &Services{keys: map[string]Versioned{}}
 	r := meta.Range{Start: []byte(serviceRows), End: meta.PrefixEnd([]byte(serviceRows))}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -20,6 +21,8 @@ import (
 
 	"github.com/cofferstore/coffer/internal/store/meta"
 )
+
+var crashImages = flag.Int("crashimages", 24, "crash images to take and read back")
 
 // account is a writer's own pair of rows and counter. Every batch changes all
 // three, so a batch that was applied in part shows.
@@ -136,7 +139,8 @@ func verifyImage(fs vfs.FS, accounts []account) error {
 // before is there, and every other batch as a whole or not at all.
 func TestCrash(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 11))
-	for _, unsynced := range []int{0, 30, 70, 100} {
+	percents := []int{0, 30, 70, 100}
+	for _, unsynced := range percents {
 		t.Run(fmt.Sprintf("%d percent unsynced", unsynced), func(t *testing.T) {
 			fs := newCrashFS()
 			s := mustOpen(t, fs, "meta")
@@ -163,7 +167,7 @@ func TestCrash(t *testing.T) {
 					}
 				})
 			}
-			for range 6 {
+			for range (*crashImages + len(percents) - 1) / len(percents) {
 				wanted := s.gate.durable.Load() + 40
 				if err := s.gate.wait(t.Context(), wanted); err != nil {
 					t.Fatal(err)

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"maps"
+	"net/url"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/cofferstore/coffer/internal/core/object"
+	"github.com/cofferstore/coffer/internal/server"
+	"github.com/cofferstore/coffer/test/coffertest"
+)
+
+// TestCopyDirectives: metadata and tags are the source's unless they are to be
+// replaced; encryption never is the source's.
+func TestCopyDirectives(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.Bucket("from", "aws:kms", "", true)
+	s.Bucket("target", "", "", false)
+	s.Put("from", "k +ä/1", "hello", func(in *s3.PutObjectInput) {
+		in.Metadata, in.ContentType, in.Tagging = map[string]string{"colour": "green"}, aws.String("text/a"), aws.String("a=1&b=2")
+		in.ChecksumAlgorithm, in.StorageClass = types.ChecksumAlgorithmSha256, types.StorageClassStandardIa
+	})
+	source := aws.String("/from/" + url.PathEscape("k +ä/1"))
+	get := func(key string) *s3.GetObjectOutput {
+		body, out := s.Get("target", key, func(in *s3.GetObjectInput) { in.ChecksumMode = types.ChecksumModeEnabled })
+		if body != "hello" || *out.ETag != etagOf("hello") || out.ServerSideEncryption != "AES256" || aws.ToString(out.ChecksumSHA256) == "" {
+			t.Errorf("%s: %q, %+v", key, body, out)
+		}
+		return out
+	}
+	out := do(t, s.S3.CopyObject, &s3.CopyObjectInput{
+		Bucket: aws.String("target"), Key: aws.String("kept"), CopySource: source,
+		Metadata: map[string]string{"ignored": "yes"}, ContentType: aws.String("text/ignored"),
+	})
+	got := get("kept")
+	if !maps.Equal(got.Metadata, map[string]string{"colour": "green"}) || *got.ContentType != "text/a" || aws.ToInt32(got.TagCount) != 2 || got.StorageClass != "" {
+		t.Errorf("kept %+v", got)
+	}
+	if *out.CopyObjectResult.ETag != *got.ETag || !out.CopyObjectResult.LastModified.Equal(*got.LastModified) || *out.CopyObjectResult.ChecksumSHA256 != *got.ChecksumSHA256 {
+		t.Errorf("the answer is %+v, the object %+v", out.CopyObjectResult, got)
+	}
+	do(t, s.S3.CopyObject, &s3.CopyObjectInput{
+		Bucket: aws.String("target"), Key: aws.String("replaced"), CopySource: source,
+		MetadataDirective: types.MetadataDirectiveReplace, Metadata: map[string]string{"shape": "round"}, ContentType: aws.String("text/b"),
+		TaggingDirective: types.TaggingDirectiveReplace, Tagging: aws.String("c=3"), StorageClass: types.StorageClassOnezoneIa,
+	})
+	got = get("replaced")
+	if !maps.Equal(got.Metadata, map[string]string{"shape": "round"}) || *got.ContentType != "text/b" || aws.ToInt32(got.TagCount) != 1 || got.StorageClass != types.StorageClassOnezoneIa {
+		t.Errorf("replaced by %+v", got)
+	}
+	do(t, s.S3.CopyObject, &s3.CopyObjectInput{
+		Bucket: aws.String("target"), Key: aws.String("replaced"), CopySource: source, MetadataDirective: types.MetadataDirectiveReplace,
+		TaggingDirective: types.TaggingDirectiveReplace,
+	})
+	if got = get("replaced"); len(got.Metadata) != 0 || got.TagCount != nil || got.ContentType == nil || *got.ContentType == "text/a" {
+		t.Errorf("replaced by nothing: %+v", got)
+	}
+}
+
+// TestCopyInPlace: an object is copied onto itself only if that changes something.
+func TestCopyInPlace(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.Bucket("plain", "", "", false)
+	s.Bucket("explicit", "AES256", "", false)
+	key := s.Key()
+	sseKMS := func(in *s3.PutObjectInput) {
+		in.ServerSideEncryption, in.SSEKMSKeyId, in.BucketKeyEnabled = types.ServerSideEncryptionAwsKms, &key, aws.Bool(true)
+	}
+	const illegal = "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes."
+	for _, c := range []struct {
+		name, bucket string
+		put          func(*s3.PutObjectInput)
+		copy         func(*s3.CopyObjectInput)
+		refused      bool
+		want         applied
+	}{
+		{"nothing changes", "plain", nil, nil, true, applied{}},
+		{"only an ACL", "plain", nil, func(in *s3.CopyObjectInput) { in.ACL = types.ObjectCannedACLPrivate }, true, applied{}},
+		{"the storage class it has", "plain", nil, func(in *s3.CopyObjectInput) { in.StorageClass = types.StorageClassStandard }, false, applied{sse: "AES256"}},
+		{"metadata replaced", "plain", nil, func(in *s3.CopyObjectInput) { in.MetadataDirective = types.MetadataDirectiveReplace }, false, applied{sse: "AES256"}},
+		{"a redirect", "plain", nil, func(in *s3.CopyObjectInput) { in.WebsiteRedirectLocation = aws.String("/x") }, false, applied{sse: "AES256"}},
+		{"the encryption it has, in words", "plain", nil, func(in *s3.CopyObjectInput) { in.ServerSideEncryption = types.ServerSideEncryptionAes256 }, false, applied{sse: "AES256"}},
+		{"a bucket whose encryption was put", "explicit", nil, nil, false, applied{sse: "AES256"}},
+		{"SSE-KMS becomes the default", "plain", sseKMS, nil, false, applied{sse: "AES256"}},
+		{"neither key nor bucket key are inherited", "plain", sseKMS, func(in *s3.CopyObjectInput) { in.ServerSideEncryption = types.ServerSideEncryptionAwsKms }, false, applied{"aws:kms", "managed", false}},
+		{"a bucket key for an old object", "plain", nil, func(in *s3.CopyObjectInput) {
+			in.ServerSideEncryption, in.SSEKMSKeyId, in.BucketKeyEnabled = types.ServerSideEncryptionAwsKms, &key, aws.Bool(true)
+		}, false, applied{"aws:kms", key, true}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var edit []func(*s3.PutObjectInput)
+			if c.put != nil {
+				edit = append(edit, c.put)
+			}
+			s.Put(c.bucket, "k", "hello", edit...)
+			in := &s3.CopyObjectInput{Bucket: &c.bucket, Key: aws.String("k"), CopySource: aws.String(c.bucket + "/k")}
+			if c.copy != nil {
+				c.copy(in)
+			}
+			if c.refused {
+				fails(t, s.S3.CopyObject, in, 400, "InvalidRequest", illegal)
+				return
+			}
+			out := do(t, s.S3.CopyObject, in)
+			if c.want.key == "managed" {
+				c.want.key = managed(s)
+			}
+			if got := of(out.ServerSideEncryption, out.SSEKMSKeyId, out.BucketKeyEnabled); got != c.want {
+				t.Errorf("answer %v, want %v", got, c.want)
+			}
+			body, got := s.Get(c.bucket, "k")
+			if a := of(got.ServerSideEncryption, got.SSEKMSKeyId, got.BucketKeyEnabled); a != c.want || body != "hello" || *got.ETag != *out.CopyObjectResult.ETag {
+				t.Errorf("object %v reads %q", a, body)
+			}
+		})
+	}
+}
+
+// TestCopyOfVersions: which version is copied, and which cannot be.
+func TestCopyOfVersions(t *testing.T) {
+	t.Parallel()
+	s := start(t, coffertest.Tune(server.Tuning{Objects: object.Config{MinPart: 1}}))
+	s.Bucket("vault", "aws:kms", s.Key(), true)
+	s.Put("vault", "k", "null")
+	s.Versioning("vault", types.BucketVersioningStatusEnabled)
+	first := s.Put("vault", "k", "first")
+	s.Put("vault", "k", "second")
+	copyOf := func(source string) (string, *s3.CopyObjectOutput) {
+		t.Helper()
+		out := do(t, s.S3.CopyObject, &s3.CopyObjectInput{Bucket: aws.String("vault"), Key: aws.String("copy"), CopySource: &source})
+		body, _ := s.Get("vault", "copy", func(in *s3.GetObjectInput) { in.VersionId = out.VersionId })
+		return body, out
+	}
+	if body, out := copyOf("vault/k"); body != "second" || out.CopySourceVersionId == nil {
+		t.Errorf("current: %q, %+v", body, out)
+	}
+	if body, out := copyOf("vault/k?versionId=" + *first.VersionId); body != "first" || aws.ToString(out.CopySourceVersionId) != *first.VersionId {
+		t.Errorf("first: %q, %+v", body, out)
+	}
+	if body, out := copyOf("vault/k?versionId=null"); body != "null" || out.CopySourceVersionId != nil {
+		t.Errorf("null: %q, %+v", body, out)
+	}
+	// A version put back becomes the newest.
+	in := &s3.CopyObjectInput{Bucket: aws.String("vault"), Key: aws.String("k"), CopySource: aws.String("vault/k?versionId=" + *first.VersionId)}
+	do(t, s.S3.CopyObject, in)
+	if body, _ := s.Get("vault", "k"); body != "first" {
+		t.Errorf("put back: %q", body)
+	}
+	marker := do(t, s.S3.DeleteObject, &s3.DeleteObjectInput{Bucket: aws.String("vault"), Key: aws.String("k")})
+	up := do(t, s.S3.CreateMultipartUpload, &s3.CreateMultipartUploadInput{Bucket: aws.String("vault"), Key: aws.String("m")})
+	part := "PUT /vault/m?partNumber=1&uploadId=" + *up.UploadId
+	cases := []struct {
+		source     string
+		status     int
+		code, text string
+		elements   []string
+	}{
+		{"vault/k", 404, "NoSuchKey", "", []string{"Key=k"}},
+		{"vault/k?versionId=" + *marker.VersionId, 400, "InvalidRequest", "The source of a copy request may not specifically refer to a delete marker by version id.", nil},
+		{"vault/k?versionId=" + string(*first.VersionId)[:31] + "_", 404, "NoSuchVersion", "", []string{"Key=k", "VersionId"}},
+		{"vault/k?versionId=x", 400, "InvalidArgument", "Invalid version id specified", []string{"ArgumentName=versionId", "ArgumentValue=x"}},
+		{"vault/k?versionId=", 400, "InvalidArgument", "Version id cannot be the empty string", []string{"ArgumentName=x-amz-copy-source", "ArgumentValue"}},
+		{"vault/k?x=1", 400, "InvalidArgument", "Unsupported copy source parameter.", []string{"ArgumentName=x-amz-copy-source", "ArgumentValue"}},
+		{"vault/missing", 404, "NoSuchKey", "", []string{"Key=missing"}},
+		{"nobody/k", 404, "NoSuchBucket", "", []string{"BucketName=nobody"}},
+		{"vault", 400, "InvalidArgument", "Invalid copy source object key", []string{"ArgumentName=x-amz-copy-source", "ArgumentValue=vault"}},
+		{"vault/", 400, "InvalidArgument", "Invalid copy source object key", []string{"ArgumentName=x-amz-copy-source", "ArgumentValue=vault/"}},
+		{"vault/%zz", 400, "InvalidArgument", "Invalid copy source encoding.", []string{"ArgumentName=x-amz-copy-source", "ArgumentValue"}},
+		{"V/k", 400, "InvalidArgument", "Invalid copy source bucket name", []string{"ArgumentName=x-amz-copy-source", "ArgumentValue"}},
+	}
+	for _, c := range cases {
+		for _, to := range []string{"PUT /vault/refused", part} {
+			(request{method: "PUT", target: to[len("PUT "):], headers: []string{"X-Amz-Copy-Source", c.source}}).do(s).
+				is(refusal{name: c.source, status: c.status, code: c.code, text: c.text, elements: c.elements})
+		}
+	}
+	fails(t, s.S3.HeadObject, &s3.HeadObjectInput{Bucket: aws.String("vault"), Key: aws.String("refused")}, 404, "NotFound", "")
+}
+
+func TestCopyConditions(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.Bucket("vault", "", "", false)
+	etag := *s.Put("vault", "k", "hello").ETag
+	before, after := "Mon, 03 Jan 2022 00:00:00 GMT", "Thu, 03 Jan 2041 00:00:00 GMT"
+	for _, c := range []struct {
+		headers []string
+		failed  string
+	}{
+		{[]string{"If-Match", etag}, ""},
+		{[]string{"If-Match", `"x"`}, "If-Match"},
+		{[]string{"If-None-Match", `"x"`}, ""},
+		{[]string{"If-None-Match", etag}, "If-None-Match"},
+		{[]string{"If-Modified-Since", before}, ""},
+		{[]string{"If-Modified-Since", after}, "If-Modified-Since"},
+		{[]string{"If-Unmodified-Since", after}, ""},
+		{[]string{"If-Unmodified-Since", before}, "If-Unmodified-Since"},
+		{[]string{"If-Match", etag, "If-Unmodified-Since", before}, ""},
+		{[]string{"If-None-Match", etag, "If-Modified-Since", before}, "If-None-Match"},
+	} {
+		headers := []string{"X-Amz-Copy-Source", "vault/k"}
+		for i := 0; i < len(c.headers); i += 2 {
+			headers = append(headers, "X-Amz-Copy-Source-"+c.headers[i], c.headers[i+1])
+		}
+		a := request{method: "PUT", target: "/vault/copy", headers: headers}.do(s)
+		if c.failed != "" {
+			a.is(refusal{status: 412, code: "PreconditionFailed", elements: []string{"Condition=x-amz-copy-source-" + c.failed}})
+		} else if a.status != 200 {
+			t.Errorf("%v: %d %s", c.headers, a.status, a.body)
+		}
+	}
+	// Conditions on the target are another matter.
+	fails(t, s.S3.CopyObject, &s3.CopyObjectInput{
+		Bucket: aws.String("vault"), Key: aws.String("copy"), CopySource: aws.String("vault/k"), IfNoneMatch: aws.String("*"),
+	}, 412, "PreconditionFailed", "")
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/cofferstore/coffer/internal/wire/pipeline"
+	"github.com/cofferstore/coffer/test/coffertest"
+)
+
+// TestMain fails when an operation that the server offers was called by no test
+// with success.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if missing := operations.missing(); code == 0 && allTestsRan() && len(missing) > 0 {
+		fmt.Fprintf(os.Stderr, "FAIL: no test calls with success: %s\n", strings.Join(missing, ", "))
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func allTestsRan() bool {
+	for _, name := range []string{"test.run", "test.skip", "test.list"} {
+		if f := flag.Lookup(name); f == nil || f.Value.String() != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// operations are what the servers of all tests offered and what was called on
+// them, by the servers' own count.
+var operations coverage
+
+type coverage struct {
+	mu              sync.Mutex
+	offered, called map[string]bool // "service operation"
+}
+
+func (c *coverage) missing() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var out []string
+	for name := range c.offered {
+		if !c.called[name] {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// note adds what a server counted.
+func (c *coverage) note(t testing.TB, s *coffertest.Server) {
+	families, err := s.Core.Metrics().Gather()
+	if err != nil {
+		t.Errorf("gather metrics: %v", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.offered == nil {
+		c.offered, c.called = map[string]bool{}, map[string]bool{}
+	}
+	for _, f := range s.Core.Handler().Families() {
+		for _, op := range f.Ops {
+			if !op.Refused {
+				c.offered[f.Name+" "+op.Name] = true
+			}
+		}
+	}
+	for _, f := range families {
+		if f.GetName() != "coffer_requests_total" {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			l := map[string]string{}
+			for _, pair := range m.GetLabel() {
+				l[pair.GetName()] = pair.GetValue()
+			}
+			if l["code"] == "" {
+				c.called[l["service"]+" "+l["operation"]] = true
+			}
+		}
+	}
+}
+
+// start starts a server and notes, when the test ends, what was called on it. An
+// error in its log is an error of the test, unless the options say where to log.
+func start(t testing.TB, options ...coffertest.Option) *coffertest.Server {
+	t.Helper()
+	s := coffertest.Start(t, append([]coffertest.Option{coffertest.Log(noErrors{t})}, options...)...)
+	t.Cleanup(func() { operations.note(t, s) })
+	return s
+}
+
+// noErrors is a log in which nothing may be an error.
+type noErrors struct{ t testing.TB }
+
+func (l noErrors) Write(line []byte) (int, error) {
+	if bytes.Contains(line, []byte("level=ERROR")) {
+		l.t.Errorf("the server logs: %s", line)
+	}
+	return len(line), nil
+}
+
+// do makes a call that must succeed.
+func do[In, Out, Opt any](t testing.TB, call func(context.Context, *In, ...func(*Opt)) (*Out, error), in *In) *Out {
+	t.Helper()
+	out, err := call(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// fails makes a call that must be answered with that error; text is a part of its
+// message.
+func fails[In, Out, Opt any](t testing.TB, call func(context.Context, *In, ...func(*Opt)) (*Out, error), in *In, status int, code, text string) {
+	t.Helper()
+	_, err := call(t.Context(), in)
+	if e := wantCode(t, err, status, code); e != nil && !strings.Contains(e.ErrorMessage(), text) {
+		t.Errorf("%s says %q, want %q", code, e.ErrorMessage(), text)
+	}
+}
+
+// TestRefusedOperations calls what the server knows and does not offer: each is
+// refused by its name, S3's with 501 and KMS's in its own way.
+func TestRefusedOperations(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.Bucket("vault", "", "", false)
+	s.Put("vault", "k", "x")
+	refused := 0
+	for _, f := range s.Core.Handler().Families() {
+		for _, op := range f.Ops {
+			if !op.Refused {
+				continue
+			}
+			refused++
+			if f.Name == "kms" {
+				kmsCall(s, op.Name, "{}").refused(t, op.Name, 400, "UnsupportedOperationException", "not supported by Coffer")
+				continue
+			}
+			a := request{method: op.Route.Method, target: target(op.Route), body: ""}.do(s)
+			text := "The operation " + op.Name + " is not implemented."
+			if a.status != 501 || a.get("Code") != "NotImplemented" || a.get("Message") != text {
+				t.Errorf("%s: %d %s", op.Name, a.status, a.body)
+			}
+		}
+	}
+	if refused < 50 {
+		t.Errorf("only %d operations are refused", refused)
+	}
+	if body, _ := s.Get("vault", "k"); body != "x" {
+		t.Errorf("reads %q", body)
+	}
+}
+
+// target is a request target that an operation's route matches.
+func target(r pipeline.Route) string {
+	path := strings.NewReplacer("{bucket}", "vault", "{key}", "k").Replace(r.Path)
+	return path + "?" + strings.Join(r.Query, "&")
+}
