@@ -20,6 +20,7 @@ import (
 type Source struct {
 	VersionRef
 	Condition ReadCondition
+	Customer  sse.CustomerKey
 }
 
 func (s Source) need() policy.Need { return Get{VersionRef: s.VersionRef}.Needs()[0] }
@@ -136,7 +137,7 @@ func (in Copy) attributes(src *record) Attributes {
 // (S3 API Reference, CopyObject).
 func (o *Objects) checkSelfCopy(ctx context.Context, b *bucket.Bucket, in Copy, src *copySource) error {
 	self := in.Bucket == in.Source.Bucket && in.Key == in.Source.Key && in.Source.VersionID == ""
-	changes := in.ReplaceHeaders || in.StorageClass != "" || in.Redirect || in.SSE.Algorithm != "" || b.Encryption.Explicit
+	changes := in.ReplaceHeaders || in.StorageClass != "" || in.Redirect || in.SSE.Algorithm != "" || in.SSE.Customer.Given() || b.Encryption.Explicit
 	if !self || changes {
 		return nil
 	}
@@ -155,6 +156,7 @@ type copySource struct {
 	o      *Objects
 	b      *bucket.Bucket
 	r      *record
+	key    sse.CustomerKey
 	ticket *ticket
 }
 
@@ -169,7 +171,7 @@ func (s *copySource) versionID() string {
 
 // source finds the version to copy and checks what may be checked without its key.
 func (o *Objects) source(ctx context.Context, by iam.Caller, in Source) (*copySource, error) {
-	s := &copySource{o: o, ticket: o.reads.begin()}
+	s := &copySource{o: o, key: in.Customer, ticket: o.reads.begin()}
 	if err := s.find(ctx, by, in); err != nil {
 		s.Close()
 		return nil, err
@@ -192,6 +194,9 @@ func (s *copySource) find(ctx context.Context, by iam.Caller, in Source) error {
 	if v.Marker {
 		return fault.New(NoSuchKey, "").With("Key", in.Key)
 	}
+	if err := sse.CheckKey(v.Wrap, in.Customer); err != nil {
+		return err
+	}
 	if err := in.Condition.holdsForCopy(v.record); err != nil {
 		return err
 	}
@@ -201,9 +206,9 @@ func (s *copySource) find(ctx context.Context, by iam.Caller, in Source) error {
 
 // open reads a range of the source's plaintext.
 func (s *copySource) open(ctx context.Context, by iam.Caller, off, n int64) (io.ReadCloser, error) {
-	opening, err := s.o.opening(ctx, by, s.b, s.r)
+	opening, err := s.o.opening(ctx, by, s.b, s.r, s.key)
 	if err != nil {
 		return nil, err
 	}
-	return &body{o: s.o, ctx: ctx, opening: opening, parts: s.r.Parts, off: off, left: n, ticket: s.o.reads.begin()}, nil
+	return &body{o: s.o, ctx: ctx, opening: opening, format: s.r.Body, parts: s.r.Parts, off: off, left: n, ticket: s.o.reads.begin()}, nil
 }

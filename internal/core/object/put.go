@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/cofferstore/coffer/internal/aws"
 	"github.com/cofferstore/coffer/internal/checksum"
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/iam"
@@ -136,8 +137,22 @@ func (o *Objects) sealing(ctx context.Context, by iam.Caller, b *bucket.Bucket, 
 	if err := sse.CheckTransport(choice, by); err != nil {
 		return nil, choice, err
 	}
+	if choice.Algorithm == sse.Customer {
+		if err := notBlocked(b, by, key); err != nil {
+			return nil, choice, err
+		}
+	}
 	s, err := o.keys.ForWrite(ctx, by, keyBucket(b), key, choice)
 	return s, choice, err
+}
+
+// notBlocked refuses a write under a customer's key where the bucket takes none,
+// also by its owner.
+func notBlocked(b *bucket.Bucket, by iam.Caller, key string) error {
+	if !b.Encryption.BlockSSEC {
+		return nil
+	}
+	return fault.New(sse.CustomerBlocked, "User: %s is not authorized to perform: s3:PutObject on resource: %q because this bucket has blocked upload requests that specify Server Side Encryption with Customer provided keys (SSE-C). Please specify a different server-side encryption type", by.ARN, aws.ObjectARN(b.Name, key))
 }
 
 // receive reads the body of a Put and makes the record that will name it.
@@ -155,6 +170,7 @@ func (o *Objects) receive(ctx context.Context, by iam.Caller, b *bucket.Bucket, 
 	}
 	st.Number = 1
 	r := newRecord(b, in.Key, by.Account, in.Attributes)
+	r.Body = s.Format()
 	r.Size, r.Parts = st.Size, []part{st.part}
 	r.Checksum = Checksum{Algorithm: alg, Type: checksum.FullObject, Value: st.checksum}
 	r.ETag = etag(plain, st.md5)
@@ -165,12 +181,8 @@ func (o *Objects) receive(ctx context.Context, by iam.Caller, b *bucket.Bucket, 
 func newRecord(b *bucket.Bucket, key, owner string, a Attributes) *record {
 	return &record{
 		Bucket: b.UID, Key: key, UID: newUID(), Created: time.Now().UnixMilli(), Owner: owner,
-		Headers: a.Headers, Body: sealedFormat(), Tags: a.Tags, StorageClass: a.StorageClass,
+		Headers: a.Headers, Tags: a.Tags, StorageClass: a.StorageClass,
 	}
-}
-
-func sealedFormat() bodyFormat {
-	return bodyFormat{Alg: sse.BodyAlgorithm, SegmentLog2: sse.SegmentLog2, Layers: 1}
 }
 
 // newUID returns a time-ordered unique id.

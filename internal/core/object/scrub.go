@@ -129,7 +129,7 @@ func (s *scrub) row(ctx context.Context, item meta.Item) error {
 			return nil
 		}
 		for i := range r.Parts {
-			if err := s.stream(ctx, r, r.Parts[i]); err != nil {
+			if err := s.stream(ctx, r, r.Parts[i], r.Body.StoredSize(r.Parts[i].Size)); err != nil {
 				return err
 			}
 		}
@@ -139,15 +139,15 @@ func (s *scrub) row(ctx context.Context, item meta.Item) error {
 			s.found(Damage{What: fmt.Sprintf("row %q: %v", item.Key, err)})
 			return nil
 		}
-		return s.stream(ctx, nil, p.part)
+		return s.stream(ctx, nil, p.part, p.Stored)
 	}
 	return nil
 }
 
 // stream reads one stream. r is the version that it belongs to, nil for a part of
-// an upload under way.
-func (s *scrub) stream(ctx context.Context, r *record, p part) error {
-	err := s.check(ctx, p)
+// an upload under way; stored is how long the stream must be.
+func (s *scrub) stream(ctx context.Context, r *record, p part, stored int64) error {
+	err := s.check(ctx, p, stored)
 	if err == nil && s.deep && r != nil {
 		err = s.openAll(ctx, r, p)
 	}
@@ -187,8 +187,7 @@ func (s *scrub) removed(ctx context.Context, r *record) bool {
 }
 
 // check compares a stream's stored bytes with the part table.
-func (s *scrub) check(ctx context.Context, p part) error {
-	stored := sse.StoredSize(p.Size)
+func (s *scrub) check(ctx context.Context, p part, stored int64) error {
 	open, err := s.o.open(ctx, p.Stream, stored)
 	if err != nil {
 		return err
@@ -219,12 +218,12 @@ func (s *scrub) openAll(ctx context.Context, r *record, p part) error {
 	if err != nil || a.Algorithm != sse.AES256 {
 		return err
 	}
-	opening, err := s.o.opening(ctx, iam.Caller{Principal: iam.Principal{Type: iam.AWSService, ARN: "coffer:scrub"}}, b, r)
+	opening, err := s.o.opening(ctx, iam.Caller{Principal: iam.Principal{Type: iam.AWSService, ARN: "coffer:scrub"}}, b, r, sse.CustomerKey{})
 	if err != nil {
 		return err
 	}
 	defer opening.Clear()
-	open, err := s.o.open(ctx, p.Stream, sse.StoredSize(p.Size))
+	open, err := s.o.open(ctx, p.Stream, r.Body.StoredSize(p.Size))
 	if err != nil {
 		return err
 	}

@@ -130,6 +130,46 @@ func (s *Sealing) add(ctx context.Context, w *wrapping) (err error) {
 	return nil
 }
 
+// ForRewrap prepares the data key of an object, as opened, to be wrapped again under
+// another choice: KMS, since one of its layers is one data key. The bodies do not
+// change. The caller clears the Sealing and not the Opening. Errors as ForWrite.
+func (k *Keys) ForRewrap(ctx context.Context, by iam.Caller, b bucketkey.Bucket, objectKey string, o *Opening, c Choice) (*Sealing, error) {
+	if len(o.deks) != 1 || c.Algorithm != KMS {
+		return nil, fault.New(NotRewrappable, "")
+	}
+	s, err := k.ForWrite(ctx, by, b, objectKey, c)
+	if err != nil {
+		return nil, err
+	}
+	s.deks.clear()
+	s.deks = o.deks
+	return s, nil
+}
+
+// Verify opens a new wrap and compares its data key with the one that was wrapped:
+// what replaces the only way to an object's bytes must be known to be one.
+func (s *Sealing) Verify(ctx context.Context, b bucketkey.Bucket, wrapped []byte, d [32]byte) error {
+	w := s.wraps[0]
+	layers, err := parseWraps(wrapped)
+	if err != nil {
+		return err
+	}
+	var dek secret.Bytes
+	if w.sealer != nil {
+		dek, err = s.keys.unwrapGeneration(ctx, w.by, b, layers[0], d)
+	} else {
+		dek, err = layers[0].openDEK(w.aead.Open, d)
+	}
+	if err != nil {
+		return err
+	}
+	defer dek.Clear()
+	if !dek.Equal(s.deks[0]) {
+		return fault.New(Damaged, "").Because(errors.New("a new wrap opens to another data key"))
+	}
+	return nil
+}
+
 // ForPart opens the data key of an upload again, to seal a part with it. d is the
 // upload's descriptor. It proves kms:Decrypt, as S3 demands of who uploads a part.
 // The caller clears the Sealing, which cannot wrap. Errors as ForRead, but for those

@@ -35,6 +35,8 @@ const (
 	// NeedsSignatureV4: SSE-KMS for a request that is not signed with Signature
 	// Version 4.
 	NeedsSignatureV4 fault.Kind = "sse: needs signature version 4"
+	// NotRewrappable: the object's encryption cannot be changed in place.
+	NotRewrappable fault.Kind = "sse: encryption cannot be changed in place"
 	// Damaged: stored bytes are not what was stored, or not of this object.
 	Damaged fault.Kind = "sse: damaged data"
 )
