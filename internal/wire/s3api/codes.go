@@ -139,6 +139,8 @@ var codes = pipeline.Codes{
 	object.InvalidArgument:       pipeline.As(400, "InvalidArgument", "Invalid Argument"),
 	object.Busy:                  pipeline.As(503, "SlowDown", slowDownText),
 	object.Damaged:               pipeline.As(500, "InternalError", internalText),
+	object.InvalidUpdate:         pipeline.As(400, "InvalidRequest", "The encryption type of the object cannot be updated"),
+	object.ForeignKey:            pipeline.As(403, "AccessDenied", deniedText),
 
 	// Encryption, and the keys behind it. S3 prefixes KMS's own names and passes
 	// its texts on.
@@ -149,7 +151,24 @@ var codes = pipeline.Codes{
 	sse.BadBucketKeyFlag:     pipeline.As(400, "InvalidArgument", "The value of x-amz-server-side-encryption-bucket-key-enabled must be true or false"),
 	sse.NeedsSecureTransport: pipeline.As(400, "InvalidArgument", "Requests specifying Server Side Encryption with AWS KMS managed keys must be made over a secure connection."),
 	sse.NeedsSignatureV4:     pipeline.As(400, "InvalidArgument", "Requests specifying Server Side Encryption with AWS KMS managed keys require AWS Signature Version 4."),
-	sse.NotYet:               pipeline.As(501, "NotImplemented", notOfferedText),
+	sse.BadContext:           pipeline.As(400, "InvalidArgument", "The header 'x-amz-server-side-encryption-context' shall be Base64-encoded UTF-8 string holding JSON which represents a string-string map"),
+	sse.NotRewrappable:       pipeline.As(400, "InvalidRequest", "The encryption type of the object cannot be updated"),
+
+	sse.CustomerMixed:         pipeline.As(400, "InvalidArgument", "Server Side Encryption with Customer provided key is incompatible with the encryption method specified"),
+	sse.CustomerInsecure:      pipeline.As(400, "InvalidArgument", "Requests specifying Server Side Encryption with Customer provided keys must be made over a secure connection."),
+	sse.CustomerNoAlgorithm:   pipeline.As(400, "InvalidArgument", "Requests specifying Server Side Encryption with Customer provided keys must provide a valid encryption algorithm."),
+	sse.CustomerAlgorithm:     pipeline.As(400, "InvalidEncryptionAlgorithmError", "The Encryption request you specified is not valid. Supported value: AES256."),
+	sse.CustomerNoKey:         pipeline.As(400, "InvalidArgument", "Requests specifying Server Side Encryption with Customer provided keys must provide an appropriate secret key."),
+	sse.CustomerNoMD5:         pipeline.As(400, "InvalidArgument", "Requests specifying Server Side Encryption with Customer provided keys must provide the client calculated MD5 of the secret key."),
+	sse.CustomerMD5:           pipeline.As(400, "InvalidArgument", "The calculated MD5 hash of the key did not match the hash that was provided."),
+	sse.CustomerLength:        pipeline.As(400, "InvalidArgument", "The secret key was invalid for the specified algorithm."),
+	sse.CustomerNeeded:        pipeline.As(400, "InvalidRequest", "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object."),
+	sse.CustomerWrong:         pipeline.As(403, "AccessDenied", "Requests specifying Server Side Encryption with Customer provided keys must provide the correct secret key."),
+	sse.CustomerNotApplicable: pipeline.As(400, "InvalidRequest", "The encryption parameters are not applicable to this object."),
+	sse.UploadNeedsCustomer:   pipeline.As(400, "InvalidRequest", "The multipart upload initiate requested encryption. Subsequent part requests must include the appropriate encryption parameters."),
+	sse.UploadOtherCustomer:   pipeline.As(400, "InvalidRequest", "The provided encryption parameters did not match the ones used originally."),
+	sse.CustomerBlocked:       pipeline.As(403, "AccessDenied", deniedText),
+
 	sse.Damaged:              pipeline.As(500, "InternalError", internalText),
 	bucketkey.Damaged:        pipeline.As(500, "InternalError", internalText),
 	bucketkey.NoGeneration:   pipeline.As(500, "InternalError", internalText),

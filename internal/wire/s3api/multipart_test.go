@@ -75,7 +75,7 @@ func TestDecodePart(t *testing.T) {
 		{"partNumber=10001&uploadId=u", "", InvalidArgument},
 		{"partNumber=1&uploadId=u", "x-amz-server-side-encryption: aws:kms", sse.NotForThisOperation},
 		{"partNumber=1&uploadId=u", "x-amz-server-side-encryption-bucket-key-enabled: true", ""},
-		{"partNumber=1&uploadId=u", "x-amz-server-side-encryption-customer-key: k", sse.NotYet},
+		{"partNumber=1&uploadId=u", "x-amz-server-side-encryption-customer-key: k", sse.CustomerNoAlgorithm},
 	} {
 		_, err := decodePart(cat(t, "PUT", c.query, "Content-Length: 5", c.header))
 		if kind, _ := faultOf(err); kind != c.want {

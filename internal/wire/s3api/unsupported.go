@@ -82,8 +82,6 @@ var unsupported = []struct {
 
 	{"GetObjectAcl", objectRoute("GET", "acl"), pipeline.Read | pipeline.Data, ""},
 	{"PutObjectAcl", objectRoute("PUT", "acl"), pipeline.Data, ""},
-	{"GetObjectAttributes", objectRoute("GET", "attributes"), pipeline.Read | pipeline.Data, ""},
-	{"UpdateObjectEncryption", objectRoute("PUT", "encryption"), pipeline.Data, ""},
 	{"GetObjectLegalHold", objectRoute("GET", "legal-hold"), pipeline.Read | pipeline.Data, ""},
 	{"PutObjectLegalHold", objectRoute("PUT", "legal-hold"), pipeline.Data, ""},
 	{"RenameObject", objectRoute("PUT", "renameObject"), pipeline.Data, ""},
