@@ -29,7 +29,7 @@ func TestDecodeCreate(t *testing.T) {
 		{[]string{"x-amz-checksum-type: FULL_OBJECT"}, "", "", checksum.InvalidType},
 		{[]string{"x-amz-checksum-algorithm: SHA1", "x-amz-checksum-type: FULL_OBJECT"}, "", "", checksum.InvalidType},
 		{[]string{"x-amz-checksum-algorithm: rot13"}, "", "", checksum.Unsupported},
-		{[]string{"x-amz-checksum-algorithm: MD5"}, "", "", NotImplemented},
+		{[]string{"x-amz-checksum-algorithm: MD5"}, checksum.MD5, checksum.Composite, ""},
 	} {
 		in, err := decodeCreate(cat(t, "POST", "uploads", c.headers...))
 		if kind, _ := faultOf(err); kind != c.fault || in.Algorithm != c.algorithm || in.Type != c.kind {
