@@ -24,6 +24,7 @@ const (
 	internalText    = "We encountered an internal error. Please try again."
 	unavailableText = "Service is unable to handle request."
 	slowDownText    = "Please reduce your request rate."
+	kmsSlowDownText = "Please reduce your request rate for operations involving AWS KMS."
 	fullText        = "There is no room left for more data."
 	malformedText   = "The XML you provided was not well-formed or did not validate against our published schema"
 	digestText      = "The Content-MD5 or checksum value that you specified did not match what the server received."
@@ -173,7 +174,8 @@ var codes = pipeline.Codes{
 	bucketkey.Damaged:        pipeline.As(500, "InternalError", internalText),
 	bucketkey.NoGeneration:   pipeline.As(500, "InternalError", internalText),
 	bucketkey.Unavailable:    pipeline.As(503, "ServiceUnavailable", unavailableText),
-	bucketkey.Throttled:      pipeline.As(503, "SlowDown", "Please reduce your request rate for operations involving AWS KMS."),
+	bucketkey.Throttled:      pipeline.As(503, "SlowDown", kmsSlowDownText),
+	kms.Throttled:            pipeline.As(503, "SlowDown", kmsSlowDownText),
 	kms.AccessDenied:         pipeline.As(403, "AccessDenied", deniedText),
 	kms.Disabled:             pipeline.As(400, "KMS.DisabledException", "The KMS key is disabled."),
 	kms.InvalidArn:           pipeline.As(400, "KMS.InvalidArnException", "The ARN of the KMS key is not valid."),
