@@ -68,6 +68,8 @@ type record struct {
 	Encryption Encryption `json:"encryption"`
 	Tags       []Tag      `json:"tags,omitempty"`
 	Deleting   *time.Time `json:"deleting,omitempty"`
+	// NoConsolidation keeps upkeep from merging the bucket's bucket keys.
+	NoConsolidation bool `json:"noConsolidation,omitempty"`
 }
 
 // Bucket is a bucket as read at one moment. It must not be changed.
@@ -80,6 +82,8 @@ type Bucket struct {
 	Versioning string
 	Encryption Encryption
 	Tags       []Tag
+	// NoConsolidation keeps upkeep from merging the bucket's bucket keys.
+	NoConsolidation bool
 
 	ver, guard uint64
 	deleting   *time.Time
@@ -201,7 +205,8 @@ func (s *Buckets) read(ctx context.Context, uid UID) (*Bucket, record, error) {
 	return &Bucket{
 		UID: uid, Name: r.Name, Owner: r.Owner, Region: r.Region, Created: r.Created,
 		Versioning: r.Versioning, Encryption: r.Encryption, Tags: r.Tags,
-		ver: row.Ver, guard: guard.Ver, deleting: r.Deleting,
+		NoConsolidation: r.NoConsolidation,
+		ver:             row.Ver, guard: guard.Ver, deleting: r.Deleting,
 	}, r, nil
 }
 

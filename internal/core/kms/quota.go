@@ -14,6 +14,10 @@ import (
 // Throttled: the account made more cryptographic requests than its quota.
 const Throttled fault.Kind = "kms: throttled"
 
+// ThrottledText is what KMS says of it. The fault does not bring it, since S3 says it
+// in other words.
+const ThrottledText = "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls."
+
 // quota bounds the cryptographic requests of each account, as AWS KMS does: one
 // bucket of tokens for all operations on symmetric keys, that fills at the rate and
 // holds a second's worth. Requests that services make for a caller count against the
@@ -44,7 +48,7 @@ func (q *quota) take(by iam.Caller) error {
 	if l.Allow() {
 		return nil
 	}
-	return fault.New(Throttled, "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.")
+	return fault.New(Throttled, "")
 }
 
 // limited is counted for an operation that the quota is about.

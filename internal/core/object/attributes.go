@@ -45,6 +45,10 @@ type ObjectAttributes struct {
 // since checksums are protected as the data is (S3 API Reference,
 // GetObjectAttributes). Faults: as Head.
 func (o *Objects) Attributes(ctx context.Context, by iam.Caller, in GetAttributes) (ObjectAttributes, error) {
+	return rereading(func() (ObjectAttributes, error) { return o.attributes(ctx, by, in) })
+}
+
+func (o *Objects) attributes(ctx context.Context, by iam.Caller, in GetAttributes) (ObjectAttributes, error) {
 	get := Get{VersionRef: in.VersionRef, Customer: in.Customer, Checksum: true}
 	b, r, sel, err := o.look(ctx, by, get)
 	if err != nil {

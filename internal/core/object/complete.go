@@ -91,7 +91,7 @@ func (o *Objects) Complete(ctx context.Context, by iam.Caller, in Complete) (Sto
 			return err
 		}
 		err = o.placeOnce(ctx, b, r, placing{
-			cond:  in.Condition,
+			cond: in.Condition, moved: true,
 			check: func(cur *record) error { return in.unchangedSince(u, cur) },
 			add:   func(batch *meta.Batch) { o.finish(batch, u, ver, rows, unused) },
 		})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cofferstore/coffer/internal/checksum"
 	"github.com/cofferstore/coffer/internal/core/bucket"
+	"github.com/cofferstore/coffer/internal/core/bucketkey"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/policy"
 	"github.com/cofferstore/coffer/internal/core/sse"
@@ -172,7 +173,7 @@ func (s *copySource) versionID() string {
 // source finds the version to copy and checks what may be checked without its key.
 func (o *Objects) source(ctx context.Context, by iam.Caller, in Source) (*copySource, error) {
 	s := &copySource{o: o, key: in.Customer, ticket: o.reads.begin()}
-	if err := s.find(ctx, by, in); err != nil {
+	if _, err := rereading(func() (struct{}, error) { return struct{}{}, s.find(ctx, by, in) }); err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -207,6 +208,13 @@ func (s *copySource) find(ctx context.Context, by iam.Caller, in Source) error {
 // open reads a range of the source's plaintext.
 func (s *copySource) open(ctx context.Context, by iam.Caller, off, n int64) (io.ReadCloser, error) {
 	opening, err := s.o.opening(ctx, by, s.b, s.r, s.key)
+	if errors.Is(err, bucketkey.NoGeneration) { // re-wrapped since it was found?
+		v, found := s.o.find(ctx, s.b, s.r.Key, s.r.wireVersion())
+		if found == nil && v.UID == s.r.UID {
+			s.r = v.record
+			opening, err = s.o.opening(ctx, by, s.b, s.r, s.key)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

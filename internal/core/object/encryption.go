@@ -51,6 +51,10 @@ type Updated struct {
 // names, or the one that is current when it begins. Faults: NoSuchKey,
 // NoSuchVersion, DeleteMarker, InvalidUpdate, ForeignKey, and those of kms.
 func (o *Objects) UpdateEncryption(ctx context.Context, by iam.Caller, in UpdateEncryption) (Updated, error) {
+	return rereading(func() (Updated, error) { return o.updateEncryption(ctx, by, in) })
+}
+
+func (o *Objects) updateEncryption(ctx context.Context, by iam.Caller, in UpdateEncryption) (Updated, error) {
 	b, err := o.buckets.ForWrite(ctx, in.Ref.Ref)
 	if err != nil {
 		return Updated{}, err
@@ -100,18 +104,28 @@ func (o *Objects) UpdateEncryption(ctx context.Context, by iam.Caller, in Update
 // by then: another write may have moved it behind a newer version. The wrap binds
 // the version's own descriptor, also if the one before was an upload's.
 func (o *Objects) rewrap(ctx context.Context, ref Ref, b *bucket.Bucket, v found, s *sse.Sealing) error {
-	d := v.descriptor()
-	wrap, err := s.Wrap(ctx, d, sse.BindDescriptor)
-	if err != nil {
-		return fmt.Errorf("wrap data key: %w", err)
-	}
-	if err := s.Verify(ctx, keyBucket(b), wrap, d); err != nil {
-		return fmt.Errorf("verify new wrap: %w", err)
-	}
+	return o.wrapping(ctx, s, func() error {
+		d := v.descriptor()
+		wrap, err := s.Wrap(ctx, d, sse.BindDescriptor)
+		if err != nil {
+			return fmt.Errorf("wrap data key: %w", err)
+		}
+		if err := s.Verify(ctx, keyBucket(b), wrap, d); err != nil {
+			return fmt.Errorf("verify new wrap: %w", err)
+		}
+		return o.replaceWrap(ctx, ref, b, v, wrap)
+	})
+}
+
+// replaceWrap puts a new wrap into the row of a version.
+func (o *Objects) replaceWrap(ctx context.Context, ref Ref, b *bucket.Bucket, v found, wrap []byte) error {
 	return o.retry(ctx, ref.Ref, b.UID, func(b *bucket.Bucket) error {
 		now, err := o.find(ctx, b, v.Key, v.wireVersion())
 		if errors.Is(err, NoSuchVersion) || err == nil && now.UID != v.UID {
 			return fault.New(NoSuchKey, "").With("Key", v.Key)
+		}
+		if err == nil {
+			err = o.fresh(ctx, b.UID, wrap)
 		}
 		if err != nil {
 			return err

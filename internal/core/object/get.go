@@ -61,7 +61,7 @@ type Object struct {
 // InvalidPartNumber, and those of kms.
 func (o *Objects) Get(ctx context.Context, by iam.Caller, in Get) (*Object, error) {
 	ticket := o.reads.begin()
-	out, err := o.get(ctx, by, in, ticket)
+	out, err := rereading(func() (*Object, error) { return o.get(ctx, by, in, ticket) })
 	if err != nil {
 		ticket.end()
 		return nil, err
@@ -87,6 +87,10 @@ func (o *Objects) get(ctx context.Context, by iam.Caller, in Get, ticket *ticket
 // Head returns what Get would, without the body. It opens no key, unless the
 // checksum is asked for, which under KMS is protected as the data is.
 func (o *Objects) Head(ctx context.Context, by iam.Caller, in Get) (*Object, error) {
+	return rereading(func() (*Object, error) { return o.head(ctx, by, in) })
+}
+
+func (o *Objects) head(ctx context.Context, by iam.Caller, in Get) (*Object, error) {
 	b, r, sel, err := o.look(ctx, by, in)
 	if err != nil {
 		return nil, err

@@ -71,23 +71,14 @@ func (o *Objects) CreateUpload(ctx context.Context, by iam.Caller, in CreateUplo
 		Headers: in.Headers, Tags: in.Tags, Class: in.StorageClass, Checksum: plan, Declared: in.Algorithm != "",
 		Body: s.Format(), PlainETag: s.Applied().Algorithm == sse.AES256, Default: choice.FromDefault,
 	}
-	if u.Wrap, err = s.Wrap(ctx, u.descriptor(), sse.BindUpload); err != nil {
-		return Created{}, fmt.Errorf("wrap data key: %w", err)
-	}
 	bind := s.UploadBind(u.ID.uid)
 	u.Bind = o.binder.Seal(nil, bind.Reveal(), u.row())
 	bind.Clear()
-	err = o.retry(ctx, in.Ref.Ref, b.UID, func(b *bucket.Bucket) error {
-		cur, _, err := o.current(ctx, b, in.Key)
-		if err != nil {
-			return fmt.Errorf("read current version: %w", err)
+	err = o.wrapping(ctx, s, func() (err error) {
+		if u.Wrap, err = s.Wrap(ctx, u.descriptor(), sse.BindUpload); err != nil {
+			return fmt.Errorf("wrap data key: %w", err)
 		}
-		u.Before = before(cur)
-		var batch meta.Batch
-		guard, ver := b.Guard()
-		batch.Cond(guard, ver)
-		batch.PutIf(u.row(), u.encode(), 0)
-		return o.commit(ctx, &batch)
+		return o.retry(ctx, in.Ref.Ref, b.UID, func(b *bucket.Bucket) error { return o.begin(ctx, b, u) })
 	})
 	if err != nil {
 		return Created{}, err
@@ -97,6 +88,23 @@ func (o *Objects) CreateUpload(ctx context.Context, by iam.Caller, in CreateUplo
 		out.Checksum = plan
 	}
 	return out, nil
+}
+
+// begin commits the row of an upload.
+func (o *Objects) begin(ctx context.Context, b *bucket.Bucket, u *upload) error {
+	cur, _, err := o.current(ctx, b, u.Key)
+	if err != nil {
+		return fmt.Errorf("read current version: %w", err)
+	}
+	if err := o.fresh(ctx, b.UID, u.Wrap); err != nil {
+		return err
+	}
+	u.Before = before(cur)
+	var batch meta.Batch
+	guard, ver := b.Guard()
+	batch.Cond(guard, ver)
+	batch.PutIf(u.row(), u.encode(), 0)
+	return o.commit(ctx, &batch)
 }
 
 // before names the version that was current when an upload began.

@@ -201,13 +201,13 @@ func etag(isMD5 bool, md5 []byte) string {
 // publish wraps the data key, binds it to the record, and makes the record the
 // current version.
 func (o *Objects) publish(ctx context.Context, b *bucket.Bucket, ref Ref, s *sse.Sealing, r *record, st stream, cond WriteCondition, fromDefault bool) (Stored, error) {
-	wrap, err := s.Wrap(ctx, r.descriptor(), sse.BindDescriptor)
+	err := o.wrapping(ctx, s, func() (err error) {
+		if r.Wrap, err = s.Wrap(ctx, r.descriptor(), sse.BindDescriptor); err != nil {
+			return fmt.Errorf("wrap data key: %w", err)
+		}
+		return o.place(ctx, ref, b.UID, r, placing{cond: cond, add: st.record})
+	})
 	if err != nil {
-		o.discard(ctx, st)
-		return Stored{}, fmt.Errorf("wrap data key: %w", err)
-	}
-	r.Wrap = wrap
-	if err := o.place(ctx, ref, b.UID, r, placing{cond: cond, add: st.record}); err != nil {
 		if !outcomeOpen(err) {
 			o.discard(ctx, st)
 		}
@@ -231,6 +231,8 @@ type placing struct {
 	add func(*meta.Batch)
 	// check sees the version that is replaced, nil for none.
 	check func(current *record) error
+	// moved says that the record's data key was wrapped before, in another row.
+	moved bool
 }
 
 // place makes r the current version of its key in one commit: the version that
@@ -268,6 +270,14 @@ func (o *Objects) placeOnce(ctx context.Context, b *bucket.Bucket, r *record, p 
 	var batch meta.Batch
 	guard, ver := b.Guard()
 	batch.Cond(guard, ver)
+	if p.moved {
+		err = o.moving(ctx, &batch, b.UID, r.Wrap)
+	} else {
+		err = o.fresh(ctx, b.UID, r.Wrap)
+	}
+	if err != nil {
+		return err
+	}
 	if err := o.stepBehind(ctx, &batch, b, r, old, rows[1]); err != nil {
 		return err
 	}
@@ -282,6 +292,9 @@ func (o *Objects) placeOnce(ctx context.Context, b *bucket.Bucket, r *record, p 
 // of an older null version when r is the null version now.
 func (o *Objects) stepBehind(ctx context.Context, batch *meta.Batch, b *bucket.Bucket, r, old *record, null meta.Item) error {
 	if old != nil && !(old.Null && r.Null) {
+		if err := o.moving(ctx, batch, b.UID, old.Wrap); err != nil {
+			return err
+		}
 		batch.PutIf(versionKey(b.UID, r.Key, old.id()), old.encode(), 0)
 		if old.Null {
 			batch.PutIf(null.Key, old.id().bytes(), null.Ver)

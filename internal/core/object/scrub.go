@@ -11,6 +11,7 @@ import (
 	"io"
 
 	"github.com/cofferstore/coffer/internal/core/bucket"
+	"github.com/cofferstore/coffer/internal/core/bucketkey"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/sse"
 	"github.com/cofferstore/coffer/internal/store/meta"
@@ -150,6 +151,11 @@ func (s *scrub) stream(ctx context.Context, r *record, p part, stored int64) err
 	err := s.check(ctx, p, stored)
 	if err == nil && s.deep && r != nil {
 		err = s.openAll(ctx, r, p)
+		if errors.Is(err, bucketkey.NoGeneration) { // re-wrapped since its row was read?
+			if now := s.again(ctx, r); now != nil {
+				err = s.openAll(ctx, now, p)
+			}
+		}
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -169,6 +175,16 @@ func (s *scrub) stream(ctx context.Context, r *record, p part, stored int64) err
 	}
 	if s.out.Streams++; s.out.Streams%scrubEvery == 0 {
 		s.report(s.out)
+	}
+	return nil
+}
+
+// again reads a version's row once more; nil when it is gone.
+func (s *scrub) again(ctx context.Context, r *record) *record {
+	for _, row := range [][]byte{currentKey(r.Bucket, r.Key), versionKey(r.Bucket, r.Key, r.id()), currentKey(r.Bucket, r.Key)} {
+		if now, _, err := s.o.row(ctx, r.Bucket, r.Key, row); err == nil && now != nil && now.id() == r.id() {
+			return now
+		}
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ const maxContext = 8 << 10
 
 // parseContext reads the context header. An empty object is no context.
 func parseContext(header string) (kms.Context, error) {
-	bad := fault.New(BadContext, "").With("ArgumentName", ContextHeader).With("ArgumentValue", header)
+	bad := badContext(header)
 	text, err := base64.StdEncoding.DecodeString(header)
 	if err != nil || len(text) > maxContext || !utf8.Valid(text) {
 		return nil, bad
@@ -41,6 +41,10 @@ func parseContext(header string) (kms.Context, error) {
 		}
 	}
 	return pairs, nil
+}
+
+func badContext(header string) error {
+	return fault.New(BadContext, "").With("ArgumentName", ContextHeader).With("ArgumentValue", header)
 }
 
 // flatObject reads a JSON object of strings, each name once. Not json.Unmarshal:
@@ -73,14 +77,14 @@ func flatObject(text []byte) (kms.Context, bool) {
 	return pairs, true
 }
 
-// contextWith adds the automatic pair to a caller's pairs. A caller may name it,
-// with the value that it has anyway. Fault: BadContext.
-func contextWith(pairs kms.Context, arn string) (kms.Context, error) {
-	if given, named := pairs[arnPair]; named && given != arn {
-		return nil, fault.New(BadContext, "").With("ArgumentName", ContextHeader)
+// context adds the automatic pair to the caller's pairs. A caller may name it, with
+// the value that it has anyway. Fault: BadContext.
+func (c Choice) context(arn string) (kms.Context, error) {
+	if given, named := c.Context[arnPair]; named && given != arn {
+		return nil, badContext(c.ContextText)
 	}
-	out := make(kms.Context, len(pairs)+1)
-	for k, v := range pairs {
+	out := make(kms.Context, len(c.Context)+1)
+	for k, v := range c.Context {
 		out[k] = v
 	}
 	out[arnPair] = arn

@@ -9,6 +9,7 @@ type Request struct {
 	Algorithm, KeyID string
 	BucketKey        *bool
 	Context          kms.Context // the caller's own pairs
+	ContextText      string      // the same as it was sent, for faults
 	Customer         CustomerKey
 }
 
@@ -25,6 +26,7 @@ type Choice struct {
 	BucketKey        bool
 	FromDefault      bool // the client did not choose
 	Context          kms.Context
+	ContextText      string
 	Customer         CustomerKey // of algorithm Customer
 }
 
@@ -38,7 +40,7 @@ func Effective(r Request, d Default) Choice {
 	if r.Customer.Given() {
 		return Choice{Algorithm: Customer, Customer: r.Customer}
 	}
-	c := Choice{Algorithm: r.Algorithm, KeyID: r.KeyID, Context: r.Context}
+	c := Choice{Algorithm: r.Algorithm, KeyID: r.KeyID, Context: r.Context, ContextText: r.ContextText}
 	if r.Algorithm == "" {
 		c = Choice{Algorithm: d.Algorithm, KeyID: d.KeyID, FromDefault: true}
 	}

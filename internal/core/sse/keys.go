@@ -106,7 +106,7 @@ func (s *Sealing) addKMS(ctx context.Context, by iam.Caller, b bucketkey.Bucket,
 	if c.BucketKey {
 		w.source, arn = fromBucketKey, aws.BucketARN(b.Name)
 	}
-	if w.under.Context, err = contextWith(c.Context, arn); err != nil {
+	if w.under.Context, err = c.context(arn); err != nil {
 		return err
 	}
 	if w.under.KeyARN, err = s.keys.s3.Resolve(ctx, by, c.KeyID); err != nil {

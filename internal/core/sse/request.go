@@ -49,6 +49,7 @@ func (f Fields) Create() (Request, error) {
 		if r.Context, err = parseContext(*f.Context); err != nil {
 			return Request{}, err
 		}
+		r.ContextText = *f.Context
 	}
 	if f.BucketKey != nil {
 		on, err := bucketKeyFlag(*f.BucketKey)

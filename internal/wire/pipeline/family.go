@@ -59,5 +59,6 @@ func (t Codes) name(err error, internal Code) (code Code, details []fault.Detail
 	if f.Message != "" {
 		code.Message = f.Message
 	}
-	return code, f.Details, code.Status < 500 || code.Status == http.StatusServiceUnavailable
+	known = code.Status < 500 || code.Status == http.StatusServiceUnavailable || code.Status == http.StatusNotImplemented
+	return code, f.Details, known
 }

@@ -65,6 +65,26 @@ func namedAlgorithm(c *pipeline.Call) (checksum.Algorithm, error) {
 // a header or in the body's trailer. An algorithm that is only named, without a
 // value, is ignored, as S3 does.
 func expectation(c *pipeline.Call, body *sigv4.Body) (e object.Expect, err error) {
+	if e, err = sentExpectation(c); err != nil {
+		return e, err
+	}
+	for _, name := range body.Announced() {
+		if !strings.HasPrefix(name, checksumPrefix) {
+			return e, fault.New(InvalidRequest, "The value specified in the x-amz-trailer header is not supported")
+		}
+		if e.Algorithm != "" {
+			return e, severalChecksums()
+		}
+		if e.Algorithm, err = headerAlgorithm(name); err != nil {
+			return e, err
+		}
+		e.Value = trailing(e.Algorithm, body)
+	}
+	return e, nil
+}
+
+// sentExpectation is the part of expectation that stands in headers.
+func sentExpectation(c *pipeline.Call) (e object.Expect, err error) {
 	if e.MD5, err = documentMD5(c); err != nil {
 		return e, err
 	}
@@ -78,18 +98,6 @@ func expectation(c *pipeline.Call, body *sigv4.Body) (e object.Expect, err error
 			return e, err
 		}
 		e.Algorithm, e.Value = algorithm, func() ([]byte, error) { return want, nil }
-	}
-	for _, name := range body.Announced() {
-		if !strings.HasPrefix(name, checksumPrefix) {
-			return e, fault.New(InvalidRequest, "The value specified in the x-amz-trailer header is not supported")
-		}
-		if e.Algorithm != "" {
-			return e, severalChecksums()
-		}
-		if e.Algorithm, err = headerAlgorithm(name); err != nil {
-			return e, err
-		}
-		e.Value = trailing(e.Algorithm, body)
 	}
 	return e, nil
 }

@@ -56,6 +56,15 @@ var codes = pipeline.Codes{
 	pipeline.AuditFailed:  pipeline.As(503, "ServiceUnavailable", unavailableText),
 	pipeline.HeadTooLarge: pipeline.As(400, "RequestHeaderSectionTooLarge", "Your request header and query parameters exceed the maximum allowed size."),
 
+	// Browsers' forms.
+	NotAForm:              pipeline.As(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold"),
+	MalformedForm:         pipeline.As(400, "MalformedPOSTRequest", "The body of your POST request is not well-formed multipart/form-data."),
+	FieldsTooLarge:        pipeline.As(400, "MaxPostPreDataLengthExceeded", "Your POST request fields preceeding the upload file was too large."), // S3's spelling
+	InvalidPolicyDocument: pipeline.As(400, "InvalidPolicyDocument", "Invalid Policy"),
+	PolicyViolated:        pipeline.As(403, "AccessDenied", "Invalid according to Policy"),
+	FileTooLarge:          pipeline.As(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size"),
+	FileTooSmall:          pipeline.As(400, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size"),
+
 	// Who is calling.
 	iam.AccessDenied:               pipeline.As(403, "AccessDenied", deniedText),
 	sigv4.MissingAuthentication:    pipeline.As(403, "AccessDenied", deniedText),

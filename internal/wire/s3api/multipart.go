@@ -232,12 +232,15 @@ func encodeComplete(c *pipeline.Call, out object.Stored) (*pipeline.Response, er
 
 // location returns the URL of the object that the request names: its own, without
 // the parameters.
-func location(c *pipeline.Call) string {
+func location(c *pipeline.Call) string { return origin(c) + c.Request.URL.EscapedPath() }
+
+// origin returns the part of the request's URL before its path.
+func origin(c *pipeline.Call) string {
 	scheme := "http"
 	if c.Request.TLS != nil || c.Caller.Secure && strings.EqualFold(c.Header("X-Forwarded-Proto"), "https") {
 		scheme = "https"
 	}
-	return scheme + "://" + c.Request.Host + c.Request.URL.EscapedPath()
+	return scheme + "://" + c.Request.Host
 }
 
 func decodeAbort(c *pipeline.Call) (object.Abort, error) {

@@ -58,10 +58,14 @@ func setCustomer(c *pipeline.Call, h http.Header, a sse.Applied) {
 	}
 }
 
-// setContext repeats the context that the caller gave.
+// setContext repeats the context that the caller gave, as it was sent. One without
+// pairs is none.
 func setContext(c *pipeline.Call, h http.Header, a sse.Applied) {
-	if a.Algorithm == sse.KMS || a.Algorithm == sse.DSSE {
-		setHeader(h, sse.ContextHeader, value(c, sse.ContextHeader))
+	if a.Algorithm != sse.KMS && a.Algorithm != sse.DSSE {
+		return
+	}
+	if r, err := encryptionFields(c).Create(); err == nil && len(r.Context) > 0 {
+		setHeader(h, sse.ContextHeader, r.ContextText)
 	}
 }
 

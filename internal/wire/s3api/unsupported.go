@@ -16,7 +16,6 @@ var unsupported = []struct {
 	traits pipeline.Traits
 	event  string
 }{
-	{"PostObject", bucketRoute("POST"), pipeline.Data, "PutObject"},
 	{"CreateSession", bucketRoute("GET", "session"), pipeline.Read, ""},
 
 	{"GetBucketAbac", bucketRoute("GET", "abac"), pipeline.Read, ""},
