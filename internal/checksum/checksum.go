@@ -11,13 +11,16 @@ package checksum
 
 import (
 	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/subtle"
 	"encoding/base64"
 	"hash"
 	"hash/crc32"
 	"strings"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/minio/crc64nvme"
+	"github.com/zeebo/xxh3"
 
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/fips"
@@ -48,6 +51,11 @@ const (
 	CRC64NVME Algorithm = "CRC64NVME"
 	SHA1      Algorithm = "SHA1"
 	SHA256    Algorithm = "SHA256"
+	SHA512    Algorithm = "SHA512"
+	MD5       Algorithm = "MD5"
+	XXHash64  Algorithm = "XXHASH64"
+	XXHash3   Algorithm = "XXHASH3"
+	XXHash128 Algorithm = "XXHASH128"
 )
 
 // Default is the algorithm of an object whose writer chose none.
@@ -70,6 +78,21 @@ var algorithms = [...]traits{
 	{CRC64NVME, 8, func() hash.Hash { return crc64nvme.New() }, false, crc64nvme.NVME},
 	{SHA1, fips.SHA1Size, fips.NewSHA1, true, 0},
 	{SHA256, sha256.Size, sha256.New, true, 0},
+	{SHA512, sha512.Size, sha512.New, true, 0},
+	{MD5, fips.MD5Size, fips.NewMD5, true, 0},
+	{XXHash64, 8, func() hash.Hash { return xxhash.New() }, true, 0},
+	{XXHash3, 8, func() hash.Hash { return xxh3.New() }, true, 0},
+	{XXHash128, 16, func() hash.Hash { return xxHash128{xxh3.New()} }, true, 0},
+}
+
+// xxHash128 is the 128-bit form of XXH3, whose Sum gives the 64-bit one.
+type xxHash128 struct{ *xxh3.Hasher }
+
+func (h xxHash128) Size() int { return 16 }
+
+func (h xxHash128) Sum(b []byte) []byte {
+	sum := h.Sum128().Bytes()
+	return append(b, sum[:]...)
 }
 
 func find(name Algorithm) *traits {

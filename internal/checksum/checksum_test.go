@@ -29,6 +29,9 @@ func TestCheckValues(t *testing.T) {
 		checksum.CRC64NVME: "ae8b14860a799888",
 		checksum.SHA1:      "f7c3bc1d808e04732adf679965ccc34ca7ae3441",
 		checksum.SHA256:    "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225",
+		checksum.SHA512:    "d9e6762dd1c8eaf6d61b3c6192fc408d4d6d5f1176d0c29169bc24e71c3f274ad27fcd5811b313d681f7e55ec02d73d499c95455b6b5bb503acf574fba8ffe85",
+		checksum.MD5:       "25f9e794323b453885f5181f1b624d0b",
+		checksum.XXHash64:  "8cb841db40e6ae83",
 	} {
 		got := sum(a, []byte("123456789"))
 		if hex.EncodeToString(got) != want {
@@ -36,6 +39,17 @@ func TestCheckValues(t *testing.T) {
 		}
 		if len(got) != a.Size() {
 			t.Errorf("%s.Size() = %d, a digest has %d bytes", a, a.Size(), len(got))
+		}
+	}
+}
+
+func TestXXH3IsWrittenInCanonicalOrder(t *testing.T) {
+	// The published values of no bytes, high half first.
+	for a, want := range map[checksum.Algorithm]string{
+		checksum.XXHash64: "ef46db3751d8e999", checksum.XXHash3: "2d06800538d394c2", checksum.XXHash128: "99aa06d3014798d86001c324468d497f",
+	} {
+		if got := hex.EncodeToString(sum(a, nil)); got != want {
+			t.Errorf("%s of nothing = %s, want %s", a, got, want)
 		}
 	}
 }
@@ -61,7 +75,7 @@ func TestNames(t *testing.T) {
 	}
 	_, err := checksum.Parse("CRC16")
 	f, _ := fault.As(err)
-	want := "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]"
+	want := "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256, SHA512, MD5, XXHASH64, XXHASH3, XXHASH128]"
 	if !errors.Is(err, checksum.Unsupported) || f.Message != want {
 		t.Errorf("Parse(CRC16): %v", err)
 	}
@@ -121,7 +135,7 @@ func TestParseUpload(t *testing.T) {
 		{"SHA256", "FULL_OBJECT", "", "", "The FULL_OBJECT checksum type cannot be used with the sha256 checksum algorithm."},
 		{"", "COMPOSITE", "", "", "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header."},
 		{"CRC32", "PARTIAL", "", "", "Value for x-amz-checksum-type header is invalid."},
-		{"MD4", "", "", "", "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]"},
+		{"MD4", "", "", "", "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256, SHA512, MD5, XXHASH64, XXHASH3, XXHASH128]"},
 	} {
 		a, kind, err := checksum.ParseUpload(c.algorithm, c.kind)
 		message := ""

@@ -34,6 +34,7 @@ type Config struct {
 	TrustedProxies    []netip.Prefix
 	MetricsPeers      []netip.Prefix
 	BucketKeyTTL      time.Duration
+	KMSRequestQuota   int    // per account and second; 0 is no bound
 	NewBucketDefaults string // Current or Legacy
 	InlineLimit       int64
 	MinFree           MinFree

@@ -115,6 +115,17 @@ func prefix(s string) (netip.Prefix, error) {
 	return p.Masked(), nil
 }
 
+// countOf parses a whole number within bounds.
+func countOf(least, most int) func(string) (int, error) {
+	return func(s string) (int, error) {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < least || n > most {
+			return 0, fmt.Errorf("%q is not a whole number from %d to %d", s, least, most)
+		}
+		return n, nil
+	}
+}
+
 func durationOf(least, most time.Duration) func(string) (time.Duration, error) {
 	return func(s string) (time.Duration, error) {
 		d, err := time.ParseDuration(s)

@@ -5,6 +5,7 @@ package config
 import (
 	"log/slog"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"github.com/cofferstore/coffer/internal/secret"
@@ -77,6 +78,9 @@ var settings = []setting{
 	{name: "bucket-key-ttl", form: duration, def: "5m",
 		help:   "How long a requester's permission to use a bucket key lasts before KMS is asked, and the request audited, again; 0 to 1h. Changed policies and disabled keys act at once whatever this says.",
 		access: field(func(c *Config) *time.Duration { return &c.BucketKeyTTL }, durationOf(0, time.Hour), showDuration)},
+	{name: "kms-request-quota", form: "number", def: "0",
+		help:   "Cryptographic KMS requests that an account may make per second, S3's for it included, as AWS bounds them; 0 is no bound. To rehearse the bottleneck that Bucket Keys remove.",
+		access: field(func(c *Config) *int { return &c.KMSRequestQuota }, countOf(0, 1_000_000), strconv.Itoa)},
 	{name: "new-bucket-defaults", form: "current or legacy", def: Current,
 		help:   "What a new bucket begins with: `current` as S3 does today (SSE-C blocked, owner enforced, public access blocked), or `legacy` as it did before.",
 		access: field(func(c *Config) *string { return &c.NewBucketDefaults }, oneOf(Current, Legacy), asIs)},

@@ -75,3 +75,13 @@ func (a *AEAD) Open(dst, sealed, additional []byte) ([]byte, error) {
 	}
 	return out, nil
 }
+
+// Extract is HKDF-Extract-SHA256: it makes a uniform key of one that only its owner
+// knows to be uniform. The salt must have at least 16 bytes and is not secret.
+func Extract(salt []byte, key Bytes) Bytes {
+	out, err := hkdf.Extract(sha256.New, key.Reveal(), salt)
+	if err != nil {
+		panic("secret: extract: " + err.Error())
+	}
+	return New(out)
+}

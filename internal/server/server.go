@@ -152,7 +152,7 @@ func (s *Server) openStores(ctx context.Context, tune Tuning) error {
 		return err
 	}
 	s.kms = kms.New(s.rows, builtin.New(s.rows, root, builtin.Config{}), s.trail, kms.Config{
-		Region: s.cfg.Region, Metrics: s.metrics, Log: s.log,
+		Region: s.cfg.Region, Metrics: s.metrics, Log: s.log, Quota: s.cfg.KMSRequestQuota,
 	})
 	s.bindKey = services.UploadBind().Key()
 	return nil
@@ -161,7 +161,10 @@ func (s *Server) openStores(ctx context.Context, tune Tuning) error {
 // openServices builds core.
 func (s *Server) openServices(tune Tuning) {
 	viaS3 := s.viaS3()
-	s.keys = bucketkey.New(viaS3, s.rows, bucketkey.Config{TTL: s.cfg.BucketKeyTTL, Metrics: s.metrics})
+	s.keys = bucketkey.New(viaS3, s.rows, bucketkey.Config{
+		TTL: s.cfg.BucketKeyTTL, Metrics: s.metrics,
+		Throttled: func(err error) bool { return errors.Is(err, kms.Throttled) },
+	})
 	s.owned = bucketkey.New(s.kms.Owned(), s.rows, bucketkey.Config{TTL: bucketkey.MaxTTL})
 	s.onClose(func() error { s.keys.Close(); s.owned.Close(); return nil })
 	s.kms.OnChange(s.keys.KeyChanged)

@@ -26,9 +26,9 @@ import (
 const chunkSize = 8 << 10
 
 // putChunked uploads in aws-chunked framing, as SDKs do for streams: with a
-// signature for each chunk, or unsigned with a checksum in the trailer. It returns
-// the version.
-func putChunked(ctx context.Context, url, bucket, key string, data []byte, signed bool) (string, error) {
+// signature for each chunk, or unsigned with a checksum in the trailer; with more
+// headers, names and values in turn. It returns the version.
+func putChunked(ctx context.Context, url, bucket, key string, data []byte, signed bool, headers ...string) (string, error) {
 	hash := "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 	if signed {
 		hash = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
@@ -41,6 +41,9 @@ func putChunked(ctx context.Context, url, bucket, key string, data []byte, signe
 	req.Header.Set("X-Amz-Content-Sha256", hash)
 	req.Header.Set("X-Amz-Decoded-Content-Length", fmt.Sprint(len(data)))
 	req.Header.Set("Content-Encoding", "aws-chunked")
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
 	if !signed {
 		req.Header.Set("X-Amz-Trailer", "x-amz-checksum-crc32")
 	}

@@ -16,7 +16,6 @@ import (
 )
 
 // sseHeader begins the names of encryption headers.
-const sseHeader = "x-amz-server-side-encryption"
 
 // TestEncryptionThatIsRefused: combinations of encryption headers that no bucket
 // makes valid, on all operations that make objects; keys that do not serve; and

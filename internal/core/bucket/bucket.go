@@ -69,6 +69,8 @@ type record struct {
 	Encryption Encryption `json:"encryption"`
 	Tags       []Tag      `json:"tags,omitempty"`
 	Deleting   *time.Time `json:"deleting,omitempty"`
+	// NoConsolidation keeps upkeep from merging the bucket's bucket keys.
+	NoConsolidation bool `json:"noConsolidation,omitempty"`
 }
 
 // Bucket is a bucket as read at one moment. It must not be changed.
@@ -81,6 +83,8 @@ type Bucket struct {
 	Versioning string
 	Encryption Encryption
 	Tags       []Tag
+	// NoConsolidation keeps upkeep from merging the bucket's bucket keys.
+	NoConsolidation bool
 
 	ver, guard uint64
 	deleting   *time.Time
@@ -209,7 +213,8 @@ func (r record) bucket(uid UID, ver, guard uint64) *Bucket {
 	return &Bucket{
 		UID: uid, Name: r.Name, Owner: r.Owner, Region: r.Region, Created: r.Created,
 		Versioning: r.Versioning, Encryption: r.Encryption, Tags: r.Tags,
-		ver: ver, guard: guard, deleting: r.Deleting,
+		NoConsolidation: r.NoConsolidation,
+		ver:             ver, guard: guard, deleting: r.Deleting,
 	}
 }
 

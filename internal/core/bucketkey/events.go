@@ -5,7 +5,10 @@ package bucketkey
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/cofferstore/coffer/internal/core/kms"
 	"github.com/cofferstore/coffer/internal/store/meta"
@@ -19,6 +22,14 @@ func (c *Cache) Flush(match func(bucketUID [16]byte, keyARN string) bool) int {
 	n := c.drop(byFlush, match)
 	c.generations.deleteFunc(func(g *Generation) bool { return match(g.Bucket, g.KeyARN) })
 	return n
+}
+
+// Leave makes writers look for another generation than these, which were retired.
+// Their keys stay for reading.
+func (c *Cache) Leave(ids ...uuid.UUID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.windows.deleteFunc(func(w *window) bool { return slices.Contains(ids, w.gen.ID) })
 }
 
 // KeyChanged drops the keys under a KMS key that changed. After a rotation, reads
@@ -58,7 +69,7 @@ func (c *Cache) drop(cause string, match func(bucketUID [16]byte, keyARN string)
 // wrapped under them. It is safe to repeat. Caches that served the bucket are to be
 // flushed.
 func Forget(ctx context.Context, store meta.Store, bucketUID [16]byte) error {
-	for _, prefix := range []string{"gp/", "gx/", "g/"} {
+	for _, prefix := range []string{"gp/", "gx/", "gs/", "g/"} {
 		start := append(append([]byte(prefix), bucketUID[:]...), '/')
 		for {
 			page, err := store.Scan(ctx, meta.Range{Start: start, End: meta.PrefixEnd(start), KeysOnly: true})

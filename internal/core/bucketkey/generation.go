@@ -51,8 +51,8 @@ func (c *Cache) Generation(ctx context.Context, bucketUID [16]byte, id uuid.UUID
 	return *gen, nil
 }
 
-// generation remembers what it read: rows never change, and HEAD needs one on
-// each request.
+// generation remembers what it read, since HEAD needs one on each request: of a row
+// only the ciphertext changes, to another of the same key.
 func (c *Cache) generation(ctx context.Context, bucketUID [16]byte, id uuid.UUID) (*Generation, error) {
 	key := generationID{bucketUID, id}
 	c.mu.Lock()

@@ -85,6 +85,9 @@ func (s *Service) recordOf(q s3Request) audit.Record {
 	r.ErrorCode = ErrorName(q.err)
 	if e, ok := fault.As(q.err); ok {
 		r.ErrorMessage = e.Message
+		if e.Kind == Throttled {
+			r.ErrorMessage = ThrottledText
+		}
 		if e.Kind == AccessDenied {
 			r.ErrorCode = "AccessDenied"
 			r.RequestParameters = nil

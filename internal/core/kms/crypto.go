@@ -51,7 +51,7 @@ func (r Encrypted) Touches() []string { return []string{r.KeyId} }
 
 // Encrypt encrypts up to 4096 bytes.
 func (s *Service) Encrypt(ctx context.Context, by iam.Caller, in Encrypt) (Encrypted, error) {
-	return counted(s, "Encrypt", func() (Encrypted, error) {
+	return limited(s, by, "Encrypt", func() (Encrypted, error) {
 		var p problems
 		p.keyID(in.KeyId, "keyId")
 		p.bytes(in.Plaintext.Len(), "plaintext", 1, 4096)
@@ -125,7 +125,7 @@ func (r Decrypted) Touches() []string { return []string{r.KeyId} }
 // Decrypt opens a ciphertext that Encrypt, ReEncrypt or GenerateDataKey made for
 // a client. Ciphertexts made for Coffer's own services are refused.
 func (s *Service) Decrypt(ctx context.Context, by iam.Caller, in DecryptCiphertext) (Decrypted, error) {
-	return counted(s, "Decrypt", func() (Decrypted, error) {
+	return limited(s, by, "Decrypt", func() (Decrypted, error) {
 		var p problems
 		p.length(in.KeyId, "keyId", 0, 2048)
 		p.oneOf(in.EncryptionAlgorithm, "encryptionAlgorithm", encryptionAlgorithms)
@@ -219,7 +219,7 @@ func (r ReEncrypted) Touches() []string { return []string{r.SourceKeyId, r.KeyId
 // ReEncrypt opens a ciphertext and encrypts it again, under another key or
 // context or under newer material. The plaintext stays inside.
 func (s *Service) ReEncrypt(ctx context.Context, by iam.Caller, in ReEncrypt) (ReEncrypted, error) {
-	return counted(s, "ReEncrypt", func() (ReEncrypted, error) {
+	return limited(s, by, "ReEncrypt", func() (ReEncrypted, error) {
 		var p problems
 		p.length(in.SourceKeyId, "sourceKeyId", 0, 2048)
 		p.keyID(in.DestinationKeyId, "destinationKeyId")

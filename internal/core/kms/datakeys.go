@@ -53,14 +53,14 @@ func (r DataKey) Touches() []string { return []string{r.KeyId} }
 
 // GenerateDataKey makes a random key and encrypts it.
 func (s *Service) GenerateDataKey(ctx context.Context, by iam.Caller, in GenerateDataKey) (DataKey, error) {
-	return counted(s, "GenerateDataKey", func() (DataKey, error) {
+	return limited(s, by, "GenerateDataKey", func() (DataKey, error) {
 		return s.generateDataKey(ctx, by, "GenerateDataKey", in)
 	})
 }
 
 // GenerateDataKeyWithoutPlaintext makes a random key that only Decrypt will show.
 func (s *Service) GenerateDataKeyWithoutPlaintext(ctx context.Context, by iam.Caller, in GenerateDataKeyWithoutPlaintext) (DataKey, error) {
-	return counted(s, "GenerateDataKeyWithoutPlaintext", func() (DataKey, error) {
+	return limited(s, by, "GenerateDataKeyWithoutPlaintext", func() (DataKey, error) {
 		out, err := s.generateDataKey(ctx, by, "GenerateDataKeyWithoutPlaintext", GenerateDataKey{
 			DryRun: in.DryRun, EncryptionContext: in.EncryptionContext, GrantTokens: in.GrantTokens,
 			KeyId: in.KeyId, KeySpec: in.KeySpec, NumberOfBytes: in.NumberOfBytes,
@@ -135,7 +135,7 @@ type Random struct{ Plaintext secret.Bytes }
 
 // GenerateRandom returns random bytes.
 func (s *Service) GenerateRandom(_ context.Context, by iam.Caller, in GenerateRandom) (Random, error) {
-	return counted(s, "GenerateRandom", func() (Random, error) {
+	return limited(s, by, "GenerateRandom", func() (Random, error) {
 		var p problems
 		if p.within(in.NumberOfBytes, "numberOfBytes", 1, 1024); p != nil {
 			return Random{}, p.err()

@@ -71,6 +71,8 @@ func ErrorName(err error) string {
 		return "InvalidMarkerException"
 	case InvalidState:
 		return "KMSInvalidStateException"
+	case Throttled:
+		return "ThrottlingException"
 	case KeyUnavailable:
 		return "KeyUnavailableException"
 	case LimitExceeded:

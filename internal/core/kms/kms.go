@@ -37,6 +37,7 @@ type Config struct {
 	Metrics    prometheus.Registerer // nil registers nothing
 	Log        *slog.Logger          // nil discards
 	MaxKeys    int                   // customer keys per account; 0 means 100,000
+	Quota      int                   // cryptographic requests per account and second; 0 means no bound
 	CachedRows int                   // rows of keys and aliases kept in memory; 0 means 8192
 }
 
@@ -69,6 +70,7 @@ type Service struct {
 	requests  *prometheus.CounterVec
 	s3        *ViaS3
 	owned     *Owned
+	quota     quota
 	rotations singleflight.Group // automatic ones, by key id
 
 	mu       sync.RWMutex
@@ -99,6 +101,7 @@ func New(store meta.Store, materials keystore.Store, trail Recorder, cfg Config)
 		log:       cfg.Log,
 		view:      newView(store, cfg.CachedRows),
 		requests:  requestCounter(cfg.Metrics),
+		quota:     quota{perSecond: cfg.Quota},
 	}
 	s.s3 = &ViaS3{s}
 	s.owned = &Owned{s: s}

@@ -10,15 +10,16 @@ import (
 
 // Values of the label source.
 const (
-	fromS3  = "s3"
-	fromAPI = "api"
+	fromS3      = "s3"
+	fromAPI     = "api"
+	fromService = "service"
 )
 
 // requestCounter counts KMS requests: what AWS would bill and throttle.
 func requestCounter(r prometheus.Registerer) *prometheus.CounterVec {
 	c := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "coffer_kms_requests_total",
-		Help: "KMS requests by operation, by source (s3: made by S3 for a caller; api: made through the KMS API) and by outcome (ok or the exception).",
+		Help: "KMS requests by operation, by source (s3: made by S3 for a caller; api: made through the KMS API; service: made by Coffer's own upkeep) and by outcome (ok or the exception).",
 	}, []string{"operation", "source", "outcome"})
 	if r == nil {
 		return c

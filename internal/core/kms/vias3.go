@@ -27,7 +27,7 @@ const (
 //
 // They share these errors: NotFound, AccessDenied, InvalidKeyUsage, Disabled,
 // InvalidState, InvalidCiphertext, IncorrectKey, KeyUnavailable, Unavailable,
-// Internal.
+// Internal; and, but for Resolve and Check, Throttled.
 type ViaS3 struct{ s *Service }
 
 // Resolve turns a key id, key ARN, alias name or alias ARN, as a client wrote
@@ -128,6 +128,9 @@ func (v *ViaS3) request(ctx context.Context, by iam.Caller, class Class, keyARN 
 	var plaintext secret.Bytes
 	var m material
 	k, ref, err := v.check(ctx, by, class, keyARN, ec)
+	if throttled := v.s.quota.take(by); throttled != nil {
+		err = throttled
+	}
 	if err == nil {
 		var canonical []byte
 		if canonical, err = ec.Canonical(); err == nil {

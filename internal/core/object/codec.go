@@ -9,6 +9,7 @@ import (
 
 	"github.com/cofferstore/coffer/internal/checksum"
 	"github.com/cofferstore/coffer/internal/core/bucket"
+	"github.com/cofferstore/coffer/internal/core/sse"
 )
 
 // Rows are a magic word and fields of u8 tag ‖ u32 length ‖ bytes.
@@ -163,6 +164,16 @@ func decodeParts(b []byte, into *[]part) error {
 		}
 		*into = append(*into, p)
 	}
+	return nil
+}
+
+func encodeFormat(f sse.Format) []byte { return []byte{f.Algorithm, f.SegmentLog2, f.Layers} }
+
+func decodeFormat(v []byte, into *sse.Format) error {
+	if len(v) != 3 {
+		return errField
+	}
+	*into = sse.Format{Algorithm: v[0], SegmentLog2: v[1], Layers: v[2]}
 	return nil
 }
 

@@ -33,6 +33,7 @@ type Complete struct {
 	// composite one ends in -N.
 	Algorithm checksum.Algorithm
 	Checksum  string
+	Customer  sse.CustomerKey
 }
 
 // CompletePart is a part as the client lists it.
@@ -89,16 +90,24 @@ func (o *Objects) completeOnce(ctx context.Context, by iam.Caller, b *bucket.Buc
 	if err := sse.CheckTransport(sse.Choice{Algorithm: a.Algorithm}, by); err != nil {
 		return Stored{}, err
 	}
+	if a.Algorithm == sse.Customer {
+		if err := notBlocked(b, by, u.Key); err != nil {
+			return Stored{}, err
+		}
+	}
+	if err := u.checkCustomer(a, in.Customer); err != nil {
+		return Stored{}, err
+	}
 	rows, err := o.parts(ctx, u)
 	if err != nil {
 		return Stored{}, err
 	}
-	r, unused, err := o.assemble(u, rows, in)
+	r, unused, err := o.assemble(u, rows, in, a)
 	if err != nil {
 		return Stored{}, err
 	}
 	err = o.placeOnce(ctx, b, r, placing{
-		cond:  in.Condition,
+		cond: in.Condition, moved: true,
 		check: func(cur *record) error { return in.unchangedSince(u, cur) },
 		add:   func(batch *meta.Batch) { o.finish(batch, u, ver, rows, unused) },
 	})
@@ -106,6 +115,18 @@ func (o *Objects) completeOnce(ctx context.Context, by iam.Caller, b *bucket.Buc
 		return Stored{}, err
 	}
 	return o.stored(b, r, a, u.Default), nil
+}
+
+// checkCustomer holds the key that came with a request about a whole upload against
+// the upload's: it may be left out unless checksums were asked for.
+func (u *upload) checkCustomer(a sse.Applied, key sse.CustomerKey) error {
+	if a.Algorithm == sse.Customer && !key.Given() {
+		if !u.Declared {
+			return nil
+		}
+		return fault.New(InvalidUpload, "The multipart upload initiate requested encryption with a customer provided key and a checksum. The request must include the appropriate encryption parameters.")
+	}
+	return sse.CheckPart(u.Wrap, key)
 }
 
 // unchangedSince faults a conditional completion when another version is current
@@ -137,7 +158,7 @@ func (o *Objects) finish(batch *meta.Batch, u *upload, ver uint64, rows []partRo
 
 // assemble makes the object's record of the parts that the client lists. unused
 // are the numbers of the others.
-func (o *Objects) assemble(u *upload, rows []partRow, in Complete) (r *record, unused map[uint32]bool, err error) {
+func (o *Objects) assemble(u *upload, rows []partRow, in Complete, a sse.Applied) (r *record, unused map[uint32]bool, err error) {
 	if len(in.Parts) == 0 {
 		return nil, nil, fault.New(InvalidUpload, "You must specify at least one part")
 	}
@@ -181,6 +202,9 @@ func (o *Objects) assemble(u *upload, rows []partRow, in Complete) (r *record, u
 	r.ETag = fmt.Sprintf("%x-%d", etags.Sum(nil), len(r.Parts))
 	if err := o.checkWhole(u, r, in); err != nil {
 		return nil, nil, err
+	}
+	if a.Algorithm == sse.Customer && !u.Declared {
+		r.Checksum = Checksum{} // S3 makes up none for these
 	}
 	return r, unused, o.bind(u, r)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cofferstore/coffer/internal/checksum"
 	"github.com/cofferstore/coffer/internal/core/bucket"
+	"github.com/cofferstore/coffer/internal/core/bucketkey"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/policy"
 	"github.com/cofferstore/coffer/internal/core/sse"
@@ -20,6 +21,7 @@ import (
 type Source struct {
 	VersionRef
 	Condition ReadCondition
+	Customer  sse.CustomerKey
 }
 
 func (s Source) need() policy.Need { return Get{VersionRef: s.VersionRef}.Needs()[0] }
@@ -136,7 +138,7 @@ func (in Copy) attributes(src *record) Attributes {
 // (S3 API Reference, CopyObject).
 func (o *Objects) checkSelfCopy(ctx context.Context, b *bucket.Bucket, in Copy, src *copySource) error {
 	self := in.Bucket == in.Source.Bucket && in.Key == in.Source.Key && in.Source.VersionID == ""
-	changes := in.ReplaceHeaders || in.StorageClass != "" || in.Redirect || in.SSE.Algorithm != "" || b.Encryption.Explicit
+	changes := in.ReplaceHeaders || in.StorageClass != "" || in.Redirect || in.SSE.Algorithm != "" || in.SSE.Customer.Given() || b.Encryption.Explicit
 	if !self || changes {
 		return nil
 	}
@@ -155,6 +157,7 @@ type copySource struct {
 	o      *Objects
 	b      *bucket.Bucket
 	r      *record
+	key    sse.CustomerKey
 	ticket *ticket
 }
 
@@ -169,8 +172,8 @@ func (s *copySource) versionID() string {
 
 // source finds the version to copy and checks what may be checked without its key.
 func (o *Objects) source(ctx context.Context, by iam.Caller, in Source) (*copySource, error) {
-	s := &copySource{o: o, ticket: o.reads.begin()}
-	if err := s.find(ctx, by, in); err != nil {
+	s := &copySource{o: o, key: in.Customer, ticket: o.reads.begin()}
+	if _, err := rereading(func() (struct{}, error) { return struct{}{}, s.find(ctx, by, in) }); err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -192,6 +195,9 @@ func (s *copySource) find(ctx context.Context, by iam.Caller, in Source) error {
 	if v.Marker {
 		return fault.New(NoSuchKey, "").With("Key", in.Key)
 	}
+	if err := sse.CheckKey(v.Wrap, in.Customer); err != nil {
+		return err
+	}
 	if err := in.Condition.holdsForCopy(v.record); err != nil {
 		return err
 	}
@@ -201,9 +207,16 @@ func (s *copySource) find(ctx context.Context, by iam.Caller, in Source) error {
 
 // open reads a range of the source's plaintext.
 func (s *copySource) open(ctx context.Context, by iam.Caller, off, n int64) (io.ReadCloser, error) {
-	opening, err := s.o.opening(ctx, by, s.b, s.r)
+	opening, err := s.o.opening(ctx, by, s.b, s.r, s.key)
+	if errors.Is(err, bucketkey.NoGeneration) { // re-wrapped since it was found?
+		v, found := s.o.find(ctx, s.b, s.r.Key, s.r.wireVersion())
+		if found == nil && v.UID == s.r.UID {
+			s.r = v.record
+			opening, err = s.o.opening(ctx, by, s.b, s.r, s.key)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
-	return &body{o: s.o, ctx: ctx, opening: opening, parts: s.r.Parts, off: off, left: n, ticket: s.o.reads.begin()}, nil
+	return &body{o: s.o, ctx: ctx, opening: opening, format: s.r.Body, parts: s.r.Parts, off: off, left: n, ticket: s.o.reads.begin()}, nil
 }

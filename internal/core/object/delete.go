@@ -168,6 +168,9 @@ func (o *Objects) promote(ctx context.Context, batch *meta.Batch, b *bucket.Buck
 	if err != nil {
 		return err
 	}
+	if err := o.moving(ctx, batch, b.UID, r.Wrap); err != nil {
+		return err
+	}
 	batch.Put(v.row, next.Value)
 	batch.Cond(next.Key, next.Ver)
 	batch.Delete(next.Key)

@@ -25,6 +25,7 @@ type Get struct {
 	Range     string // the Range header; "" for the whole object
 	Part      int    // partNumber; 0 when absent
 	Checksum  bool   // x-amz-checksum-mode: ENABLED
+	Customer  sse.CustomerKey
 }
 
 // Needs says what the request must be allowed.
@@ -61,7 +62,7 @@ type Object struct {
 // InvalidPartNumber, and those of kms.
 func (o *Objects) Get(ctx context.Context, by iam.Caller, in Get) (*Object, error) {
 	ticket := o.reads.begin()
-	out, err := o.get(ctx, by, in, ticket)
+	out, err := rereading(func() (*Object, error) { return o.get(ctx, by, in, ticket) })
 	if err != nil {
 		ticket.end()
 		return nil, err
@@ -74,19 +75,23 @@ func (o *Objects) get(ctx context.Context, by iam.Caller, in Get, ticket *ticket
 	if err != nil {
 		return nil, err
 	}
-	opening, err := o.opening(ctx, by, b, r)
+	opening, err := o.opening(ctx, by, b, r, in.Customer)
 	if err != nil {
 		return nil, err
 	}
 	out := o.describe(b, r, in, sel)
 	out.SSE = opening.Applied()
-	out.Body = &body{o: o, ctx: ctx, opening: opening, parts: r.Parts, off: sel.start, left: sel.length, ticket: ticket}
+	out.Body = &body{o: o, ctx: ctx, opening: opening, format: r.Body, parts: r.Parts, off: sel.start, left: sel.length, ticket: ticket}
 	return out, nil
 }
 
 // Head returns what Get would, without the body. It opens no key, unless the
 // checksum is asked for, which under KMS is protected as the data is.
 func (o *Objects) Head(ctx context.Context, by iam.Caller, in Get) (*Object, error) {
+	return rereading(func() (*Object, error) { return o.head(ctx, by, in) })
+}
+
+func (o *Objects) head(ctx context.Context, by iam.Caller, in Get) (*Object, error) {
 	b, r, sel, err := o.look(ctx, by, in)
 	if err != nil {
 		return nil, err
@@ -95,8 +100,8 @@ func (o *Objects) Head(ctx context.Context, by iam.Caller, in Get) (*Object, err
 	if out.SSE, err = o.keys.Applied(ctx, keyBucket(b), r.Key, r.Wrap); err != nil {
 		return nil, err
 	}
-	if in.Checksum && out.SSE.Algorithm != sse.AES256 {
-		opening, err := o.opening(ctx, by, b, r)
+	if in.Checksum && (out.SSE.Algorithm == sse.KMS || out.SSE.Algorithm == sse.DSSE) {
+		opening, err := o.opening(ctx, by, b, r, in.Customer)
 		if err != nil {
 			return nil, err
 		}
@@ -121,6 +126,9 @@ func (o *Objects) look(ctx context.Context, by iam.Caller, in Get) (*bucket.Buck
 	}
 	if v.Marker {
 		return fail(markerFault(in.VersionRef, v.record))
+	}
+	if err := sse.CheckKey(v.Wrap, in.Customer); err != nil {
+		return fail(err)
 	}
 	if err := in.Condition.holds(v.record); err != nil {
 		return fail(err)
@@ -161,13 +169,17 @@ func markerFault(in VersionRef, r *record) error {
 const lastModified = "Mon, 02 Jan 2006 15:04:05 GMT"
 
 // opening opens the data key of a version.
-func (o *Objects) opening(ctx context.Context, by iam.Caller, b *bucket.Bucket, r *record) (*sse.Opening, error) {
+func (o *Objects) opening(ctx context.Context, by iam.Caller, b *bucket.Bucket, r *record, key sse.CustomerKey) (*sse.Opening, error) {
+	bound, err := sse.BindOf(r.Wrap)
+	if err != nil {
+		return nil, err
+	}
 	u := r.Upload
-	if u == nil {
-		return o.keys.ForRead(ctx, by, keyBucket(b), r.Key, r.Wrap, r.descriptor())
+	if u == nil || bound == sse.BindDescriptor {
+		return o.keys.ForRead(ctx, by, keyBucket(b), r.Key, r.Wrap, r.descriptor(), key)
 	}
 	d := uploadDescriptor(r.Bucket, r.Key, u.ID, r.Body, u.Created, r.Headers, r.Owner)
-	opening, err := o.keys.ForRead(ctx, by, keyBucket(b), r.Key, r.Wrap, d)
+	opening, err := o.keys.ForRead(ctx, by, keyBucket(b), r.Key, r.Wrap, d, key)
 	if err != nil {
 		return nil, err
 	}
@@ -249,6 +261,7 @@ type body struct {
 	o       *Objects
 	ctx     context.Context
 	opening *sse.Opening
+	format  sse.Format
 	parts   []part
 	off     int64 // of the next byte, relative to parts[0]
 	left    int64
@@ -298,7 +311,7 @@ func (r *body) next() error {
 		return fault.New(Damaged, "").Because(errors.New("the part table is shorter than the object"))
 	}
 	p := r.parts[0]
-	open, err := r.o.open(r.ctx, p.Stream, sse.StoredSize(p.Size))
+	open, err := r.o.open(r.ctx, p.Stream, r.format.StoredSize(p.Size))
 	if err != nil {
 		return err
 	}

@@ -61,7 +61,7 @@ func (o *Objects) ingest(ctx context.Context, s *sse.Sealing, body io.Reader, in
 	rand.Read(out.Stream[:])
 	dst := &sink{ctx: ctx, o: o, id: out.Stream, hint: -1}
 	if in.size >= 0 {
-		dst.hint = sse.StoredSize(in.size)
+		dst.hint = s.Format().StoredSize(in.size)
 	}
 	defer dst.abort()
 

@@ -69,25 +69,16 @@ func (o *Objects) CreateUpload(ctx context.Context, by iam.Caller, in CreateUplo
 	u := &upload{
 		Bucket: b.UID, Key: in.Key, ID: versionID{now, newUID()}, Created: now, Owner: by.Account, Initiator: by.ARN,
 		Headers: in.Headers, Tags: in.Tags, Class: in.StorageClass, Checksum: plan, Declared: in.Algorithm != "",
-		Body: sealedFormat(), PlainETag: s.Applied().Algorithm == sse.AES256, Default: choice.FromDefault,
-	}
-	if u.Wrap, err = s.Wrap(ctx, u.descriptor(), sse.BindUpload); err != nil {
-		return Created{}, fmt.Errorf("wrap data key: %w", err)
+		Body: s.Format(), PlainETag: s.Applied().Algorithm == sse.AES256, Default: choice.FromDefault,
 	}
 	bind := s.UploadBind(u.ID.uid)
 	u.Bind = o.binder.Seal(nil, bind.Reveal(), u.row())
 	bind.Clear()
-	err = o.retry(ctx, in.Ref.Ref, b.UID, func(b *bucket.Bucket) error {
-		cur, _, err := o.current(ctx, b, in.Key)
-		if err != nil {
-			return fmt.Errorf("read current version: %w", err)
+	err = o.wrapping(ctx, s, func() (err error) {
+		if u.Wrap, err = s.Wrap(ctx, u.descriptor(), sse.BindUpload); err != nil {
+			return fmt.Errorf("wrap data key: %w", err)
 		}
-		u.Before = before(cur)
-		var batch meta.Batch
-		guard, ver := b.Guard()
-		batch.Cond(guard, ver)
-		batch.PutIf(u.row(), u.encode(), 0)
-		return o.commit(ctx, &batch)
+		return o.retry(ctx, in.Ref.Ref, b.UID, func(b *bucket.Bucket) error { return o.begin(ctx, b, u) })
 	})
 	if err != nil {
 		return Created{}, err
@@ -97,6 +88,23 @@ func (o *Objects) CreateUpload(ctx context.Context, by iam.Caller, in CreateUplo
 		out.Checksum = plan
 	}
 	return out, nil
+}
+
+// begin commits the row of an upload.
+func (o *Objects) begin(ctx context.Context, b *bucket.Bucket, u *upload) error {
+	cur, _, err := o.current(ctx, b, u.Key)
+	if err != nil {
+		return fmt.Errorf("read current version: %w", err)
+	}
+	if err := o.fresh(ctx, b.UID, u.Wrap); err != nil {
+		return err
+	}
+	u.Before = before(cur)
+	var batch meta.Batch
+	guard, ver := b.Guard()
+	batch.Cond(guard, ver)
+	batch.PutIf(u.row(), u.encode(), 0)
+	return o.commit(ctx, &batch)
 }
 
 // before names the version that was current when an upload began.
@@ -134,10 +142,11 @@ func (o *Objects) upload(ctx context.Context, b *bucket.Bucket, in UploadRef) (*
 // UploadPart stores a part.
 type UploadPart struct {
 	UploadRef
-	Number int
-	Body   io.Reader
-	Size   int64
-	Expect Expect
+	Number   int
+	Body     io.Reader
+	Size     int64
+	Expect   Expect
+	Customer sse.CustomerKey
 }
 
 // Needs says what the request must be allowed.
@@ -165,7 +174,7 @@ func (o *Objects) UploadPart(ctx context.Context, by iam.Caller, in UploadPart) 
 	if a := in.Expect.Algorithm; u.Declared && a != "" && a != u.Checksum.Algorithm {
 		return StoredPart{}, fault.New(InvalidUpload, "Checksum Type mismatch occurred, expected checksum Type: %s, actual checksum Type: %s", lower(u.Checksum.Algorithm), lower(a))
 	}
-	s, err := o.partSealing(ctx, by, b, u)
+	s, err := o.partSealing(ctx, by, b, u, in.Customer)
 	if err != nil {
 		return StoredPart{}, err
 	}
@@ -187,7 +196,7 @@ func (o *Objects) forPart(ctx context.Context, ref UploadRef, number int) (*buck
 }
 
 // partSealing opens the upload's data key, which S3 counts as a read of it.
-func (o *Objects) partSealing(ctx context.Context, by iam.Caller, b *bucket.Bucket, u *upload) (*sse.Sealing, error) {
+func (o *Objects) partSealing(ctx context.Context, by iam.Caller, b *bucket.Bucket, u *upload, key sse.CustomerKey) (*sse.Sealing, error) {
 	a, err := o.keys.Applied(ctx, keyBucket(b), u.Key, u.Wrap)
 	if err != nil {
 		return nil, err
@@ -195,7 +204,12 @@ func (o *Objects) partSealing(ctx context.Context, by iam.Caller, b *bucket.Buck
 	if err := sse.CheckTransport(sse.Choice{Algorithm: a.Algorithm}, by); err != nil {
 		return nil, err
 	}
-	return o.keys.ForPart(ctx, by, keyBucket(b), u.Key, u.Wrap, u.descriptor())
+	if a.Algorithm == sse.Customer {
+		if err := notBlocked(b, by, u.Key); err != nil {
+			return nil, err
+		}
+	}
+	return o.keys.ForPart(ctx, by, keyBucket(b), u.Key, u.Wrap, u.descriptor(), key)
 }
 
 func (o *Objects) storePart(ctx context.Context, b *bucket.Bucket, u *upload, s *sse.Sealing, in UploadPart) (StoredPart, error) {
@@ -257,9 +271,10 @@ func describePart(u *upload, p *uploadedPart) StoredPart {
 // CopyPart stores a part that is a range of another object.
 type CopyPart struct {
 	UploadRef
-	Number int
-	Source Source
-	Range  string // x-amz-copy-source-range; "" for the whole source
+	Number   int
+	Source   Source
+	Range    string // x-amz-copy-source-range; "" for the whole source
+	Customer sse.CustomerKey
 }
 
 // Needs says what the request must be allowed.
@@ -292,7 +307,7 @@ func (o *Objects) CopyPart(ctx context.Context, by iam.Caller, in CopyPart) (Cop
 	if n > o.cfg.MaxPart {
 		return CopiedPart{}, fault.New(CopySourceTooLarge, "")
 	}
-	s, err := o.partSealing(ctx, by, b, u)
+	s, err := o.partSealing(ctx, by, b, u, in.Customer)
 	if err != nil {
 		return CopiedPart{}, err
 	}

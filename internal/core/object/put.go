@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/cofferstore/coffer/internal/aws"
 	"github.com/cofferstore/coffer/internal/checksum"
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/iam"
@@ -136,8 +137,22 @@ func (o *Objects) sealing(ctx context.Context, by iam.Caller, b *bucket.Bucket, 
 	if err := sse.CheckTransport(choice, by); err != nil {
 		return nil, choice, err
 	}
+	if choice.Algorithm == sse.Customer {
+		if err := notBlocked(b, by, key); err != nil {
+			return nil, choice, err
+		}
+	}
 	s, err := o.keys.ForWrite(ctx, by, keyBucket(b), key, choice)
 	return s, choice, err
+}
+
+// notBlocked refuses a write under a customer's key where the bucket takes none,
+// also by its owner.
+func notBlocked(b *bucket.Bucket, by iam.Caller, key string) error {
+	if !b.Encryption.BlockSSEC {
+		return nil
+	}
+	return fault.New(sse.CustomerBlocked, "User: %s is not authorized to perform: s3:PutObject on resource: %q because this bucket has blocked upload requests that specify Server Side Encryption with Customer provided keys (SSE-C). Please specify a different server-side encryption type", by.ARN, aws.ObjectARN(b.Name, key))
 }
 
 // receive reads the body of a Put and makes the record that will name it.
@@ -155,6 +170,7 @@ func (o *Objects) receive(ctx context.Context, by iam.Caller, b *bucket.Bucket, 
 	}
 	st.Number = 1
 	r := newRecord(b, in.Key, by.Account, in.Attributes)
+	r.Body = s.Format()
 	r.Size, r.Parts = st.Size, []part{st.part}
 	r.Checksum = Checksum{Algorithm: alg, Type: checksum.FullObject, Value: st.checksum}
 	r.ETag = etag(plain, st.md5)
@@ -165,12 +181,8 @@ func (o *Objects) receive(ctx context.Context, by iam.Caller, b *bucket.Bucket, 
 func newRecord(b *bucket.Bucket, key, owner string, a Attributes) *record {
 	return &record{
 		Bucket: b.UID, Key: key, UID: newUID(), Created: time.Now().UnixMilli(), Owner: owner,
-		Headers: a.Headers, Body: sealedFormat(), Tags: a.Tags, StorageClass: a.StorageClass,
+		Headers: a.Headers, Tags: a.Tags, StorageClass: a.StorageClass,
 	}
-}
-
-func sealedFormat() bodyFormat {
-	return bodyFormat{Alg: sse.BodyAlgorithm, SegmentLog2: sse.SegmentLog2, Layers: 1}
 }
 
 // newUID returns a time-ordered unique id.
@@ -189,13 +201,13 @@ func etag(isMD5 bool, md5 []byte) string {
 // publish wraps the data key, binds it to the record, and makes the record the
 // current version.
 func (o *Objects) publish(ctx context.Context, b *bucket.Bucket, ref Ref, s *sse.Sealing, r *record, st stream, cond WriteCondition, fromDefault bool) (Stored, error) {
-	wrap, err := s.Wrap(ctx, r.descriptor(), sse.BindDescriptor)
+	err := o.wrapping(ctx, s, func() (err error) {
+		if r.Wrap, err = s.Wrap(ctx, r.descriptor(), sse.BindDescriptor); err != nil {
+			return fmt.Errorf("wrap data key: %w", err)
+		}
+		return o.place(ctx, ref, b.UID, r, placing{cond: cond, add: st.record})
+	})
 	if err != nil {
-		o.discard(ctx, st)
-		return Stored{}, fmt.Errorf("wrap data key: %w", err)
-	}
-	r.Wrap = wrap
-	if err := o.place(ctx, ref, b.UID, r, placing{cond: cond, add: st.record}); err != nil {
 		if !outcomeOpen(err) {
 			o.discard(ctx, st)
 		}
@@ -219,6 +231,8 @@ type placing struct {
 	add func(*meta.Batch)
 	// check sees the version that is replaced, nil for none.
 	check func(current *record) error
+	// moved says that the record's data key was wrapped before, in another row.
+	moved bool
 }
 
 // place makes r the current version of its key in one commit: the version that
@@ -256,6 +270,14 @@ func (o *Objects) placeOnce(ctx context.Context, b *bucket.Bucket, r *record, p 
 	var batch meta.Batch
 	guard, ver := b.Guard()
 	batch.Cond(guard, ver)
+	if p.moved {
+		err = o.moving(ctx, &batch, b.UID, r.Wrap)
+	} else {
+		err = o.fresh(ctx, b.UID, r.Wrap)
+	}
+	if err != nil {
+		return err
+	}
 	if err := o.stepBehind(ctx, &batch, b, r, old, rows[1]); err != nil {
 		return err
 	}
@@ -270,6 +292,9 @@ func (o *Objects) placeOnce(ctx context.Context, b *bucket.Bucket, r *record, p 
 // of an older null version when r is the null version now.
 func (o *Objects) stepBehind(ctx context.Context, batch *meta.Batch, b *bucket.Bucket, r, old *record, null meta.Item) error {
 	if old != nil && !(old.Null && r.Null) {
+		if err := o.moving(ctx, batch, b.UID, old.Wrap); err != nil {
+			return err
+		}
 		batch.PutIf(versionKey(b.UID, r.Key, old.id()), old.encode(), 0)
 		if old.Null {
 			batch.PutIf(null.Key, old.id().bytes(), null.Ver)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cofferstore/coffer/internal/checksum"
 	"github.com/cofferstore/coffer/internal/core/bucket"
+	"github.com/cofferstore/coffer/internal/core/sse"
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/store/blob"
 	"github.com/cofferstore/coffer/internal/store/meta"
@@ -33,7 +34,7 @@ type record struct {
 	ETag     string
 	Checksum Checksum
 	Headers  []Header
-	Body     bodyFormat
+	Body     sse.Format // descriptor tag 07
 	Parts    []part
 	Wrap     []byte
 
@@ -63,9 +64,6 @@ type Checksum struct {
 // Header is a stored header: one of S3's system headers, or user metadata as
 // x-amz-meta-NAME. Names are lower case.
 type Header struct{ Name, Value string }
-
-// bodyFormat is how streams are sealed: descriptor tag 07.
-type bodyFormat struct{ Alg, SegmentLog2, Layers byte }
 
 // part is a line of the part table: one stored stream.
 type part struct {
@@ -118,7 +116,7 @@ func (r *record) descriptor() [32]byte {
 	e.uint64(tagSize, uint64(r.Size))
 	e.bytes(tagETag, []byte(r.ETag))
 	e.bytes(tagChecksum, r.Checksum.encode())
-	e.bytes(tagBody, []byte{r.Body.Alg, r.Body.SegmentLog2, r.Body.Layers})
+	e.bytes(tagBody, encodeFormat(r.Body))
 	e.digest(tagPartsHash, encodeParts(r.Parts))
 	e.uint64(tagPartCount, uint64(len(r.Parts)))
 	e.uint64(tagCreated, uint64(r.Created))
@@ -129,12 +127,12 @@ func (r *record) descriptor() [32]byte {
 
 // uploadDescriptor returns D of an upload: what is known when the data key is
 // made, with the upload's id for the version.
-func uploadDescriptor(b bucket.UID, key string, upload [16]byte, f bodyFormat, created int64, h []Header, owner string) [32]byte {
+func uploadDescriptor(b bucket.UID, key string, upload [16]byte, f sse.Format, created int64, h []Header, owner string) [32]byte {
 	e := newDescriptor()
 	e.bytes(tagBucket, b[:])
 	e.bytes(tagKey, []byte(key))
 	e.bytes(tagVersion, upload[:])
-	e.bytes(tagBody, []byte{f.Alg, f.SegmentLog2, f.Layers})
+	e.bytes(tagBody, encodeFormat(f))
 	e.uint64(tagCreated, uint64(created))
 	e.digest(tagHeaderHash, encodeHeaders(h))
 	e.bytes(tagOwner, []byte(owner))
@@ -196,7 +194,7 @@ func (r *record) encode() []byte {
 	b = appendUint(b, tagSize, uint64(r.Size))
 	b = appendField(b, tagETag, []byte(r.ETag))
 	b = appendField(b, tagChecksum, r.Checksum.encode())
-	b = appendField(b, tagBody, []byte{r.Body.Alg, r.Body.SegmentLog2, r.Body.Layers})
+	b = appendField(b, tagBody, encodeFormat(r.Body))
 	b = appendField(b, tagHeaders, encodeHeaders(r.Headers))
 	b = appendField(b, tagParts, encodeParts(r.Parts))
 	if len(r.Parts) > 0 && r.Parts[0].Checksum != nil {
@@ -251,10 +249,7 @@ func decodeRecord(value []byte) (*record, error) {
 		case tagChecksum:
 			return r.Checksum.decode(v)
 		case tagBody:
-			if len(v) != 3 {
-				return errField
-			}
-			r.Body = bodyFormat{v[0], v[1], v[2]}
+			return decodeFormat(v, &r.Body)
 		case tagHeaders:
 			return decodeHeaders(v, &r.Headers)
 		case tagParts:

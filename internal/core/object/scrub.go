@@ -11,6 +11,7 @@ import (
 	"io"
 
 	"github.com/cofferstore/coffer/internal/core/bucket"
+	"github.com/cofferstore/coffer/internal/core/bucketkey"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/sse"
 	"github.com/cofferstore/coffer/internal/store/meta"
@@ -131,7 +132,7 @@ func (s *scrub) row(ctx context.Context, item meta.Item) error {
 			return nil
 		}
 		for _, p := range r.Parts {
-			if err := s.stream(ctx, r, p, func() bool { return s.removed(ctx, r) }); err != nil {
+			if err := s.stream(ctx, r, p, r.Body.StoredSize(p.Size), func() bool { return s.removed(ctx, r) }); err != nil {
 				return err
 			}
 		}
@@ -141,17 +142,23 @@ func (s *scrub) row(ctx context.Context, item meta.Item) error {
 			s.found(Damage{What: fmt.Sprintf("row %q: %v", item.Key, err)})
 			return nil
 		}
-		return s.stream(ctx, nil, p.part, func() bool { return s.replaced(ctx, item) })
+		return s.stream(ctx, nil, p.part, p.Stored, func() bool { return s.replaced(ctx, item) })
 	}
 	return nil
 }
 
 // stream reads one stream. r is the version that it belongs to, nil for a part of
-// an upload under way. gone reports that what names the stream went meanwhile.
-func (s *scrub) stream(ctx context.Context, r *record, p part, gone func() bool) error {
-	err := s.check(ctx, p)
+// an upload under way; stored is how long the stream must be. gone reports that what
+// names the stream went meanwhile.
+func (s *scrub) stream(ctx context.Context, r *record, p part, stored int64, gone func() bool) error {
+	err := s.check(ctx, p, stored)
 	if err == nil && s.deep && r != nil {
 		err = s.openAll(ctx, r, p)
+		if errors.Is(err, bucketkey.NoGeneration) { // re-wrapped since its row was read?
+			if now := s.again(ctx, r); now != nil {
+				err = s.openAll(ctx, now, p)
+			}
+		}
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -175,6 +182,16 @@ func (s *scrub) stream(ctx context.Context, r *record, p part, gone func() bool)
 	return nil
 }
 
+// again reads a version's row once more; nil when it is gone.
+func (s *scrub) again(ctx context.Context, r *record) *record {
+	for _, row := range [][]byte{currentKey(r.Bucket, r.Key), versionKey(r.Bucket, r.Key, r.id()), currentKey(r.Bucket, r.Key)} {
+		if now, _, err := s.o.row(ctx, r.Bucket, r.Key, row); err == nil && now != nil && now.id() == r.id() {
+			return now
+		}
+	}
+	return nil
+}
+
 // removed reports that the version went while it was looked at. Both rows where it
 // may be are read in one snapshot, for it moves between them.
 func (s *scrub) removed(ctx context.Context, r *record) bool {
@@ -194,8 +211,7 @@ func (s *scrub) replaced(ctx context.Context, was meta.Item) bool {
 }
 
 // check compares a stream's stored bytes with the part table.
-func (s *scrub) check(ctx context.Context, p part) error {
-	stored := sse.StoredSize(p.Size)
+func (s *scrub) check(ctx context.Context, p part, stored int64) error {
 	open, err := s.o.open(ctx, p.Stream, stored)
 	if err != nil {
 		return err
@@ -226,12 +242,12 @@ func (s *scrub) openAll(ctx context.Context, r *record, p part) error {
 	if err != nil || a.Algorithm != sse.AES256 {
 		return err
 	}
-	opening, err := s.o.opening(ctx, iam.Caller{Principal: iam.Principal{Type: iam.AWSService, ARN: "coffer:scrub"}}, b, r)
+	opening, err := s.o.opening(ctx, iam.Caller{Principal: iam.Principal{Type: iam.AWSService, ARN: "coffer:scrub"}}, b, r, sse.CustomerKey{})
 	if err != nil {
 		return err
 	}
 	defer opening.Clear()
-	open, err := s.o.open(ctx, p.Stream, sse.StoredSize(p.Size))
+	open, err := s.o.open(ctx, p.Stream, r.Body.StoredSize(p.Size))
 	if err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ func TestChangedRecordsOpenNothing(t *testing.T) {
 		"owner":     func(r *record) { r.Owner = "000000000002" },
 		"header":    func(r *record) { r.Headers = []Header{{"content-type", "evil"}} },
 		"checksum":  func(r *record) { r.Checksum.Value[0]++ },
-		"algorithm": func(r *record) { r.Body.Alg++ },
+		"algorithm": func(r *record) { r.Body.Algorithm++ },
 		"part size": func(r *record) { r.Parts[0].Size++ },
 		"stream":    func(r *record) { r.Parts[0].Stream[0]++ },
 		"parts":     func(r *record) { r.Parts = append(r.Parts, r.Parts[0]) },

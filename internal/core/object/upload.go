@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/cofferstore/coffer/internal/core/bucket"
+	"github.com/cofferstore/coffer/internal/core/sse"
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/store/meta"
 )
@@ -24,7 +25,7 @@ type upload struct {
 	Class     string
 	Checksum  Checksum // Value is unused
 	Declared  bool     // the client named the checksum's algorithm
-	Body      bodyFormat
+	Body      sse.Format
 	Wrap      []byte // the data key, bound to the upload's descriptor
 	Bind      []byte // U, sealed: binds the finished object to the data key
 	PlainETag bool   // parts' ETags are their MD5 (SSE-S3)
@@ -60,7 +61,7 @@ func (u *upload) encode() []byte {
 	b = appendField(b, tagTags, encodeTags(u.Tags))
 	b = appendField(b, tagStorageClass, []byte(u.Class))
 	b = appendField(b, tagChecksum, u.Checksum.encode())
-	b = appendField(b, tagBody, []byte{u.Body.Alg, u.Body.SegmentLog2, u.Body.Layers})
+	b = appendField(b, tagBody, encodeFormat(u.Body))
 	b = appendField(b, tagWrap, u.Wrap)
 	b = appendField(b, tagBind, u.Bind)
 	var flags byte
@@ -100,10 +101,7 @@ func decodeUpload(value []byte) (*upload, error) {
 		case tagChecksum:
 			return u.Checksum.decode(v)
 		case tagBody:
-			if len(v) != 3 {
-				return errField
-			}
-			u.Body = bodyFormat{v[0], v[1], v[2]}
+			return decodeFormat(v, &u.Body)
 		case tagWrap:
 			u.Wrap = v
 		case tagBind:

@@ -11,14 +11,16 @@ import (
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/policy"
+	"github.com/cofferstore/coffer/internal/core/sse"
 	"github.com/cofferstore/coffer/internal/store/meta"
 )
 
 // ListParts asks for the parts of an upload.
 type ListParts struct {
 	UploadRef
-	After int // go on after this part number
-	Max   int
+	After    int // go on after this part number
+	Max      int
+	Customer sse.CustomerKey
 }
 
 // Needs says what the request must be allowed.
@@ -45,6 +47,15 @@ func (o *Objects) ListParts(ctx context.Context, _ iam.Caller, in ListParts) (Pa
 	u, _, err := o.upload(ctx, b, in.UploadRef)
 	if err != nil {
 		return PartListing{}, err
+	}
+	if in.Customer.Given() || u.Declared {
+		a, err := o.keys.Applied(ctx, keyBucket(b), u.Key, u.Wrap)
+		if err == nil && a.Algorithm == sse.Customer {
+			err = u.checkCustomer(a, in.Customer)
+		}
+		if err != nil {
+			return PartListing{}, err
+		}
 	}
 	out := PartListing{Owner: u.Owner, Initiator: u.Initiator, StorageClass: u.Class}
 	if u.Declared {

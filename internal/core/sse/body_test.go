@@ -24,16 +24,16 @@ import (
 
 func TestBodyVector(t *testing.T) {
 	sealed := vector(t, "cfb1-hello.hex")
-	r := newReader(vectorKey(), vectorStream, 5, stored(sealed), newBuffers(SegmentLog2))
+	r := newReader(dataKeys{vectorKey()}, vectorStream, 5, stored(sealed), newBuffers(segmentLog2))
 	if got, err := readRange(r, 0, 5); err != nil || string(got) != "hello" {
 		t.Errorf("got %q, %v", got, err)
 	}
-	again := seal(t, vectorKey(), vectorStream, []byte("hello"), newBuffers(SegmentLog2))
-	if !bytes.Equal(again[:headSize], sealed[:headSize]) || len(again) != len(sealed) {
-		t.Errorf("the header is now %x", again[:headSize])
+	again := seal(t, vectorKey(), vectorStream, []byte("hello"), newBuffers(segmentLog2))
+	if !bytes.Equal(again[:headOne], sealed[:headOne]) || len(again) != len(sealed) {
+		t.Errorf("the header is now %x", again[:headOne])
 	}
-	if StoredSize(5) != int64(len(sealed)) {
-		t.Errorf("StoredSize(5) is %d, want %d", StoredSize(5), len(sealed))
+	if formatOf(1).StoredSize(5) != int64(len(sealed)) {
+		t.Errorf("StoredSize(5) is %d, want %d", formatOf(1).StoredSize(5), len(sealed))
 	}
 }
 
@@ -53,7 +53,7 @@ func TestRoundTrip(t *testing.T) {
 		plain := text(size)
 		for _, step := range []int{size + 1, 1 << minLog2, 3<<minLog2 + 5, 999} {
 			var out bytes.Buffer
-			w := newWriter(&out, dek, vectorStream, small)
+			w := newWriter(&out, dataKeys{dek}, vectorStream, small)
 			for p := range slices.Chunk(plain, step) {
 				if n, err := w.Write(p); n != len(p) || err != nil {
 					t.Fatalf("write: %d, %v", n, err)
@@ -63,13 +63,13 @@ func TestRoundTrip(t *testing.T) {
 				t.Fatal(err)
 			}
 			name := fmt.Sprintf("%d bytes by %d", size, step)
-			if w.Stored() != int64(out.Len()) || w.Stored() != storedSize(int64(size), minLog2) {
-				t.Errorf("%s: stored %d, said %d, expected %d", name, out.Len(), w.Stored(), storedSize(int64(size), minLog2))
+			if w.Stored() != int64(out.Len()) || w.Stored() != storedSize(int64(size), minLog2, 1) {
+				t.Errorf("%s: stored %d, said %d, expected %d", name, out.Len(), w.Stored(), storedSize(int64(size), minLog2, 1))
 			}
 			if want := crc32.Checksum(out.Bytes(), crc32.MakeTable(crc32.Castagnoli)); w.CRC32C() != want {
 				t.Errorf("%s: crc %x, want %x", name, w.CRC32C(), want)
 			}
-			got, err := readRange(newReader(dek, vectorStream, int64(size), stored(out.Bytes()), small), 0, int64(size))
+			got, err := readRange(newReader(dataKeys{dek}, vectorStream, int64(size), stored(out.Bytes()), small), 0, int64(size))
 			if err != nil || !bytes.Equal(got, plain) {
 				t.Errorf("%s: read %d bytes, %v", name, len(got), err)
 			}
@@ -91,7 +91,7 @@ func (c *counting) Write(p []byte) (int, error) {
 func TestWriterCollectsSegments(t *testing.T) {
 	for size, most := range map[int]int{10: 1, 4 << minLog2: 1, 40 << minLog2: 10} {
 		out := &counting{Writer: io.Discard}
-		w := newWriter(out, vectorKey(), vectorStream, small)
+		w := newWriter(out, dataKeys{vectorKey()}, vectorStream, small)
 		if _, err := w.Write(text(size)); err != nil {
 			t.Fatal(err)
 		}
@@ -108,7 +108,7 @@ func TestWriterFails(t *testing.T) {
 	broken := errors.New("disk")
 	r, pipe := io.Pipe()
 	r.CloseWithError(broken)
-	w := newWriter(pipe, vectorKey(), vectorStream, small)
+	w := newWriter(pipe, dataKeys{vectorKey()}, vectorStream, small)
 	_, err := w.Write(text(100 << minLog2))
 	if !errors.Is(err, broken) {
 		t.Errorf("Write: %v", err)
@@ -117,13 +117,13 @@ func TestWriterFails(t *testing.T) {
 		t.Errorf("Close: %v", err)
 	}
 
-	short := newWriter(writerFunc(func(p []byte) (int, error) { return len(p) - 1, nil }), vectorKey(), vectorStream, small)
+	short := newWriter(writerFunc(func(p []byte) (int, error) { return len(p) - 1, nil }), dataKeys{vectorKey()}, vectorStream, small)
 	if err := short.Close(); !errors.Is(err, io.ErrShortWrite) {
 		t.Errorf("short write: %v", err)
 	}
 
 	var out bytes.Buffer
-	gone := newWriter(&out, vectorKey(), vectorStream, small)
+	gone := newWriter(&out, dataKeys{vectorKey()}, vectorStream, small)
 	gone.Abort()
 	if _, err := gone.Write([]byte("x")); err == nil {
 		t.Error("Write after Abort passed")
@@ -132,7 +132,7 @@ func TestWriterFails(t *testing.T) {
 		t.Errorf("Close after Abort: %v, with %d bytes out", err, out.Len())
 	}
 
-	ended := newWriter(&out, vectorKey(), vectorStream, small)
+	ended := newWriter(&out, dataKeys{vectorKey()}, vectorStream, small)
 	if err := ended.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func TestWriterFails(t *testing.T) {
 		t.Error("Write after Close passed")
 	}
 
-	long := newWriter(io.Discard, vectorKey(), vectorStream, small)
+	long := newWriter(io.Discard, dataKeys{vectorKey()}, vectorStream, small)
 	long.index = maxSegments
 	if err := long.Close(); !errors.Is(err, errTooLong) {
 		t.Errorf("too many segments: %v", err)
@@ -172,7 +172,7 @@ func TestRanges(t *testing.T) {
 		if off > end {
 			off, end = end, off
 		}
-		r := newReader(dek, vectorStream, int64(size), stored(streams[size]), small)
+		r := newReader(dataKeys{dek}, vectorStream, int64(size), stored(streams[size]), small)
 		for range 2 { // with the header not yet verified, and after
 			s := r.Range(int64(off), int64(end-off))
 			var got bytes.Buffer
@@ -201,7 +201,7 @@ func TestRangeReadsNoMoreThanItNeeds(t *testing.T) {
 		asked = append(asked, fmt.Sprintf("%d+%d", off, n))
 		return stored(sealed)(off, n)
 	}
-	r := newReader(dek, vectorStream, size, open, small)
+	r := newReader(dataKeys{dek}, vectorStream, size, open, small)
 	for _, step := range []struct {
 		off, n int64
 		want   []string
@@ -222,13 +222,13 @@ func TestRangeReadsNoMoreThanItNeeds(t *testing.T) {
 		}
 	}
 	asked = nil
-	if _, err := readRange(newReader(dek, vectorStream, size, open, small), 0, size); err != nil || len(asked) != 1 {
+	if _, err := readRange(newReader(dataKeys{dek}, vectorStream, size, open, small), 0, size); err != nil || len(asked) != 1 {
 		t.Errorf("a whole stream took %v, %v", asked, err)
 	}
 }
 
 func TestRangeOutside(t *testing.T) {
-	r := newReader(vectorKey(), vectorStream, 5, stored(vector(t, "cfb1-hello.hex")), newBuffers(SegmentLog2))
+	r := newReader(dataKeys{vectorKey()}, vectorStream, 5, stored(vector(t, "cfb1-hello.hex")), newBuffers(segmentLog2))
 	for _, x := range [][2]int64{{-1, 2}, {0, 6}, {6, 0}, {0, -1}, {3, 1<<63 - 1}} {
 		if got, err := readRange(r, x[0], x[1]); !errors.Is(err, errRange) || len(got) != 0 {
 			t.Errorf("range %v: %q, %v", x, got, err)
@@ -246,9 +246,9 @@ func TestRangeOutside(t *testing.T) {
 func TestOtherSegmentSize(t *testing.T) {
 	dek, plain := secret.Random(32), text(5<<14+3)
 	sealed := seal(t, dek, vectorStream, plain, newBuffers(14))
-	usual := newBuffers(SegmentLog2)
+	usual := newBuffers(segmentLog2)
 	for _, off := range []int{0, 70_000} {
-		r := newReader(dek, vectorStream, int64(len(plain)), stored(sealed), usual)
+		r := newReader(dataKeys{dek}, vectorStream, int64(len(plain)), stored(sealed), usual)
 		got, err := readRange(r, int64(off), int64(len(plain)-off))
 		if err != nil || !bytes.Equal(got, plain[off:]) {
 			t.Errorf("from %d: %d bytes, %v", off, len(got), err)
@@ -256,7 +256,7 @@ func TestOtherSegmentSize(t *testing.T) {
 	}
 	// Buffers of the other size must not end in the pool.
 	for range 4 {
-		if b := usual.small.Get().(*[]byte); int64(len(*b)) != segmentAt(1, SegmentLog2) {
+		if b := usual.small.Get().(*[]byte); int64(len(*b)) != segmentAt(1, segmentLog2, maxLayers) {
 			t.Errorf("the pool gave a buffer of %d bytes", len(*b))
 		}
 	}
@@ -266,7 +266,7 @@ func TestOtherSegmentSize(t *testing.T) {
 // come before the fault.
 func wantDamaged(t *testing.T, name string, dek secret.Bytes, id blob.StreamID, sealed, plain []byte) {
 	t.Helper()
-	got, err := readRange(newReader(dek, id, int64(len(plain)), stored(sealed), small), 0, int64(len(plain)))
+	got, err := readRange(newReader(dataKeys{dek}, id, int64(len(plain)), stored(sealed), small), 0, int64(len(plain)))
 	if !errors.Is(err, Damaged) {
 		t.Errorf("%s: error %v, want Damaged", name, err)
 	}
@@ -292,7 +292,7 @@ func TestFlippedBits(t *testing.T) {
 	for i := range empty {
 		bad := bytes.Clone(empty)
 		bad[i] ^= 1
-		r := newReader(dek, vectorStream, 0, stored(bad), small)
+		r := newReader(dataKeys{dek}, vectorStream, 0, stored(bad), small)
 		if _, err := readRange(r, 0, 0); !errors.Is(err, Damaged) {
 			t.Errorf("empty stream with byte %d changed: %v", i, err)
 		}
@@ -304,7 +304,7 @@ func TestMovedSegments(t *testing.T) {
 	dek, other := secret.Random(32), secret.Random(32)
 	plain := text(3<<minLog2 + 50)
 	sealed := seal(t, dek, vectorStream, plain, small)
-	head, segs := sealed[:headSize], slices.Collect(slices.Chunk(sealed[headSize:], segment))
+	head, segs := sealed[:headOne], slices.Collect(slices.Chunk(sealed[headOne:], segment))
 	join := func(parts ...[]byte) []byte { return slices.Concat(append([][]byte{head}, parts...)...) }
 
 	otherID := blob.StreamID(count(0x70, 16))
@@ -320,9 +320,9 @@ func TestMovedSegments(t *testing.T) {
 		"cut within the header":       head[:63],
 		"nothing":                     nil,
 		"another stream":              spliced,
-		"another stream's segments":   slices.Concat(head, spliced[headSize:]),
+		"another stream's segments":   slices.Concat(head, spliced[headOne:]),
 		"another key's stream":        seal(t, other, vectorStream, plain, small),
-		"another key's segments":      slices.Concat(head, seal(t, other, vectorStream, plain, small)[headSize:]),
+		"another key's segments":      slices.Concat(head, seal(t, other, vectorStream, plain, small)[headOne:]),
 		"longer, so not last":         longer,
 		"shorter, so last too early":  seal(t, dek, vectorStream, plain[:2<<minLog2], small),
 		"header says another size":    slices.Concat(head[:6], []byte{13}, sealed[7:]),
@@ -350,7 +350,7 @@ func TestSecondTry(t *testing.T) {
 		return b
 	}
 	disk := errors.New("disk")
-	const third = headSize + 2*(1<<minLog2+secret.Overhead)
+	const third = headOne + 2*(1<<minLog2+secret.Overhead)
 	for name, first := range map[string]func(off, n int64) (io.ReadCloser, error){
 		"bad header":       stored(flipped(3)),
 		"bad segment":      stored(flipped(third + 40)),
@@ -365,7 +365,7 @@ func TestSecondTry(t *testing.T) {
 			}
 			return stored(sealed)(off, n)
 		}
-		got, err := readRange(newReader(dek, vectorStream, int64(len(plain)), open, small), 10, int64(len(plain)-20))
+		got, err := readRange(newReader(dataKeys{dek}, vectorStream, int64(len(plain)), open, small), 10, int64(len(plain)-20))
 		if err != nil || !bytes.Equal(got, plain[10:len(plain)-10]) || calls != 2 {
 			t.Errorf("%s, then good: %d bytes after %d calls, %v", name, len(got), calls, err)
 		}
@@ -389,7 +389,7 @@ func TestErrorsOfTheStore(t *testing.T) {
 	} {
 		opened := 0
 		open := func(off, n int64) (io.ReadCloser, error) { opened++; return nil, c.err }
-		_, err := readRange(newReader(vectorKey(), vectorStream, int64(len(plain)), open, small), 0, 100)
+		_, err := readRange(newReader(dataKeys{vectorKey()}, vectorStream, int64(len(plain)), open, small), 0, 100)
 		if !errors.Is(err, c.is) || c.not != nil && errors.Is(err, c.not) || opened != c.opened {
 			t.Errorf("%s: %v after %d tries", name, err, opened)
 		}
@@ -401,7 +401,7 @@ func TestStreamsAreClosed(t *testing.T) {
 	bad := seal(t, dek, vectorStream, plain, small)
 	bad[len(bad)-1] ^= 1
 	open, held := 0, 0
-	r := newReader(dek, vectorStream, int64(len(plain)), func(off, n int64) (io.ReadCloser, error) {
+	r := newReader(dataKeys{dek}, vectorStream, int64(len(plain)), func(off, n int64) (io.ReadCloser, error) {
 		open, held = open+1, held+1
 		src, err := stored(bad)(off, n)
 		return closer{src, func() { held-- }}, err
@@ -423,7 +423,7 @@ func (c closer) Close() error { c.close(); return nil }
 
 func TestRangesAtOnce(t *testing.T) {
 	dek, plain := secret.Random(32), text(20<<minLog2)
-	r := newReader(dek, vectorStream, int64(len(plain)), stored(seal(t, dek, vectorStream, plain, small)), small)
+	r := newReader(dataKeys{dek}, vectorStream, int64(len(plain)), stored(seal(t, dek, vectorStream, plain, small)), small)
 	var wg sync.WaitGroup
 	for i := range 16 {
 		wg.Go(func() {
@@ -441,13 +441,13 @@ func FuzzBodyReader(f *testing.F) {
 	sealed := seal(f, dek, vectorStream, plain, small)
 	f.Add(sealed, int64(len(plain)), int64(0), int64(len(plain)))
 	f.Add(sealed, int64(len(plain)), int64(4095), int64(2))
-	f.Add(sealed[:headSize], int64(0), int64(0), int64(0))
+	f.Add(sealed[:headOne], int64(0), int64(0), int64(0))
 	f.Add(vector(f, "cfb1-hello.hex"), int64(5), int64(1), int64(3))
 	f.Fuzz(func(t *testing.T, b []byte, size, off, n int64) {
 		if size > 1<<20 {
 			return
 		}
-		got, err := readRange(newReader(dek, vectorStream, size, stored(b), small), off, n)
+		got, err := readRange(newReader(dataKeys{dek}, vectorStream, size, stored(b), small), off, n)
 		if len(got) == 0 {
 			return
 		}
@@ -475,11 +475,11 @@ func benchmark(b *testing.B, run func(*testing.B, int)) {
 }
 
 func benchmarkSeal(b *testing.B, size int) {
-	dek, plain, bufs := secret.Random(32), text(size), newBuffers(SegmentLog2)
+	dek, plain, bufs := secret.Random(32), text(size), newBuffers(segmentLog2)
 	var id blob.StreamID
 	rand.Read(id[:])
 	for b.Loop() {
-		w := newWriter(io.Discard, dek, id, bufs)
+		w := newWriter(io.Discard, dataKeys{dek}, id, bufs)
 		for p := range slices.Chunk(plain, 256<<10) {
 			if _, err := w.Write(p); err != nil {
 				b.Fatal(err)
@@ -492,10 +492,10 @@ func benchmarkSeal(b *testing.B, size int) {
 }
 
 func benchmarkOpen(b *testing.B, size int) {
-	dek, bufs := secret.Random(32), newBuffers(SegmentLog2)
+	dek, bufs := secret.Random(32), newBuffers(segmentLog2)
 	open := stored(seal(b, dek, vectorStream, text(size), bufs))
 	for b.Loop() {
-		s := newReader(dek, vectorStream, int64(size), open, bufs).Range(0, int64(size))
+		s := newReader(dataKeys{dek}, vectorStream, int64(size), open, bufs).Range(0, int64(size))
 		if _, err := io.Copy(io.Discard, s); err != nil {
 			b.Fatal(err)
 		}

@@ -2,7 +2,10 @@
 
 package sse
 
-import "testing"
+import (
+	"reflect"
+	"testing"
+)
 
 // What a client asks for, and the bucket's default, by the numbered rows of the
 // decision table for S3's default encryption.
@@ -53,9 +56,9 @@ func TestEffective(t *testing.T) {
 		{"24", DSSE, "", on, kms(b, true), DSSE, "", false},
 		{"25", DSSE, r, none, kms(b, true), DSSE, r, false},
 	} {
-		got := Effective(Request{c.sse, c.key, c.bk}, c.def)
-		want := Choice{c.wantAlg, c.wantKey, c.wantBK, c.sse == ""}
-		if got != want {
+		got := Effective(Request{Algorithm: c.sse, KeyID: c.key, BucketKey: c.bk}, c.def)
+		want := Choice{Algorithm: c.wantAlg, KeyID: c.wantKey, BucketKey: c.wantBK, FromDefault: c.sse == ""}
+		if !reflect.DeepEqual(got, want) {
 			t.Errorf("row %s: got %+v, want %+v", c.row, got, want)
 		}
 	}

@@ -57,7 +57,7 @@ var small = newBuffers(minLog2)
 func seal(t testing.TB, dek secret.Bytes, id blob.StreamID, plain []byte, bufs *buffers) []byte {
 	t.Helper()
 	var out bytes.Buffer
-	w := newWriter(&out, dek, id, bufs)
+	w := newWriter(&out, dataKeys{dek}, id, bufs)
 	if _, err := w.Write(plain); err != nil {
 		t.Fatal(err)
 	}
@@ -91,3 +91,6 @@ func readRange(r *Reader, off, n int64) ([]byte, error) {
 	defer s.Close()
 	return io.ReadAll(s)
 }
+
+// headOne is the length of a header of one layer.
+const headOne = 64

@@ -45,7 +45,7 @@ type Keys struct {
 // New returns the service. cache holds the bucket keys of s3, owned those of the
 // service's own KMS key (kms.Owned).
 func New(s3 KeyService, cache, owned *bucketkey.Cache) *Keys {
-	return &Keys{s3, cache, owned, newBuffers(SegmentLog2)}
+	return &Keys{s3, cache, owned, newBuffers(segmentLog2)}
 }
 
 // service is who uses the service's own key: one requester, whoever the caller is,
@@ -58,78 +58,171 @@ func service(by iam.Caller) iam.Caller {
 // ForWrite makes the data key of a new object or upload. All work with KMS keys
 // happens here. The caller clears the Sealing.
 //
-// Errors: NotYet; those of the key services; those of bucketkey.Cache.Sealer.
+// Errors: BadContext; those of the key services; those of bucketkey.Cache.Sealer.
 func (k *Keys) ForWrite(ctx context.Context, by iam.Caller, b bucketkey.Bucket, objectKey string, c Choice) (*Sealing, error) {
-	s := &Sealing{keys: k, by: by}
-	s.under = bucketkey.ForWrite{Bucket: b, Context: kms.Context{arnPair: aws.BucketARN(b.Name)}}
+	s := &Sealing{keys: k}
 	var err error
-	switch {
-	case c.Algorithm == AES256:
-		s.source, s.cache, s.by = fromService, k.owned, service(by)
-		s.under.KeyARN, err = k.owned.Resolve(ctx, s.by, "")
-	case c.Algorithm == KMS && c.BucketKey:
-		s.source, s.cache = fromBucketKey, k.cache
-		s.under.KeyARN, err = k.s3.Resolve(ctx, by, c.KeyID)
-	case c.Algorithm == KMS:
-		s.source = fromKMS
-		s.under.Context = kms.Context{arnPair: aws.ObjectARN(b.Name, objectKey)}
-		s.under.KeyARN, err = k.s3.Resolve(ctx, by, c.KeyID)
-	case c.Algorithm == DSSE:
-		return nil, fault.New(NotYet, "")
+	switch c.Algorithm {
+	case AES256:
+		err = s.add(ctx, k.ofService(by, b))
+	case KMS:
+		err = s.addKMS(ctx, by, b, objectKey, c)
+	case DSSE:
+		c.BucketKey = false
+		if err = s.addKMS(ctx, by, b, objectKey, c); err == nil {
+			err = s.add(ctx, k.ofService(by, b))
+		}
+	case Customer:
+		w := &wrapping{keys: k}
+		w.customer(c.Customer)
+		err = s.add(ctx, w)
 	default:
-		return nil, unsupported(c.Algorithm)
+		err = unsupported(c.Algorithm)
 	}
+	if err != nil {
+		s.Clear()
+		return nil, err
+	}
+	if len(s.wraps) > 1 {
+		for i, w := range s.wraps {
+			w.layer = byte(i + 1)
+		}
+	}
+	s.applied = appliedBy(s.wraps)
+	return s, nil
+}
+
+// ofService wraps under a bucket key of the service's own KMS key.
+func (k *Keys) ofService(by iam.Caller, b bucketkey.Bucket) *wrapping {
+	return &wrapping{keys: k, by: service(by), source: fromService, under: bucketkey.ForWrite{
+		Bucket: b, Context: kms.Context{arnPair: aws.BucketARN(b.Name)},
+	}}
+}
+
+// addKMS adds a layer under a KMS key.
+func (s *Sealing) addKMS(ctx context.Context, by iam.Caller, b bucketkey.Bucket, objectKey string, c Choice) (err error) {
+	w := &wrapping{keys: s.keys, by: by, source: fromKMS, under: bucketkey.ForWrite{Bucket: b}}
+	arn := aws.ObjectARN(b.Name, objectKey)
+	if c.BucketKey {
+		w.source, arn = fromBucketKey, aws.BucketARN(b.Name)
+	}
+	if w.under.Context, err = c.context(arn); err != nil {
+		return err
+	}
+	if w.under.KeyARN, err = s.keys.s3.Resolve(ctx, by, c.KeyID); err != nil {
+		return err
+	}
+	return s.add(ctx, w)
+}
+
+// add adds a layer: a wrapping, and the data key that it will wrap.
+func (s *Sealing) add(ctx context.Context, w *wrapping) (err error) {
+	if w.source == fromService {
+		if w.under.KeyARN, err = s.keys.owned.Resolve(ctx, w.by, ""); err != nil {
+			return err
+		}
+	}
+	if err := w.prepare(ctx); err != nil {
+		return err
+	}
+	s.wraps = append(s.wraps, w)
+	s.deks = append(s.deks, secret.Random(secret.Size))
+	return nil
+}
+
+// ForRewrap prepares the data key of an object, as opened, to be wrapped again under
+// another choice: KMS, since one of its layers is one data key. The bodies do not
+// change. The caller clears the Sealing and not the Opening. Errors as ForWrite.
+func (k *Keys) ForRewrap(ctx context.Context, by iam.Caller, b bucketkey.Bucket, objectKey string, o *Opening, c Choice) (*Sealing, error) {
+	if len(o.deks) != 1 || c.Algorithm != KMS {
+		return nil, fault.New(NotRewrappable, "")
+	}
+	s, err := k.ForWrite(ctx, by, b, objectKey, c)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.prepare(ctx); err != nil {
-		return nil, err
-	}
-	s.dek = secret.Random(secret.Size)
+	s.deks.clear()
+	s.deks = o.deks
 	return s, nil
+}
+
+// Verify opens a new wrap and compares its data key with the one that was wrapped:
+// what replaces the only way to an object's bytes must be known to be one.
+func (s *Sealing) Verify(ctx context.Context, b bucketkey.Bucket, wrapped []byte, d [32]byte) error {
+	w := s.wraps[0]
+	layers, err := parseWraps(wrapped)
+	if err != nil {
+		return err
+	}
+	var dek secret.Bytes
+	if w.sealer != nil {
+		dek, err = s.keys.unwrapGeneration(ctx, w.by, b, layers[0], d)
+	} else {
+		dek, err = layers[0].openDEK(w.aead.Open, d)
+	}
+	if err != nil {
+		return err
+	}
+	defer dek.Clear()
+	if !dek.Equal(s.deks[0]) {
+		return fault.New(Damaged, "").Because(errors.New("a new wrap opens to another data key"))
+	}
+	return nil
 }
 
 // ForPart opens the data key of an upload again, to seal a part with it. d is the
 // upload's descriptor. It proves kms:Decrypt, as S3 demands of who uploads a part.
-// The caller clears the Sealing, which cannot wrap. Errors as ForRead.
-func (k *Keys) ForPart(ctx context.Context, by iam.Caller, b bucketkey.Bucket, objectKey string, wrapped []byte, d [32]byte) (*Sealing, error) {
-	dek, applied, err := k.unwrap(ctx, by, b, objectKey, wrapped, d)
+// The caller clears the Sealing, which cannot wrap. Errors as ForRead, but for those
+// of customers' keys: UploadNeedsCustomer, UploadOtherCustomer.
+func (k *Keys) ForPart(ctx context.Context, by iam.Caller, b bucketkey.Bucket, objectKey string, wrapped []byte, d [32]byte, key CustomerKey) (*Sealing, error) {
+	if err := CheckPart(wrapped, key); err != nil {
+		return nil, err
+	}
+	deks, applied, err := k.unwrap(ctx, by, b, objectKey, wrapped, d, key)
 	if err != nil {
 		return nil, err
 	}
-	return &Sealing{keys: k, applied: applied, dek: dek}, nil
+	return &Sealing{keys: k, applied: applied, deks: deks}, nil
 }
 
 // ForRead opens the data key of an object. d is the digest of the descriptor that
 // its wrap is bound to (BindOf). The caller clears the Opening.
 //
-// Errors: Damaged; NotYet; those of the key services; those of
-// bucketkey.Cache.Opener.
-func (k *Keys) ForRead(ctx context.Context, by iam.Caller, b bucketkey.Bucket, objectKey string, wrapped []byte, d [32]byte) (*Opening, error) {
-	dek, applied, err := k.unwrap(ctx, by, b, objectKey, wrapped, d)
+// Errors: Damaged; CustomerNeeded, CustomerWrong, CustomerNotApplicable; those of the
+// key services; those of bucketkey.Cache.Opener.
+func (k *Keys) ForRead(ctx context.Context, by iam.Caller, b bucketkey.Bucket, objectKey string, wrapped []byte, d [32]byte, key CustomerKey) (*Opening, error) {
+	deks, applied, err := k.unwrap(ctx, by, b, objectKey, wrapped, d, key)
 	if err != nil {
 		return nil, err
 	}
-	return &Opening{keys: k, applied: applied, dek: dek}, nil
+	return &Opening{keys: k, applied: applied, deks: deks}, nil
 }
 
 // Applied says how a data key is wrapped, without opening it and without a KMS
-// request. Errors: Damaged, NotYet, bucketkey.NoGeneration, bucketkey.Damaged.
+// request. Errors: Damaged, bucketkey.NoGeneration, bucketkey.Damaged.
 func (k *Keys) Applied(ctx context.Context, b bucketkey.Bucket, objectKey string, wrapped []byte) (Applied, error) {
-	w, err := parseWrap(wrapped)
+	layers, err := parseWraps(wrapped)
 	if err != nil {
 		return Applied{}, err
 	}
-	return k.applied(ctx, b, objectKey, w)
+	return k.appliedOf(ctx, b, objectKey, layers)
+}
+
+func (k *Keys) appliedOf(ctx context.Context, b bucketkey.Bucket, objectKey string, layers []wrap) (Applied, error) {
+	a, err := k.applied(ctx, b, objectKey, layers[0])
+	if err == nil && len(layers) > 1 {
+		a.Algorithm = DSSE
+	}
+	return a, err
 }
 
 func (k *Keys) applied(ctx context.Context, b bucketkey.Bucket, objectKey string, w wrap) (Applied, error) {
-	switch {
-	case w.layer != 0 || w.source == fromCustomer:
-		return Applied{}, fault.New(NotYet, "")
-	case w.source == fromService:
+	switch w.source {
+	case fromCustomer:
+		return Applied{Algorithm: Customer}, nil
+	case fromService:
 		return Applied{Algorithm: AES256, Generation: w.ref}, nil
-	case w.source == fromBucketKey:
+	case fromBucketKey:
 		gen, err := k.cache.Generation(ctx, b.UID, w.ref)
 		if err != nil {
 			return Applied{}, err
@@ -161,24 +254,45 @@ func errElsewhere(b bucketkey.Bucket, objectKey string) error {
 	return fault.New(Damaged, "").Because(fmt.Errorf("data key of %q in bucket %q is bound to another", objectKey, b.Name))
 }
 
-// unwrap opens a data key. What the wrap says of bucket and object is held against
-// the request before any key service is asked.
-func (k *Keys) unwrap(ctx context.Context, by iam.Caller, b bucketkey.Bucket, objectKey string, wrapped []byte, d [32]byte) (secret.Bytes, Applied, error) {
-	w, err := parseWrap(wrapped)
+// unwrap opens the data keys of an object. What the wrap says of bucket and object,
+// and the key that came with the request, are checked before any key service is
+// asked.
+func (k *Keys) unwrap(ctx context.Context, by iam.Caller, b bucketkey.Bucket, objectKey string, wrapped []byte, d [32]byte, key CustomerKey) (dataKeys, Applied, error) {
+	layers, err := parseWraps(wrapped)
 	if err != nil {
-		return secret.Bytes{}, Applied{}, err
+		return nil, Applied{}, err
 	}
-	a, err := k.applied(ctx, b, objectKey, w)
+	if err := checkCustomer(layers[0], key); err != nil {
+		return nil, Applied{}, err
+	}
+	a, err := k.appliedOf(ctx, b, objectKey, layers)
 	if err != nil {
-		return secret.Bytes{}, Applied{}, err
+		return nil, Applied{}, err
 	}
-	var dek secret.Bytes
-	if w.source == fromKMS {
-		dek, err = k.unwrapDirect(ctx, by, w, d)
-	} else {
-		dek, err = k.unwrapGeneration(ctx, by, b, w, d)
+	var deks dataKeys
+	for _, w := range layers {
+		dek, err := k.unwrapOne(ctx, by, b, w, d, key)
+		if err != nil {
+			deks.clear()
+			return nil, Applied{}, err
+		}
+		deks = append(deks, dek)
 	}
-	return dek, a, err
+	return deks, a, nil
+}
+
+func (k *Keys) unwrapOne(ctx context.Context, by iam.Caller, b bucketkey.Bucket, w wrap, d [32]byte, key CustomerKey) (secret.Bytes, error) {
+	switch w.source {
+	case fromKMS:
+		return k.unwrapDirect(ctx, by, w, d)
+	case fromCustomer:
+		aead, err := customerAEAD(w, key)
+		if err != nil {
+			return secret.Bytes{}, err
+		}
+		return w.openDEK(aead.Open, d)
+	}
+	return k.unwrapGeneration(ctx, by, b, w, d)
 }
 
 func (k *Keys) unwrapGeneration(ctx context.Context, by iam.Caller, b bucketkey.Bucket, w wrap, d [32]byte) (secret.Bytes, error) {
@@ -215,7 +329,36 @@ func directAEAD(key secret.Bytes, ref [16]byte) (*secret.AEAD, error) {
 	if key.Len() != secret.Size {
 		return nil, errors.New("sse: KMS data key has a wrong length")
 	}
+	return wrapAEAD(key, ref), nil
+}
+
+// wrapAEAD returns what wraps a data key under a key.
+func wrapAEAD(key secret.Bytes, ref [16]byte) *secret.AEAD {
 	kek := secret.Derive(key, "dek-wrap", ref[:], secret.Size)
 	defer kek.Clear()
-	return secret.NewAEAD(kek), nil
+	return secret.NewAEAD(kek)
+}
+
+// CheckKey holds the key that a request brought against a wrapped data key, as
+// ForRead does, and opens nothing. Errors: Damaged, CustomerNeeded, CustomerWrong,
+// CustomerNotApplicable.
+func CheckKey(wrapped []byte, key CustomerKey) error {
+	layers, err := parseWraps(wrapped)
+	if err != nil {
+		return err
+	}
+	return checkCustomer(layers[0], key)
+}
+
+// CheckPart is CheckKey for a part of an upload. Errors: Damaged,
+// UploadNeedsCustomer, UploadOtherCustomer.
+func CheckPart(wrapped []byte, key CustomerKey) error {
+	err := CheckKey(wrapped, key)
+	switch {
+	case errors.Is(err, CustomerNeeded), errors.Is(err, CustomerNotApplicable):
+		return fault.New(UploadNeedsCustomer, "")
+	case errors.Is(err, CustomerWrong):
+		return fault.New(UploadOtherCustomer, "")
+	}
+	return err
 }

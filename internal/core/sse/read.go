@@ -20,15 +20,15 @@ type Reader struct {
 	id   blob.StreamID
 	size int64
 	open func(off, n int64) (io.ReadCloser, error)
-	dek  secret.Bytes
+	deks dataKeys
 	bufs *buffers
 
 	usual *stream                // what the header is expected to say
 	known atomic.Pointer[stream] // what it says, once it is verified
 }
 
-func newReader(dek secret.Bytes, id blob.StreamID, size int64, open func(off, n int64) (io.ReadCloser, error), bufs *buffers) *Reader {
-	return &Reader{id: id, size: size, open: open, dek: dek, bufs: bufs, usual: newStream(dek, id, bufs.log2)}
+func newReader(deks dataKeys, id blob.StreamID, size int64, open func(off, n int64) (io.ReadCloser, error), bufs *buffers) *Reader {
+	return &Reader{id: id, size: size, open: open, deks: deks, bufs: bufs, usual: newStream(deks, id, bufs.log2)}
 }
 
 var errRange = errors.New("sse: range is not within the stream")
@@ -62,7 +62,7 @@ type section struct {
 
 	sealed, plain *[]byte
 	most          int // of plain that was ever used
-	aad           [16]byte
+	with          scratch
 }
 
 // Read yields verified plaintext.
@@ -181,11 +181,11 @@ func (s *section) next() error {
 	begin := index << log2
 	length := min(1<<log2, s.r.size-begin)
 	final := begin+length == s.r.size
-	sealed := (*s.sealed)[:length+secret.Overhead]
+	sealed := (*s.sealed)[:length+int64(s.keys.overhead())]
 	if _, err := io.ReadFull(s.src, sealed); err != nil {
 		return err
 	}
-	plain, err := s.keys.aead.Open((*s.plain)[:0], sealed, segmentAAD(&s.aad, index, final))
+	plain, err := s.keys.open((*s.plain)[:0], sealed, index, final, &s.with)
 	if err != nil {
 		return err
 	}
@@ -201,7 +201,7 @@ func (s *section) buffer() *[]byte {
 	if s.keys.log2 == s.r.bufs.log2 {
 		return s.r.bufs.small.Get().(*[]byte)
 	}
-	b := make([]byte, segmentAt(1, s.keys.log2))
+	b := make([]byte, segmentAt(1, s.keys.log2, len(s.keys.layers)))
 	return &b
 }
 
@@ -210,7 +210,7 @@ func (s *section) buffer() *[]byte {
 func (s *section) start() error {
 	if known := s.r.known.Load(); known != nil {
 		s.keys = known
-		return s.seek(segmentAt(s.off>>known.log2, known.log2))
+		return s.seek(segmentAt(s.off>>known.log2, known.log2, len(known.layers)))
 	}
 	together := s.off>>s.r.usual.log2 == 0
 	if together {
@@ -218,7 +218,7 @@ func (s *section) start() error {
 			return err
 		}
 	} else {
-		src, err := s.r.open(0, headSize)
+		src, err := s.r.open(0, headSize(len(s.r.deks)))
 		if err != nil {
 			return err
 		}
@@ -244,7 +244,7 @@ func (s *section) seek(from int64) error {
 	log2 := s.keys.log2
 	end := s.off + s.left
 	last := max(end-1, 0) >> log2
-	to := min(segmentAt(last+1, log2), storedSize(s.r.size, log2))
+	to := min(segmentAt(last+1, log2, len(s.keys.layers)), storedSize(s.r.size, log2, len(s.keys.layers)))
 	src, err := s.r.open(from, to-from)
 	if err != nil {
 		return err
@@ -256,19 +256,19 @@ func (s *section) seek(from int64) error {
 // verify reads a header and returns the stream that it names: this one, in the
 // usual segment size or another that was usual once.
 func (r *Reader) verify(src io.Reader) (*stream, error) {
-	var head [headSize]byte
-	if _, err := io.ReadFull(src, head[:]); err != nil {
+	head := make([]byte, headSize(len(r.deks)))
+	if _, err := io.ReadFull(src, head); err != nil {
 		return nil, err
 	}
-	if err := r.usual.matches(r.id, head[:]); err == nil {
+	if err := r.usual.matches(r.id, head); err == nil {
 		return r.usual, nil
 	}
 	log2 := head[6]
 	if log2 == r.usual.log2 || log2 < minLog2 || log2 > maxLog2 {
 		return nil, errHead
 	}
-	other := newStream(r.dek, r.id, log2)
-	if err := other.matches(r.id, head[:]); err != nil {
+	other := newStream(r.deks, r.id, log2)
+	if err := other.matches(r.id, head); err != nil {
 		return nil, err
 	}
 	return other, nil

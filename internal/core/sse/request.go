@@ -3,7 +3,6 @@
 package sse
 
 import (
-	"encoding/base64"
 	"strings"
 
 	"github.com/cofferstore/coffer/internal/core/iam"
@@ -14,14 +13,16 @@ import (
 // them. nil means absent, which is not the same as empty.
 type Fields struct {
 	Algorithm, KeyID, Context, BucketKey *string
-	Customer                             bool // there is any field of a key that the customer provides
+	Customer                             CustomerFields
+	Secure                               bool // the connection is
 }
 
 // Create reads the fields of an operation that makes an object or an upload.
-// Faults: UnsupportedMethod, NeedsKMS, EmptyKeyID, BadBucketKeyFlag, NotYet.
+// Faults: UnsupportedMethod, NeedsKMS, EmptyKeyID, BadBucketKeyFlag, BadContext, and
+// those of customers' keys.
 func (f Fields) Create() (Request, error) {
-	if f.Customer {
-		return Request{}, fault.New(NotYet, "")
+	if f.Customer.Present() {
+		return f.createUnderCustomer()
 	}
 	var r Request
 	if f.Algorithm != nil {
@@ -38,12 +39,17 @@ func (f Fields) Create() (Request, error) {
 	}
 	forKMS := r.Algorithm == KMS || r.Algorithm == DSSE
 	switch {
-	case f.KeyID != nil && !forKMS, !blankContext(f.Context) && !forKMS:
+	case f.KeyID != nil && !forKMS, f.Context != nil && *f.Context != "" && !forKMS:
 		return Request{}, fault.New(NeedsKMS, "").With("ArgumentName", AlgorithmHeader)
 	case f.KeyID != nil && r.KeyID == "":
 		return Request{}, fault.New(EmptyKeyID, "").With("ArgumentName", KeyIDHeader).With("ArgumentValue", "")
-	case !blankContext(f.Context):
-		return Request{}, fault.New(NotYet, "")
+	}
+	if f.Context != nil {
+		var err error
+		if r.Context, err = parseContext(*f.Context); err != nil {
+			return Request{}, err
+		}
+		r.ContextText = *f.Context
 	}
 	if f.BucketKey != nil {
 		on, err := bucketKeyFlag(*f.BucketKey)
@@ -55,19 +61,34 @@ func (f Fields) Create() (Request, error) {
 	return r, nil
 }
 
-// Use checks the fields of an operation on what exists, where none can be chosen:
-// reading an object, uploading a part. The bucket key field is ignored there.
-// Faults: NotForThisOperation, NeedsKMS, NotYet.
-func (f Fields) Use() error {
+// createUnderCustomer reads the fields when there is any of a customer's key.
+func (f Fields) createUnderCustomer() (Request, error) {
 	switch {
+	case !f.Secure:
+		return Request{}, fault.New(CustomerInsecure, "").With("ArgumentName", AlgorithmHeader)
 	case f.Algorithm != nil:
-		return fault.New(NotForThisOperation, "").With("ArgumentName", AlgorithmHeader).With("ArgumentValue", *f.Algorithm)
-	case f.KeyID != nil, !blankContext(f.Context):
-		return fault.New(NeedsKMS, "").With("ArgumentName", AlgorithmHeader)
-	case f.Customer:
-		return fault.New(NotYet, "")
+		return Request{}, fault.New(CustomerMixed, "").With("ArgumentName", AlgorithmHeader).With("ArgumentValue", *f.Algorithm)
+	case f.KeyID != nil, f.Context != nil:
+		return Request{}, fault.New(NeedsKMS, "").With("ArgumentName", AlgorithmHeader)
 	}
-	return nil
+	key, err := f.Customer.parse(true)
+	return Request{Customer: key}, err
+}
+
+// Use checks the fields of an operation on what exists, where none can be chosen:
+// reading an object, uploading a part. The bucket key field is ignored there. part
+// says that something is written, if under a key that was chosen before. Faults:
+// NotForThisOperation, NeedsKMS, and those of customers' keys.
+func (f Fields) Use(part bool) (CustomerKey, error) {
+	switch {
+	case f.Customer.Present() && !f.Secure:
+		return CustomerKey{}, fault.New(CustomerInsecure, "").With("ArgumentName", AlgorithmHeader)
+	case f.Algorithm != nil:
+		return CustomerKey{}, fault.New(NotForThisOperation, "").With("ArgumentName", AlgorithmHeader).With("ArgumentValue", *f.Algorithm)
+	case f.KeyID != nil, f.Context != nil && *f.Context != "":
+		return CustomerKey{}, fault.New(NeedsKMS, "").With("ArgumentName", AlgorithmHeader)
+	}
+	return f.Customer.parse(part)
 }
 
 // Check refuses what no bucket's default could make valid.
@@ -96,20 +117,6 @@ func bucketKeyFlag(s string) (bool, error) {
 		return false, nil
 	}
 	return false, fault.New(BadBucketKeyFlag, "").With("ArgumentName", BucketKeyHeader).With("ArgumentValue", s)
-}
-
-// blankContext reports that a context field is absent or holds no pairs.
-func blankContext(s *string) bool {
-	if s == nil || *s == "" {
-		return true
-	}
-	text, err := base64.StdEncoding.DecodeString(*s)
-	if err != nil {
-		return false
-	}
-	inner, braces := strings.CutPrefix(strings.TrimSpace(string(text)), "{")
-	inner, closed := strings.CutSuffix(inner, "}")
-	return braces && closed && strings.TrimSpace(inner) == ""
 }
 
 // CheckTransport refuses SSE-KMS, to write or to read, for a request that came over

@@ -4,6 +4,7 @@ package sse
 
 import (
 	"errors"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -55,18 +56,21 @@ func TestFieldsOfCreating(t *testing.T) {
 		{"KMS with empty key", Fields{Algorithm: new(KMS), KeyID: new("")}, EmptyKeyID, []fault.Detail{argument(KeyIDHeader), value("")}},
 		{"context alone", Fields{Context: new(somePairs)}, NeedsKMS, []fault.Detail{ssh}},
 		{"AES256 with context", Fields{Algorithm: new(AES256), Context: new(somePairs)}, NeedsKMS, []fault.Detail{ssh}},
-		{"KMS with context", Fields{Algorithm: new(KMS), Context: new(somePairs)}, NotYet, nil},
-		{"KMS with garbage for a context", Fields{Algorithm: new(KMS), Context: new("%")}, NotYet, nil},
+		{"KMS with context", Fields{Algorithm: new(KMS), Context: new(somePairs)}, "", nil},
+		{"KMS with garbage for a context", Fields{Algorithm: new(KMS), Context: new("%")}, BadContext, []fault.Detail{argument(ContextHeader), value("%")}},
 		{"KMS with empty context", Fields{Algorithm: new(KMS), Context: new("")}, "", nil},
 		{"KMS with no pairs", Fields{Algorithm: new(KMS), Context: new(noPairs)}, "", nil},
-		{"customer's key", Fields{Customer: true}, NotYet, nil},
+		{"customer's key", Fields{Customer: trio(AES256, customerA, ""), Secure: true}, "", nil},
+		{"customer's key over an open connection", Fields{Customer: trio("x", nil, "")}, CustomerInsecure, []fault.Detail{ssh}},
+		{"customer's key and AES256", Fields{Algorithm: new(AES256), Customer: trio("x", nil, ""), Secure: true}, CustomerMixed, []fault.Detail{ssh, value(AES256)}},
+		{"customer's key and a KMS key", Fields{KeyID: new("k"), Customer: trio(AES256, customerA, ""), Secure: true}, NeedsKMS, []fault.Detail{ssh}},
 		{"flag", Fields{BucketKey: new("TRUE")}, "", nil},
 		{"bad flag", Fields{BucketKey: new("yes")}, BadBucketKeyFlag, []fault.Detail{argument(BucketKeyHeader), value("yes")}},
 		{"empty flag", Fields{BucketKey: new("")}, BadBucketKeyFlag, []fault.Detail{argument(BucketKeyHeader), value("")}},
 	} {
 		r, err := c.f.Create()
 		wantFault(t, c.name, err, c.kind, c.details...)
-		if err != nil && r != (Request{}) {
+		if err != nil && !reflect.DeepEqual(r, Request{}) {
 			t.Errorf("%s: request %+v beside an error", c.name, r)
 		}
 	}
@@ -78,12 +82,18 @@ func TestFieldsOfCreating(t *testing.T) {
 
 func TestFieldsOfUsing(t *testing.T) {
 	ssh := argument(AlgorithmHeader)
-	wantFault(t, "nothing", Fields{}.Use(), "")
-	wantFault(t, "flag", Fields{BucketKey: new("yes")}.Use(), "")
-	wantFault(t, "algorithm", Fields{Algorithm: new(KMS), KeyID: new("k")}.Use(), NotForThisOperation, ssh, value(KMS))
-	wantFault(t, "key", Fields{KeyID: new("k")}.Use(), NeedsKMS, ssh)
-	wantFault(t, "context", Fields{Context: new(somePairs)}.Use(), NeedsKMS, ssh)
-	wantFault(t, "customer's key", Fields{Customer: true}.Use(), NotYet)
+	use := func(f Fields) error { _, err := f.Use(false); return err }
+	wantFault(t, "nothing", use(Fields{}), "")
+	wantFault(t, "flag", use(Fields{BucketKey: new("yes")}), "")
+	wantFault(t, "algorithm", use(Fields{Algorithm: new(KMS), KeyID: new("k")}), NotForThisOperation, ssh, value(KMS))
+	wantFault(t, "key", use(Fields{KeyID: new("k")}), NeedsKMS, ssh)
+	wantFault(t, "context", use(Fields{Context: new(somePairs)}), NeedsKMS, ssh)
+	wantFault(t, "open connection", use(Fields{Customer: trio(AES256, customerA, "")}), CustomerInsecure, ssh)
+	// A key of a wrong length is another key for who reads, and no key for who writes.
+	long := Fields{Customer: trio(AES256, append(customerA, 1), ""), Secure: true}
+	wantFault(t, "long key to read with", use(long), "")
+	_, err := long.Use(true)
+	wantFault(t, "long key to write with", err, CustomerLength, ssh)
 }
 
 func TestCheckTransport(t *testing.T) {

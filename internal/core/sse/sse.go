@@ -6,17 +6,14 @@
 // Every object version has a data key of its own. It seals the body in segments
 // (docs/formats.md, "CFB1") and is stored wrapped ("CDW1"): under a bucket key of
 // the service's own key for SSE-S3, under a bucket key of the customer's KMS key,
-// or under a KMS data key made for this object alone. Below the wrap all are the
-// same.
+// under a KMS data key made for this object alone, or under a key that the customer
+// provides with each request. DSSE-KMS has two data keys and seals twice. Below the
+// wrap all are the same.
 //
 // All work with keys happens in [Keys.ForWrite], [Keys.ForPart] and [Keys.ForRead],
 // before a byte of a body moves. Only bytes of verified segments leave a [Reader].
 // There is no form of storage without encryption, and no falling back from the one
 // asked for to another.
-//
-// Not done here: dual-layer encryption, keys that customers provide with each
-// request, and encryption contexts of callers. Requests for them are refused with
-// [NotYet]; the formats have their places.
 package sse
 
 import "github.com/cofferstore/coffer/internal/fault"
@@ -38,8 +35,8 @@ const (
 	// NeedsSignatureV4: SSE-KMS for a request that is not signed with Signature
 	// Version 4.
 	NeedsSignatureV4 fault.Kind = "sse: needs signature version 4"
-	// NotYet: a part of S3's encryption that Coffer does not offer.
-	NotYet fault.Kind = "sse: not offered"
+	// NotRewrappable: the object's encryption cannot be changed in place.
+	NotRewrappable fault.Kind = "sse: encryption cannot be changed in place"
 	// Damaged: stored bytes are not what was stored, or not of this object.
 	Damaged fault.Kind = "sse: damaged data"
 )

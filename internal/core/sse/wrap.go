@@ -25,8 +25,11 @@ const (
 
 // BindOf returns what a wrapped data key is bound to. Fault: Damaged.
 func BindOf(wrapped []byte) (Bind, error) {
-	w, err := parseWrap(wrapped)
-	return w.bind, err
+	layers, err := parseWraps(wrapped)
+	if err != nil {
+		return 0, err
+	}
+	return layers[0].bind, nil
 }
 
 // source is where the key comes from that wraps a data key.
@@ -50,7 +53,7 @@ const (
 
 type wrap struct {
 	source source
-	layer  byte // 0; of two layers 1 is the inner
+	layer  byte // 0; of two layers 1 is the inner, 2 the outer
 	bind   Bind
 	ref    [16]byte // the generation's id, or random
 	vary   []byte   // what the source needs to find its key again
@@ -84,42 +87,70 @@ func (w wrap) openDEK(open func(dst, sealed, aad []byte) ([]byte, error), d [32]
 	return secret.New(dek), nil
 }
 
-// parseWrap accepts what sealDEK returns and nothing else. The result shares b's
-// memory. Fault: Damaged.
-func parseWrap(b []byte) (wrap, error) {
-	bad := func(what string) (wrap, error) {
-		return wrap{}, fault.New(Damaged, "").Because(errors.New("wrapped data key: " + what))
+// parseWraps accepts what Sealing.Wrap returns and nothing else: one wrap of layer 0,
+// or one of layer 1 and one of layer 2 behind it. The result shares b's memory.
+// Fault: Damaged.
+func parseWraps(b []byte) ([]wrap, error) {
+	first, rest, err := parseWrap(b)
+	if err != nil {
+		return nil, err
 	}
+	if first.layer == 0 && len(rest) == 0 {
+		return []wrap{first}, nil
+	}
+	second, rest, err := parseWrap(rest)
+	if err != nil {
+		return nil, err
+	}
+	twice := first.layer == 1 && first.source == fromKMS && second.layer == 2 && second.source == fromService
+	if !twice || first.bind != second.bind || len(rest) != 0 {
+		return nil, badWrap("layers that do not go together")
+	}
+	return []wrap{first, second}, nil
+}
+
+func badWrap(what string) error {
+	return fault.New(Damaged, "").Because(errors.New("wrapped data key: " + what))
+}
+
+// parseWrap cuts the first wrap off b.
+func parseWrap(b []byte) (w wrap, rest []byte, err error) {
 	if len(b) < wrapFixed+wrapSeal || string(b[:5]) != wrapMagic+"\x01" {
-		return bad("not CDW1")
+		return w, nil, badWrap("not CDW1")
 	}
 	n := int(binary.BigEndian.Uint16(b[24:26]))
-	if len(b) != wrapFixed+n+wrapSeal {
-		return bad("wrong length")
+	end := wrapFixed + n + wrapSeal
+	if len(b) < end {
+		return w, nil, badWrap("wrong length")
 	}
-	w := wrap{
+	w = wrap{
 		source: source(b[5]), layer: b[6], bind: Bind(b[7]), ref: [16]byte(b[8:24]),
-		vary: b[wrapFixed : wrapFixed+n], sealed: b[wrapFixed+n:],
+		vary: b[wrapFixed : wrapFixed+n : wrapFixed+n], sealed: b[wrapFixed+n : end : end],
 	}
+	return w, b[end:], w.check()
+}
+
+func (w wrap) check() error {
+	n := len(w.vary)
 	switch {
-	case w.layer > 2 || w.bind > BindUpload:
-		return bad("unknown layer or binding")
+	case w.layer > maxLayers || w.bind > BindUpload:
+		return badWrap("unknown layer or binding")
 	case w.source == fromService, w.source == fromBucketKey:
 		if n != 0 {
-			return bad("generation with parameters")
+			return badWrap("generation with parameters")
 		}
 	case w.source == fromKMS:
 		if _, err := parseDirect(w.vary); err != nil {
-			return bad(err.Error())
+			return badWrap(err.Error())
 		}
 	case w.source == fromCustomer:
-		if n != 64 { // salt and verifier
-			return bad("customer key without its verifier")
+		if n != customerVary { // salt and verifier
+			return badWrap("customer key without its verifier")
 		}
 	default:
-		return bad("unknown source")
+		return badWrap("unknown source")
 	}
-	return w, nil
+	return nil
 }
 
 // direct is what is kept of a KMS data key: u16 len ‖ ARN ‖ u16 len ‖ context ‖

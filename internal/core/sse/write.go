@@ -8,7 +8,6 @@ import (
 	"hash/crc32"
 	"io"
 
-	"github.com/cofferstore/coffer/internal/secret"
 	"github.com/cofferstore/coffer/internal/store/blob"
 )
 
@@ -26,7 +25,7 @@ type Writer struct {
 	ready int     // of out
 	large bool    // out is a large buffer
 	index int64   // of the next segment
-	aad   [16]byte
+	with  scratch
 
 	stored int64
 	crc    uint32
@@ -35,14 +34,13 @@ type Writer struct {
 	done   bool
 }
 
-func newWriter(dst io.Writer, dek secret.Bytes, id blob.StreamID, bufs *buffers) *Writer {
+func newWriter(dst io.Writer, deks dataKeys, id blob.StreamID, bufs *buffers) *Writer {
 	w := &Writer{
-		dst: dst, keys: newStream(dek, id, bufs.log2), bufs: bufs,
+		dst: dst, keys: newStream(deks, id, bufs.log2), bufs: bufs,
 		plain: bufs.small.Get().(*[]byte), out: bufs.small.Get().(*[]byte),
 		table: crc32.MakeTable(crc32.Castagnoli),
 	}
-	head := w.keys.head(id)
-	w.ready = copy(*w.out, head[:])
+	w.ready = copy(*w.out, w.keys.head(id))
 	return w
 }
 
@@ -117,13 +115,13 @@ func (w *Writer) seal(segment []byte, final bool) {
 		w.err = errTooLong
 		return
 	}
-	if w.ready+len(segment)+secret.Overhead > len(*w.out) {
+	if w.ready+len(segment)+w.keys.overhead() > len(*w.out) {
 		w.room()
 	}
 	if w.err != nil {
 		return
 	}
-	w.ready = len(w.keys.aead.Seal((*w.out)[:w.ready], segment, segmentAAD(&w.aad, w.index, final)))
+	w.ready = len(w.keys.seal((*w.out)[:w.ready], segment, w.index, final, &w.with))
 	w.index++
 }
 

@@ -41,6 +41,7 @@ var codes = pipeline.Codes{
 	kms.InvalidKeyUsage:      pipeline.As(400, "InvalidKeyUsageException", ""),
 	kms.InvalidMarker:        pipeline.As(400, "InvalidMarkerException", ""),
 	kms.InvalidState:         pipeline.As(400, "KMSInvalidStateException", ""),
+	kms.Throttled:            pipeline.As(400, "ThrottlingException", kms.ThrottledText),
 	kms.KeyUnavailable:       pipeline.As(500, "KeyUnavailableException", "The request was rejected because the specified KMS key was not available. You can retry the request."),
 	kms.LimitExceeded:        pipeline.As(400, "LimitExceededException", ""),
 	kms.MalformedPolicy:      pipeline.As(400, "MalformedPolicyDocumentException", ""),

@@ -42,6 +42,7 @@ type Call struct {
 	Bucket  string // the target, as the path or the host name says
 	Key     string
 	Query   url.Values
+	Form    Form // of an operation that takes one
 
 	road    *Road
 	family  *Family

@@ -11,11 +11,13 @@ package pipeline
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/policy"
+	"github.com/cofferstore/coffer/internal/wire/sigv4"
 )
 
 // Traits say what kind of operation one is.
@@ -56,11 +58,21 @@ type Op struct {
 	// stream have Streams instead: they end when their client stops moving.
 	Deadline time.Duration
 	Streams  bool
+	// Form, if set, says that the request is a browser's form: it is authenticated
+	// by fields in its body and not by its head. Form reads the body as far as
+	// those go; what else it learns is for the operation's decode, in [Call.Form].
+	Form func(c *Call, body io.Reader) (Form, error)
 	// Refused says that the operation is known by name and answered with an
 	// error: it is not served yet.
 	Refused bool
 
 	serve func(ctx context.Context, c *Call) (*Response, error)
+}
+
+// Form is what an operation has read of a browser's form.
+type Form interface {
+	// Authentication returns the fields that say who sends it.
+	Authentication() sigv4.PostForm
 }
 
 // event returns the name of the operation's audit event.

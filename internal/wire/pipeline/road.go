@@ -154,12 +154,18 @@ func (road *Road) run(c *Call) (resp *Response, err error) {
 
 // authenticate sets the call's caller.
 func (road *Road) authenticate(c *Call) (err error) {
-	if c.family.Whole {
+	switch {
+	case c.Op.Form != nil:
+		if c.Form, err = c.Op.Form(c, c.body); err != nil {
+			return err
+		}
+		c.Auth, err = road.cfg.Verifier.VerifyForm(c.Request.Context(), c.Form.Authentication(), c.family.Services...)
+	case c.family.Whole:
 		if c.whole, err = readBounded(c.body, c.Op.maxBody()); err != nil {
 			return err
 		}
 		c.Auth, err = road.cfg.Verifier.VerifyWhole(c.Request, c.whole, c.family.Services...)
-	} else {
+	default:
 		c.Auth, err = road.cfg.Verifier.Verify(c.Request, c.family.Services...)
 	}
 	if err != nil {

@@ -86,7 +86,8 @@ func open(t *testing.T, do func(context.Context, *Call) (*Response, error), edit
 		Codes: Codes{
 			outOfTea: As(404, "NoTea", "There is no tea"), iam.AccessDenied: As(403, "AccessDenied", "no"),
 			TimedOut: As(408, "TimedOut", "late"), NoRoom: As(503, "Full", "full"), AuditFailed: As(503, "Unavailable", "later"),
-			sigv4.IncompleteBody: As(400, "Incomplete", "short"), SlowClient: As(408, "Slow", "slow"),
+			sigv4.UnknownAccessKey: As(403, "Stranger", "who"),
+			sigv4.IncompleteBody:   As(400, "Incomplete", "short"), SlowClient: As(408, "Slow", "slow"),
 		},
 		Fault: func(_ *Call, code Code, _ []fault.Detail) *Response {
 			return &Response{Status: code.Status, Body: []byte(code.Code)}
@@ -290,4 +291,55 @@ func TestOnlyClientsThatStandStillAreGivenUp(t *testing.T) {
 		}
 	}
 	still.Close()
+}
+
+// card is a form with two fields: the access key of its sender, and the rest.
+type card struct {
+	access string
+	rest   io.Reader
+}
+
+func (f card) Authentication() sigv4.PostForm {
+	if f.access == "-" {
+		return sigv4.PostForm{}
+	}
+	return sigv4.PostForm{
+		Policy: "p", Algorithm: "AWS4-HMAC-SHA256", Credential: f.access + "/20260304/us-east-1/tea/aws4_request",
+		Date: "20260304T050607Z", Signature: "s",
+	}
+}
+
+// A form says in its body who sends it: the road reads so much of it before the
+// operation sees anything, and leaves it the rest.
+func TestAFormIsAuthenticatedByItsFields(t *testing.T) {
+	for name, c := range map[string]struct {
+		read    string // what the form's reader takes for the access key
+		err     error  // what it finds
+		status  int
+		answer  string
+		records int
+	}{
+		"an anonymous form":  {"-", nil, 200, "leaves", 1},
+		"a stranger's form":  {"AKIA", nil, 403, "Stranger", 0},
+		"a form that is bad": {"-", fault.New(outOfTea, ""), 404, "NoTea", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			decoded := false
+			h := open(t, func(_ context.Context, call *Call) (*Response, error) {
+				decoded = true
+				b, err := io.ReadAll(call.Form.(card).rest)
+				return &Response{Status: 200, Body: b}, err
+			}, func(h *house) {
+				h.op.Form = func(_ *Call, body io.Reader) (Form, error) { return card{c.read, body}, c.err }
+			})
+			// What the head says of a signature is not asked.
+			status, body, _ := h.ask(t, "Authorization", "AWS4-HMAC-SHA256 nonsense")
+			if status != c.status || body != c.answer {
+				t.Errorf("got %d %q, want %d %q", status, body, c.status, c.answer)
+			}
+			if decoded != (status == 200) || len(h.trail.records) != c.records {
+				t.Errorf("decoded: %t, %d records", decoded, len(h.trail.records))
+			}
+		})
+	}
 }

@@ -41,7 +41,7 @@ func (a *API) ops() []pipeline.Op {
 	var ops []pipeline.Op
 	for _, feature := range [][]pipeline.Op{
 		a.bucketOps(), a.encryptionOps(), a.versioningOps(), a.taggingOps(), a.listOps(),
-		a.objectOps(), a.copyOps(), a.deleteOps(), a.multipartOps(),
+		a.objectOps(), a.postOps(), a.attributesOps(), a.updateEncryptionOps(), a.copyOps(), a.deleteOps(), a.multipartOps(),
 		unsupportedOps(),
 	} {
 		ops = append(ops, feature...)

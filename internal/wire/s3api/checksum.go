@@ -19,10 +19,6 @@ const (
 	checksumTypeHeader = "x-amz-checksum-type"
 )
 
-// newerAlgorithms are checksum algorithms of the API's model that are not offered
-// here, by the end of their headers.
-var newerAlgorithms = map[string]bool{"sha512": true, "md5": true, "xxhash64": true, "xxhash3": true, "xxhash128": true}
-
 // notChecksums are headers that begin like a checksum's and carry none.
 var notChecksums = map[string]bool{"mode": true, "type": true, "algorithm": true}
 
@@ -53,20 +49,14 @@ func headerAlgorithm(name string) (checksum.Algorithm, error) {
 	if a, ok := checksum.ParseHeader(name); ok {
 		return a, nil
 	}
-	if newerAlgorithms[strings.TrimPrefix(name, checksumPrefix)] {
-		return "", notImplemented(name)
-	}
 	return "", fault.New(InvalidRequest, "The algorithm type you specified in x-amz-checksum- header is invalid.")
 }
 
 // namedAlgorithm reads x-amz-checksum-algorithm; "" when it is absent.
 func namedAlgorithm(c *pipeline.Call) (checksum.Algorithm, error) {
 	name := value(c, "x-amz-checksum-algorithm")
-	switch {
-	case name == "":
+	if name == "" {
 		return "", nil
-	case newerAlgorithms[strings.ToLower(name)]:
-		return "", notImplemented("x-amz-checksum-algorithm")
 	}
 	return checksum.Parse(name)
 }
@@ -75,6 +65,26 @@ func namedAlgorithm(c *pipeline.Call) (checksum.Algorithm, error) {
 // a header or in the body's trailer. An algorithm that is only named, without a
 // value, is ignored, as S3 does.
 func expectation(c *pipeline.Call, body *sigv4.Body) (e object.Expect, err error) {
+	if e, err = sentExpectation(c); err != nil {
+		return e, err
+	}
+	for _, name := range body.Announced() {
+		if !strings.HasPrefix(name, checksumPrefix) {
+			return e, fault.New(InvalidRequest, "The value specified in the x-amz-trailer header is not supported")
+		}
+		if e.Algorithm != "" {
+			return e, severalChecksums()
+		}
+		if e.Algorithm, err = headerAlgorithm(name); err != nil {
+			return e, err
+		}
+		e.Value = trailing(e.Algorithm, body)
+	}
+	return e, nil
+}
+
+// sentExpectation is the part of expectation that stands in headers.
+func sentExpectation(c *pipeline.Call) (e object.Expect, err error) {
 	if e.MD5, err = documentMD5(c); err != nil {
 		return e, err
 	}
@@ -88,18 +98,6 @@ func expectation(c *pipeline.Call, body *sigv4.Body) (e object.Expect, err error
 			return e, err
 		}
 		e.Algorithm, e.Value = algorithm, func() ([]byte, error) { return want, nil }
-	}
-	for _, name := range body.Announced() {
-		if !strings.HasPrefix(name, checksumPrefix) {
-			return e, fault.New(InvalidRequest, "The value specified in the x-amz-trailer header is not supported")
-		}
-		if e.Algorithm != "" {
-			return e, severalChecksums()
-		}
-		if e.Algorithm, err = headerAlgorithm(name); err != nil {
-			return e, err
-		}
-		e.Value = trailing(e.Algorithm, body)
 	}
 	return e, nil
 }
@@ -144,12 +142,18 @@ type checksumElements struct {
 	CRC64NVME string `xml:"ChecksumCRC64NVME,omitempty"`
 	SHA1      string `xml:"ChecksumSHA1,omitempty"`
 	SHA256    string `xml:"ChecksumSHA256,omitempty"`
+	SHA512    string `xml:"ChecksumSHA512,omitempty"`
+	MD5       string `xml:"ChecksumMD5,omitempty"`
+	XXHash64  string `xml:"ChecksumXXHASH64,omitempty"`
+	XXHash3   string `xml:"ChecksumXXHASH3,omitempty"`
+	XXHash128 string `xml:"ChecksumXXHASH128,omitempty"`
 }
 
 func (e *checksumElements) of(a checksum.Algorithm) *string {
 	return map[checksum.Algorithm]*string{
 		checksum.CRC32: &e.CRC32, checksum.CRC32C: &e.CRC32C, checksum.CRC64NVME: &e.CRC64NVME,
-		checksum.SHA1: &e.SHA1, checksum.SHA256: &e.SHA256,
+		checksum.SHA1: &e.SHA1, checksum.SHA256: &e.SHA256, checksum.SHA512: &e.SHA512, checksum.MD5: &e.MD5,
+		checksum.XXHash64: &e.XXHash64, checksum.XXHash3: &e.XXHash3, checksum.XXHash128: &e.XXHash128,
 	}[a]
 }
 

@@ -49,8 +49,8 @@ func TestExpectationOfABody(t *testing.T) {
 			headers: []string{"x-amz-checksum-crc32: " + helloCRC32, "x-amz-checksum-sha256: " + helloSHA256}, kind: InvalidRequest,
 			message: "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.",
 		},
-		{headers: []string{"x-amz-checksum-xxhash3: AAAA"}, kind: NotImplemented},
-		{headers: []string{"x-amz-checksum-sha512: AAAA"}, kind: NotImplemented},
+		{headers: []string{"x-amz-checksum-xxhash3: AAAA"}, kind: checksum.InvalidValue, message: "Value for x-amz-checksum-xxhash3 header is invalid."},
+		{headers: []string{"x-amz-checksum-blake3: AAAA"}, kind: InvalidRequest, message: "The algorithm type you specified in x-amz-checksum- header is invalid."},
 		{headers: []string{"x-amz-checksum-rot13: AAAA"}, kind: InvalidRequest, message: "The algorithm type you specified in x-amz-checksum- header is invalid."},
 	} {
 		call := cat(t, "PUT", "", append(c.headers, "Content-Length: 5")...)
@@ -114,7 +114,7 @@ func TestChecksumInTheTrailer(t *testing.T) {
 		{announced: "x-amz-checksum-crc32", trailer: "x-amz-checksum-crc32:hello\r\n\r\n", status: 400, code: "InvalidRequest"},
 		{announced: "x-amz-checksum-crc32", trailer: "\r\n", status: 400, code: "MalformedTrailerError"},
 		{announced: "x-amz-meta-late", trailer: "x-amz-meta-late:1\r\n\r\n", status: 400, code: "InvalidRequest"},
-		{announced: "x-amz-checksum-xxhash64", trailer: "x-amz-checksum-xxhash64:AAAA\r\n\r\n", status: 501, code: "NotImplemented"},
+		{announced: "x-amz-checksum-xxhash64", trailer: "x-amz-checksum-xxhash64:AAAA\r\n\r\n", status: 400, code: "InvalidRequest"},
 		{
 			announced: "x-amz-checksum-crc32", trailer: "x-amz-checksum-crc32:" + helloCRC32 + "\r\n\r\n",
 			headers: []string{"x-amz-checksum-sha256: " + helloSHA256}, status: 400, code: "InvalidRequest",

@@ -24,6 +24,7 @@ const (
 	internalText    = "We encountered an internal error. Please try again."
 	unavailableText = "Service is unable to handle request."
 	slowDownText    = "Please reduce your request rate."
+	kmsSlowDownText = "Please reduce your request rate for operations involving AWS KMS."
 	fullText        = "There is no room left for more data."
 	malformedText   = "The XML you provided was not well-formed or did not validate against our published schema"
 	digestText      = "The Content-MD5 or checksum value that you specified did not match what the server received."
@@ -54,6 +55,15 @@ var codes = pipeline.Codes{
 	pipeline.SlowClient:   pipeline.As(400, "RequestTimeout", "Your socket connection to the server was not read from or written to within the timeout period. Idle connections will be closed."),
 	pipeline.AuditFailed:  pipeline.As(503, "ServiceUnavailable", unavailableText),
 	pipeline.HeadTooLarge: pipeline.As(400, "RequestHeaderSectionTooLarge", "Your request header and query parameters exceed the maximum allowed size."),
+
+	// Browsers' forms.
+	NotAForm:              pipeline.As(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold"),
+	MalformedForm:         pipeline.As(400, "MalformedPOSTRequest", "The body of your POST request is not well-formed multipart/form-data."),
+	FieldsTooLarge:        pipeline.As(400, "MaxPostPreDataLengthExceeded", "Your POST request fields preceeding the upload file was too large."), // S3's spelling
+	InvalidPolicyDocument: pipeline.As(400, "InvalidPolicyDocument", "Invalid Policy"),
+	PolicyViolated:        pipeline.As(403, "AccessDenied", "Invalid according to Policy"),
+	FileTooLarge:          pipeline.As(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size"),
+	FileTooSmall:          pipeline.As(400, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size"),
 
 	// Who is calling.
 	iam.AccessDenied:               pipeline.As(403, "AccessDenied", deniedText),
@@ -139,6 +149,8 @@ var codes = pipeline.Codes{
 	object.InvalidArgument:       pipeline.As(400, "InvalidArgument", "Invalid Argument"),
 	object.Busy:                  pipeline.As(503, "SlowDown", slowDownText),
 	object.Damaged:               pipeline.As(500, "InternalError", internalText),
+	object.InvalidUpdate:         pipeline.As(400, "InvalidRequest", "The encryption type of the object cannot be updated"),
+	object.ForeignKey:            pipeline.As(403, "AccessDenied", deniedText),
 
 	// Encryption, and the keys behind it. S3 prefixes KMS's own names and passes
 	// its texts on.
@@ -149,12 +161,30 @@ var codes = pipeline.Codes{
 	sse.BadBucketKeyFlag:     pipeline.As(400, "InvalidArgument", "The value of x-amz-server-side-encryption-bucket-key-enabled must be true or false"),
 	sse.NeedsSecureTransport: pipeline.As(400, "InvalidArgument", "Requests specifying Server Side Encryption with AWS KMS managed keys must be made over a secure connection."),
 	sse.NeedsSignatureV4:     pipeline.As(400, "InvalidArgument", "Requests specifying Server Side Encryption with AWS KMS managed keys require AWS Signature Version 4."),
-	sse.NotYet:               pipeline.As(501, "NotImplemented", notOfferedText),
+	sse.BadContext:           pipeline.As(400, "InvalidArgument", "The header 'x-amz-server-side-encryption-context' shall be Base64-encoded UTF-8 string holding JSON which represents a string-string map"),
+	sse.NotRewrappable:       pipeline.As(400, "InvalidRequest", "The encryption type of the object cannot be updated"),
+
+	sse.CustomerMixed:         pipeline.As(400, "InvalidArgument", "Server Side Encryption with Customer provided key is incompatible with the encryption method specified"),
+	sse.CustomerInsecure:      pipeline.As(400, "InvalidArgument", "Requests specifying Server Side Encryption with Customer provided keys must be made over a secure connection."),
+	sse.CustomerNoAlgorithm:   pipeline.As(400, "InvalidArgument", "Requests specifying Server Side Encryption with Customer provided keys must provide a valid encryption algorithm."),
+	sse.CustomerAlgorithm:     pipeline.As(400, "InvalidEncryptionAlgorithmError", "The Encryption request you specified is not valid. Supported value: AES256."),
+	sse.CustomerNoKey:         pipeline.As(400, "InvalidArgument", "Requests specifying Server Side Encryption with Customer provided keys must provide an appropriate secret key."),
+	sse.CustomerNoMD5:         pipeline.As(400, "InvalidArgument", "Requests specifying Server Side Encryption with Customer provided keys must provide the client calculated MD5 of the secret key."),
+	sse.CustomerMD5:           pipeline.As(400, "InvalidArgument", "The calculated MD5 hash of the key did not match the hash that was provided."),
+	sse.CustomerLength:        pipeline.As(400, "InvalidArgument", "The secret key was invalid for the specified algorithm."),
+	sse.CustomerNeeded:        pipeline.As(400, "InvalidRequest", "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object."),
+	sse.CustomerWrong:         pipeline.As(403, "AccessDenied", "Requests specifying Server Side Encryption with Customer provided keys must provide the correct secret key."),
+	sse.CustomerNotApplicable: pipeline.As(400, "InvalidRequest", "The encryption parameters are not applicable to this object."),
+	sse.UploadNeedsCustomer:   pipeline.As(400, "InvalidRequest", "The multipart upload initiate requested encryption. Subsequent part requests must include the appropriate encryption parameters."),
+	sse.UploadOtherCustomer:   pipeline.As(400, "InvalidRequest", "The provided encryption parameters did not match the ones used originally."),
+	sse.CustomerBlocked:       pipeline.As(403, "AccessDenied", deniedText),
+
 	sse.Damaged:              pipeline.As(500, "InternalError", internalText),
 	bucketkey.Damaged:        pipeline.As(500, "InternalError", internalText),
 	bucketkey.NoGeneration:   pipeline.As(500, "InternalError", internalText),
 	bucketkey.Unavailable:    pipeline.As(503, "ServiceUnavailable", unavailableText),
-	bucketkey.Throttled:      pipeline.As(503, "SlowDown", "Please reduce your request rate for operations involving AWS KMS."),
+	bucketkey.Throttled:      pipeline.As(503, "SlowDown", kmsSlowDownText),
+	kms.Throttled:            pipeline.As(503, "SlowDown", kmsSlowDownText),
 	kms.AccessDenied:         pipeline.As(403, "AccessDenied", deniedText),
 	kms.Disabled:             pipeline.As(400, "KMS.DisabledException", "The KMS key is disabled."),
 	kms.InvalidArn:           pipeline.As(400, "KMS.InvalidArnException", "The ARN of the KMS key is not valid."),

@@ -63,7 +63,8 @@ func copySource(c *pipeline.Call) (object.Source, error) {
 		return object.Source{}, err
 	}
 	ref.ExpectedOwner = value(c, "x-amz-source-expected-bucket-owner")
-	return object.Source{VersionRef: ref, Condition: copyCondition(c)}, nil
+	key, err := customersKey(c, sourcePrefix)
+	return object.Source{VersionRef: ref, Condition: copyCondition(c), Customer: key}, err
 }
 
 // parseCopySource reads BUCKET/KEY, percent-encoded, with or without a slash
@@ -115,13 +116,15 @@ func encodeCopy(c *pipeline.Call, out object.Copied) (*pipeline.Response, error)
 		return nil, err
 	}
 	setHeader(r.Header, "x-amz-copy-source-version-id", out.SourceVersionID)
+	setCustomer(c, r.Header, out.SSE)
+	setContext(c, r.Header, out.SSE)
 	setWritten(c, r.Header, out.Stored)
 	c.AuditData("SSEApplied", sseApplied(out.SSE, out.FromDefault))
 	return r, nil
 }
 
 func decodeCopyPart(c *pipeline.Call) (in object.CopyPart, err error) {
-	if err := encryptionFields(c).Use(); err != nil {
+	if in.Customer, err = encryptionFields(c).Use(true); err != nil {
 		return in, err
 	}
 	if in.UploadRef, err = uploadRef(c); err != nil {

@@ -93,9 +93,9 @@ func TestDecodeCopy(t *testing.T) {
 		{"x-amz-metadata-directive: COPY", "", ""},
 		{"x-amz-metadata-directive: replace", InvalidArgument, "Unknown metadata directive."},
 		{"x-amz-tagging-directive: MERGE", InvalidArgument, "Unknown tagging directive."},
-		{"x-amz-checksum-algorithm: XXHASH128", NotImplemented, ""},
+		{"x-amz-checksum-algorithm: XXHASH128", "", ""},
 		{"x-amz-server-side-encryption: rot13", sse.UnsupportedMethod, ""},
-		{"x-amz-copy-source-server-side-encryption-customer-algorithm: AES256", sse.NotYet, ""},
+		{"x-amz-copy-source-server-side-encryption-customer-algorithm: AES256", sse.CustomerNoKey, ""},
 	} {
 		_, err := decodeCopy(cat(t, "PUT", "", "x-amz-copy-source: album/dog.jpg", c.header))
 		if kind, message := faultOf(err); kind != c.kind || message != c.message {

@@ -27,7 +27,7 @@ func cat(t testing.TB, method, query string, headers ...string) *pipeline.Call {
 	t.Helper()
 	c := &pipeline.Call{
 		Request: photo(method, query, "", headers...), Bucket: "photos", Key: "cat.jpg",
-		Auth: &sigv4.Result{Method: sigv4.Header}, Op: &pipeline.Op{},
+		Auth: &sigv4.Result{Method: sigv4.Header}, Op: &pipeline.Op{}, Caller: iam.Caller{Secure: true},
 	}
 	var err error
 	if c.Query, err = url.ParseQuery(query); err != nil {

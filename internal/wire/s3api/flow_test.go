@@ -48,7 +48,7 @@ func TestPutsThatAreRefused(t *testing.T) {
 	s.do("PUT", "/photos/cat.jpg", hello, "Content-MD5: other").wantCode(400, "InvalidDigest", "<Content-MD5>other</Content-MD5>")
 	s.do("PUT", "/photos/cat.jpg", hello, "x-amz-checksum-crc32: AAAAAA==").wantCode(400, "BadDigest", "The CRC32 you specified did not match")
 	s.do("PUT", "/photos/cat.jpg", hello, "x-amz-server-side-encryption: rot13").wantCode(400, "InvalidArgument", "<ArgumentValue>rot13</ArgumentValue>")
-	s.do("PUT", "/photos/cat.jpg", hello, "x-amz-server-side-encryption-customer-algorithm: AES256").wantCode(501, "NotImplemented")
+	s.do("PUT", "/photos/cat.jpg", hello, "x-amz-server-side-encryption-customer-algorithm: AES256").wantCode(400, "InvalidArgument", "must provide an appropriate secret key")
 	s.do("PUT", "/photos/cat.jpg", hello, "x-amz-storage-class: FLOPPY").wantCode(400, "InvalidStorageClass")
 	s.do("PUT", "/photos/cat.jpg?partNumber=1", hello).wantCode(400, "InvalidArgument")
 	s.do("GET", "/photos/cat.jpg", "").wantCode(404, "NoSuchKey")

@@ -28,7 +28,7 @@ func (a *API) multipartOps() []pipeline.Op {
 }
 
 func uploadRef(c *pipeline.Call) (object.UploadRef, error) {
-	return object.UploadRef{Ref: objectRef(c), UploadID: c.Query.Get("uploadId")}, refuseCustomerKey(c)
+	return object.UploadRef{Ref: objectRef(c), UploadID: c.Query.Get("uploadId")}, nil
 }
 
 func decodeCreate(c *pipeline.Call) (in object.CreateUpload, err error) {
@@ -60,6 +60,8 @@ func encodeCreate(c *pipeline.Call, out object.Created) (*pipeline.Response, err
 		return nil, err
 	}
 	setEncryption(r.Header, out.SSE)
+	setCustomer(c, r.Header, out.SSE)
+	setContext(c, r.Header, out.SSE)
 	setHeader(r.Header, "x-amz-checksum-algorithm", string(out.Checksum.Algorithm))
 	setHeader(r.Header, checksumTypeHeader, string(out.Checksum.Type))
 	c.AuditData("SSEApplied", sseApplied(out.SSE, out.FromDefault))
@@ -69,7 +71,7 @@ func encodeCreate(c *pipeline.Call, out object.Created) (*pipeline.Response, err
 }
 
 func decodePart(c *pipeline.Call) (in object.UploadPart, err error) {
-	if err := encryptionFields(c).Use(); err != nil {
+	if in.Customer, err = encryptionFields(c).Use(true); err != nil {
 		return in, err
 	}
 	if in.UploadRef, err = uploadRef(c); err != nil {
@@ -111,6 +113,7 @@ func encodePart(c *pipeline.Call, out object.StoredPart) (*pipeline.Response, er
 // of it.
 func setPart(c *pipeline.Call, h http.Header, out object.StoredPart) {
 	setEncryption(h, out.SSE)
+	setCustomer(c, h, out.SSE)
 	auditGeneration(c, out.SSE)
 	auditAnswer(c, h)
 }
@@ -125,6 +128,9 @@ func decodeComplete(c *pipeline.Call) (in object.Complete, err error) {
 	}
 	in.Type = checksum.Type(strings.ToUpper(value(c, checksumTypeHeader)))
 	if in.Algorithm, in.Checksum, err = sentChecksum(c); err != nil {
+		return in, err
+	}
+	if in.Customer, err = customersKey(c, customerPrefix); err != nil {
 		return in, err
 	}
 	in.Parts, err = completeParts(c)
@@ -226,12 +232,15 @@ func encodeComplete(c *pipeline.Call, out object.Stored) (*pipeline.Response, er
 
 // location returns the URL of the object that the request names: its own, without
 // the parameters.
-func location(c *pipeline.Call) string {
+func location(c *pipeline.Call) string { return origin(c) + c.Request.URL.EscapedPath() }
+
+// origin returns the part of the request's URL before its path.
+func origin(c *pipeline.Call) string {
 	scheme := "http"
 	if c.Request.TLS != nil || c.Caller.Secure && strings.EqualFold(c.Header("X-Forwarded-Proto"), "https") {
 		scheme = "https"
 	}
-	return scheme + "://" + c.Request.Host + c.Request.URL.EscapedPath()
+	return scheme + "://" + c.Request.Host
 }
 
 func decodeAbort(c *pipeline.Call) (object.Abort, error) {

@@ -29,7 +29,7 @@ func TestDecodeCreate(t *testing.T) {
 		{[]string{"x-amz-checksum-type: FULL_OBJECT"}, "", "", checksum.InvalidType},
 		{[]string{"x-amz-checksum-algorithm: SHA1", "x-amz-checksum-type: FULL_OBJECT"}, "", "", checksum.InvalidType},
 		{[]string{"x-amz-checksum-algorithm: rot13"}, "", "", checksum.Unsupported},
-		{[]string{"x-amz-checksum-algorithm: MD5"}, "", "", NotImplemented},
+		{[]string{"x-amz-checksum-algorithm: MD5"}, checksum.MD5, checksum.Composite, ""},
 	} {
 		in, err := decodeCreate(cat(t, "POST", "uploads", c.headers...))
 		if kind, _ := faultOf(err); kind != c.fault || in.Algorithm != c.algorithm || in.Type != c.kind {
@@ -75,7 +75,7 @@ func TestDecodePart(t *testing.T) {
 		{"partNumber=10001&uploadId=u", "", InvalidArgument},
 		{"partNumber=1&uploadId=u", "x-amz-server-side-encryption: aws:kms", sse.NotForThisOperation},
 		{"partNumber=1&uploadId=u", "x-amz-server-side-encryption-bucket-key-enabled: true", ""},
-		{"partNumber=1&uploadId=u", "x-amz-server-side-encryption-customer-key: k", sse.NotYet},
+		{"partNumber=1&uploadId=u", "x-amz-server-side-encryption-customer-key: k", sse.CustomerNoAlgorithm},
 	} {
 		_, err := decodePart(cat(t, "PUT", c.query, "Content-Length: 5", c.header))
 		if kind, _ := faultOf(err); kind != c.want {

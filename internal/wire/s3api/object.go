@@ -70,6 +70,8 @@ func encodePut(c *pipeline.Call, out object.Stored) (*pipeline.Response, error) 
 	h := make(http.Header)
 	setHeader(h, "ETag", quote(out.ETag))
 	setChecksum(h, out.Checksum, out.ETag)
+	setCustomer(c, h, out.SSE)
+	setContext(c, h, out.SSE)
 	setWritten(c, h, out)
 	c.AuditData("SSEApplied", sseApplied(out.SSE, out.FromDefault))
 	return &pipeline.Response{Status: http.StatusOK, Header: h}, nil
@@ -89,14 +91,15 @@ func decodeGet(c *pipeline.Call) (object.Get, error) {
 	if err != nil {
 		return object.Get{}, err
 	}
-	if err := encryptionFields(c).Use(); err != nil {
+	key, err := encryptionFields(c).Use(false)
+	if err != nil {
 		return object.Get{}, err
 	}
 	if _, err := overrides(c); err != nil {
 		return object.Get{}, err
 	}
 	in := object.Get{
-		VersionRef: ref, Condition: readCondition(c), Range: c.Header("Range"),
+		VersionRef: ref, Condition: readCondition(c), Range: c.Header("Range"), Customer: key,
 		Checksum: strings.EqualFold(value(c, "x-amz-checksum-mode"), "ENABLED"),
 	}
 	if c.Query.Has("partNumber") {
@@ -170,6 +173,7 @@ func describe(c *pipeline.Call, out *object.Object) (status int, h http.Header) 
 	setHeader(h, "ETag", quote(out.ETag))
 	setHeader(h, "x-amz-version-id", out.VersionID)
 	setEncryption(h, out.SSE)
+	setCustomer(c, h, out.SSE)
 	if out.StorageClass != object.Standard {
 		setHeader(h, "x-amz-storage-class", out.StorageClass)
 	}

@@ -123,7 +123,7 @@ func TestDecodeGet(t *testing.T) {
 		},
 		Range: "bytes=0-1", Part: 2, Checksum: true,
 	}
-	if err != nil || get != want {
+	if err != nil || !reflect.DeepEqual(get, want) {
 		t.Errorf("%+v, %v; want %+v", get, err, want)
 	}
 	for _, c := range []struct {

@@ -8,52 +8,73 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/cofferstore/coffer/internal/core/sse"
-	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
 )
 
-// customerPrefixes begin the names of headers with keys that customers provide.
-var customerPrefixes = [...]string{
-	"x-amz-server-side-encryption-customer-",
-	"x-amz-copy-source-server-side-encryption-customer-",
-}
+// Headers of a key that the customer provides, behind one of the prefixes.
+const (
+	customerPrefix = "x-amz-server-side-encryption-customer-"
+	sourcePrefix   = "x-amz-copy-source-server-side-encryption-customer-"
+
+	customerAlgorithm = "algorithm"
+	customerKey       = "key"
+	customerMD5       = "key-md5"
+)
 
 // encryptionFields reads a request's encryption headers as they stand.
 func encryptionFields(c *pipeline.Call) sse.Fields {
-	get := func(name string) *string {
-		if v, ok := field(c, name); ok {
-			return &v
-		}
-		return nil
-	}
 	return sse.Fields{
-		Algorithm: get(sse.AlgorithmHeader), KeyID: get(sse.KeyIDHeader),
-		Context: get(sse.ContextHeader), BucketKey: get(sse.BucketKeyHeader),
-		Customer: hasCustomerKey(c),
+		Algorithm: optional(c, sse.AlgorithmHeader), KeyID: optional(c, sse.KeyIDHeader),
+		Context: optional(c, sse.ContextHeader), BucketKey: optional(c, sse.BucketKeyHeader),
+		Customer: customerFields(c, customerPrefix), Secure: c.Caller.Secure,
 	}
 }
 
-func hasCustomerKey(c *pipeline.Call) bool {
-	for _, prefix := range customerPrefixes {
-		if len(fieldsWith(c, prefix)) > 0 {
-			return true
-		}
+func customerFields(c *pipeline.Call, prefix string) sse.CustomerFields {
+	return sse.CustomerFields{
+		Algorithm: optional(c, prefix+customerAlgorithm), Key: optional(c, prefix+customerKey), MD5: optional(c, prefix+customerMD5),
 	}
-	return false
 }
 
-// refuseCustomerKey is for operations that ignore encryption headers but for keys
-// that customers provide.
-func refuseCustomerKey(c *pipeline.Call) error {
-	if hasCustomerKey(c) {
-		return fault.New(sse.NotYet, "")
+// optional returns a header or field, nil when it is absent.
+func optional(c *pipeline.Call, name string) *string {
+	if v, ok := field(c, name); ok {
+		return &v
 	}
 	return nil
+}
+
+// customersKey reads the trio under a prefix where no other encryption header
+// counts: of a copy's source, or about a whole upload.
+func customersKey(c *pipeline.Call, prefix string) (sse.CustomerKey, error) {
+	return sse.Fields{Customer: customerFields(c, prefix), Secure: c.Caller.Secure}.Use(false)
+}
+
+// setCustomer tells which key a customer provided. Its MD5 was verified.
+func setCustomer(c *pipeline.Call, h http.Header, a sse.Applied) {
+	if a.Algorithm == sse.Customer {
+		setHeader(h, customerPrefix+customerAlgorithm, sse.AES256)
+		setHeader(h, customerPrefix+customerMD5, value(c, customerPrefix+customerMD5))
+	}
+}
+
+// setContext repeats the context that the caller gave, as it was sent. One without
+// pairs is none.
+func setContext(c *pipeline.Call, h http.Header, a sse.Applied) {
+	if a.Algorithm != sse.KMS && a.Algorithm != sse.DSSE {
+		return
+	}
+	if r, err := encryptionFields(c).Create(); err == nil && len(r.Context) > 0 {
+		setHeader(h, sse.ContextHeader, r.ContextText)
+	}
 }
 
 // setEncryption sets the headers that tell how an object is encrypted: the key
 // always as its ARN, the bucket key only when there is one.
 func setEncryption(h http.Header, a sse.Applied) {
+	if a.Algorithm == sse.Customer {
+		return
+	}
 	setHeader(h, sse.AlgorithmHeader, a.Algorithm)
 	setHeader(h, sse.KeyIDHeader, a.KeyARN)
 	if a.BucketKey {
@@ -63,7 +84,7 @@ func setEncryption(h http.Header, a sse.Applied) {
 
 // sseApplied is the audit record's name of an encryption.
 func sseApplied(a sse.Applied, fromDefault bool) string {
-	name := map[string]string{sse.AES256: "SSE_S3", sse.KMS: "SSE_KMS", sse.DSSE: "DSSE_KMS"}[a.Algorithm]
+	name := map[string]string{sse.AES256: "SSE_S3", sse.KMS: "SSE_KMS", sse.DSSE: "DSSE_KMS", sse.Customer: "SSE_C"}[a.Algorithm]
 	if fromDefault {
 		name = "Default_" + name
 	}

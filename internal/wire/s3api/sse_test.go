@@ -40,15 +40,16 @@ func TestEncryptionHeaders(t *testing.T) {
 		{[]string{flag + "maybe"}, sse.BadBucketKeyFlag, ""},
 		{[]string{flag + "TRUE"}, "", ""},
 		{[]string{context + "eyJhIjoiYiJ9"}, sse.NeedsKMS, sse.NeedsKMS},
-		{[]string{customer}, sse.NotYet, sse.NotYet},
-		{[]string{source}, sse.NotYet, sse.NotYet},
+		{[]string{customer}, sse.CustomerNoKey, sse.CustomerNoKey},
+		{[]string{source}, "", ""},
 	} {
 		fields := encryptionFields(cat(t, "PUT", "", c.headers...))
 		_, err := fields.Create()
 		if kind, _ := faultOf(err); kind != c.create {
 			t.Errorf("create with %q: %v, want %q", c.headers, err, c.create)
 		}
-		if kind, _ := faultOf(fields.Use()); kind != c.use {
+		_, err = fields.Use(false)
+		if kind, _ := faultOf(err); kind != c.use {
 			t.Errorf("use with %q: %q, want %q", c.headers, kind, c.use)
 		}
 	}

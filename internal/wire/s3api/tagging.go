@@ -47,8 +47,17 @@ func decodeTags(c *pipeline.Call) ([]bucket.Tag, error) {
 	if err := requireDigest(c); err != nil {
 		return nil, err
 	}
+	b, err := document(c)
+	if err != nil {
+		return nil, err
+	}
+	return parseTags(b)
+}
+
+// parseTags reads a document of tags.
+func parseTags(b []byte) ([]bucket.Tag, error) {
 	var doc taggingXML
-	if err := decodeXML(c, "Tagging", &doc); err != nil {
+	if err := parseXML(b, "Tagging", &doc); err != nil {
 		return nil, err
 	}
 	if doc.TagSet == nil {

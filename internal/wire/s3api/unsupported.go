@@ -16,7 +16,6 @@ var unsupported = []struct {
 	traits pipeline.Traits
 	event  string
 }{
-	{"PostObject", bucketRoute("POST"), pipeline.Data, "PutObject"},
 	{"CreateSession", bucketRoute("GET", "session"), pipeline.Read, ""},
 
 	{"GetBucketAbac", bucketRoute("GET", "abac"), pipeline.Read, ""},
@@ -82,8 +81,6 @@ var unsupported = []struct {
 
 	{"GetObjectAcl", objectRoute("GET", "acl"), pipeline.Read | pipeline.Data, ""},
 	{"PutObjectAcl", objectRoute("PUT", "acl"), pipeline.Data, ""},
-	{"GetObjectAttributes", objectRoute("GET", "attributes"), pipeline.Read | pipeline.Data, ""},
-	{"UpdateObjectEncryption", objectRoute("PUT", "encryption"), pipeline.Data, ""},
 	{"GetObjectLegalHold", objectRoute("GET", "legal-hold"), pipeline.Read | pipeline.Data, ""},
 	{"PutObjectLegalHold", objectRoute("PUT", "legal-hold"), pipeline.Data, ""},
 	{"RenameObject", objectRoute("PUT", "renameObject"), pipeline.Data, ""},

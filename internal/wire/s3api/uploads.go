@@ -25,6 +25,9 @@ func decodeListParts(c *pipeline.Call) (in object.ListParts, err error) {
 	if in.UploadRef, err = uploadRef(c); err != nil {
 		return in, err
 	}
+	if in.Customer, err = customersKey(c, customerPrefix); err != nil {
+		return in, err
+	}
 	if in.After, err = partMarker(c); err != nil {
 		return in, err
 	}

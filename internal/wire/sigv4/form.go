@@ -18,6 +18,8 @@ const FormFields fault.Kind = "sigv4: malformed form authentication"
 // came; "" for a field that did not.
 type PostForm struct {
 	Policy, Algorithm, Credential, Date, Signature, SecurityToken string
+
+	V2 bool // it has the signature of version 2
 }
 
 func formFault(field, problem string) *fault.Error {
@@ -26,11 +28,14 @@ func formFault(field, problem string) *fault.Error {
 
 // VerifyForm authenticates a form. What is signed is its policy, in base64 as
 // sent; to obey the policy, its expiry included, is for the caller. A form
-// without any of the fields gives a Result of method None. The file in the form
-// is not signed.
+// without any of the fields, or with a policy that nobody signs, gives a Result of
+// method None. The file in the form is not signed.
 func (v *Verifier) VerifyForm(ctx context.Context, f PostForm, services ...string) (*Result, error) {
-	if f == (PostForm{}) {
+	if f == (PostForm{Policy: f.Policy, SecurityToken: f.SecurityToken}) {
 		return anonymous(payload{}), nil
+	}
+	if f.V2 {
+		return nil, unsupportedSignature()
 	}
 	for _, field := range [...]struct{ name, value string }{
 		{"policy", f.Policy}, {"X-Amz-Algorithm", f.Algorithm}, {"X-Amz-Credential", f.Credential},
@@ -38,7 +43,7 @@ func (v *Verifier) VerifyForm(ctx context.Context, f PostForm, services ...strin
 	} {
 		if field.value == "" {
 			return nil, formFault(field.name, "Bucket POST must contain a field named '"+field.name+
-				"'.  If it is specified, please check the order of the fields.")
+				"'.  If it is specified, please check the order of the fields.").With("ArgumentValue", "")
 		}
 	}
 	if f.Algorithm != algorithm {

@@ -387,6 +387,10 @@ func TestForm(t *testing.T) {
 	if res, err := v.VerifyForm(t.Context(), sigv4.PostForm{}, "s3"); err != nil || res.Method != sigv4.None {
 		t.Errorf("anonymous: %+v, %v", res, err)
 	}
+	// A policy that nobody signs is nobody's.
+	if res, err := v.VerifyForm(t.Context(), sigv4.PostForm{Policy: policy}, "s3"); err != nil || res.Method != sigv4.None {
+		t.Errorf("a policy alone: %+v, %v", res, err)
+	}
 	for _, c := range []struct {
 		name   string
 		change func(*sigv4.PostForm)
@@ -400,6 +404,7 @@ func TestForm(t *testing.T) {
 		{"algorithm", func(f *sigv4.PostForm) { f.Algorithm = "AWS4-ECDSA-P256-SHA256" }, sigv4.UnsupportedSignature, "ArgumentName="},
 		{"credential", func(f *sigv4.PostForm) { f.Credential = "a/b" }, sigv4.FormFields, "ArgumentName=X-Amz-Credential"},
 		{"date", func(f *sigv4.PostForm) { f.Date = "20130525T000000Z" }, sigv4.FormFields, "ArgumentName=X-Amz-Date"},
+		{"version 2", func(f *sigv4.PostForm) { *f = sigv4.PostForm{Policy: policy, V2: true} }, sigv4.UnsupportedSignature, "ArgumentName="},
 		{"token", func(f *sigv4.PostForm) { f.SecurityToken = "x" }, sigv4.UnknownAccessKey, "AWSAccessKeyId=" + accessKey},
 	} {
 		f := good

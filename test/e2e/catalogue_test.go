@@ -1,0 +1,470 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"encoding/base64"
+	"encoding/xml"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/cofferstore/coffer/internal/fips"
+	"github.com/cofferstore/coffer/internal/store/meta"
+	"github.com/cofferstore/coffer/internal/store/meta/pebble"
+	"github.com/cofferstore/coffer/test/coffertest"
+)
+
+// Headers by which encryption is chosen.
+const (
+	sseHeader = "x-amz-server-side-encryption"
+	keyHeader = "x-amz-server-side-encryption-aws-kms-key-id"
+	ctxHeader = "x-amz-server-side-encryption-context"
+	bkHeader  = "x-amz-server-side-encryption-bucket-key-enabled"
+)
+
+// refusal is an error as S3 gives it: text is the part of the message that clients
+// are known to look at, argument and value are ArgumentName and ArgumentValue.
+type refusal struct {
+	status     int
+	code, text string
+	argument   string  // "" for none
+	value      *string // nil for none
+}
+
+func invalid(text, argument string) refusal {
+	return refusal{400, "InvalidArgument", text, argument, nil}
+}
+
+func (r refusal) of(value string) refusal {
+	r.value = &value
+	return r
+}
+
+// The catalogue of what S3 says about encryption.
+var (
+	unsupportedMethod = invalid("encryption method specified is not supported", sseHeader)
+	needsKMS          = invalid("requires HTTP header x-amz-server-side-encryption : aws:kms", sseHeader)
+	notHere           = invalid("is not supported for this operation", sseHeader)
+	badContext        = invalid("string-string map", ctxHeader)
+	badFlag           = invalid("must be true or false", bkHeader)
+	emptyKey          = invalid("", keyHeader)
+	kmsInsecure       = invalid("must be made over a secure connection", sseHeader)
+
+	customerInsecure  = invalid("must be made over a secure connection", sseHeader)
+	customerMixed     = invalid("is incompatible with the encryption method specified", sseHeader)
+	customerAlgorithm = refusal{400, "InvalidEncryptionAlgorithmError", "Supported value: AES256", sseHeader, nil}
+	customerNoAlg     = invalid("a valid encryption algorithm", sseHeader)
+	customerNoKey     = invalid("an appropriate secret key", sseHeader)
+	customerNoMD5     = invalid("the client calculated MD5 of the secret key", sseHeader)
+	customerLength    = invalid("secret key was invalid for the specified algorithm", sseHeader)
+	customerMD5       = invalid("calculated MD5 hash of the key did not match", sseHeader)
+	customerNeeded    = request("was stored using a form of Server Side Encryption")
+	customerWrong     = refusal{403, "AccessDenied", "the correct secret key", "", nil}
+	customerNotHere   = request("are not applicable to this object")
+	customerBlocked   = refusal{403, "AccessDenied", "has blocked upload requests that specify Server Side Encryption with Customer provided keys (SSE-C)", "", nil}
+	uploadNeedsKey    = request("multipart upload initiate requested encryption")
+	uploadOtherKey    = request("did not match the ones used originally")
+
+	selfCopy      = request("This copy request is illegal")
+	malformed     = refusal{400, "MalformedXML", "", "", nil}
+	keyNotForThis = invalid("a KMSMasterKeyID is not applicable", "ApplyServerSideEncryptionByDefault")
+	badDigest     = refusal{400, "BadDigest", "", "", nil}
+	noSuchKey     = refusal{404, "NoSuchKey", "", "", nil}
+)
+
+func request(text string) refusal { return refusal{400, "InvalidRequest", text, "", nil} }
+
+func kmsFault(code, text string) refusal { return refusal{400, "KMS." + code, text, "", nil} }
+
+// errorXML is the body of an error.
+type errorXML struct {
+	XMLName                     xml.Name `xml:"Error"`
+	Code, Message               string
+	ArgumentName, ArgumentValue *string
+}
+
+// refused fails unless the answer is that error. An answer to HEAD has its status
+// alone.
+func (a answer) refused(what string, head bool, want refusal) {
+	a.t.Helper()
+	if head {
+		if a.status != want.status || a.body != "" {
+			a.t.Errorf("%s: HEAD got %d %q, want %d without a body", what, a.status, a.body, want.status)
+		}
+		return
+	}
+	var got errorXML
+	if err := xml.Unmarshal([]byte(a.body), &got); err != nil {
+		a.t.Errorf("%s: got %d %q, want %d %s", what, a.status, a.body, want.status, want.code)
+		return
+	}
+	if a.status != want.status || got.Code != want.code || !strings.Contains(got.Message, want.text) {
+		a.t.Errorf("%s: got %d %s %q, want %d %s %q", what, a.status, got.Code, got.Message, want.status, want.code, want.text)
+	}
+	if aws.ToString(got.ArgumentName) != want.argument || !same(got.ArgumentValue, want.value) {
+		a.t.Errorf("%s: %s is about %s = %s, want %s = %s", what, got.Code,
+			aws.ToString(got.ArgumentName), shown(got.ArgumentValue), want.argument, shown(want.value))
+	}
+}
+
+func same(a, b *string) bool { return a == b || a != nil && b != nil && *a == *b }
+
+func shown(s *string) string {
+	if s == nil {
+		return "(none)"
+	}
+	return fmt.Sprintf("%q", *s)
+}
+
+// refuses sends a request and fails unless it is refused.
+func (s *stage) refuses(what string, want refusal, method, target, body string, headers ...string) {
+	s.T.Helper()
+	s.raw(method, target, body, headers...).refused(what, method == "HEAD", want)
+}
+
+// accepts sends a request and fails unless it is done.
+func (s *stage) accepts(what, method, target, body string, headers ...string) answer {
+	s.T.Helper()
+	a := s.raw(method, target, body, headers...)
+	if a.status/100 != 2 {
+		s.T.Errorf("%s: got %d %s, want success", what, a.status, a.body)
+	}
+	return a
+}
+
+// with returns headers with others after them.
+func with(headers []string, more ...string) []string { return slices.Concat(headers, more) }
+
+// digested is the header that says what the MD5 of a body is.
+func digested(body string) []string {
+	sum := fips.MD5([]byte(body))
+	return []string{"Content-MD5", base64.StdEncoding.EncodeToString(sum[:])}
+}
+
+// unblock lets a bucket take objects under customers' keys.
+func unblock(s *coffertest.Server, bucket string) {
+	s.T.Helper()
+	_, err := s.S3.PutBucketEncryption(s.T.Context(), &s3.PutBucketEncryptionInput{
+		Bucket: &bucket,
+		ServerSideEncryptionConfiguration: &types.ServerSideEncryptionConfiguration{Rules: []types.ServerSideEncryptionRule{{
+			BlockedEncryptionTypes: &types.BlockedEncryptionTypes{EncryptionType: []types.EncryptionType{types.EncryptionTypeNone}},
+		}}},
+	})
+	if err != nil {
+		s.T.Fatalf("unblock SSE-C: %v", err)
+	}
+}
+
+// creating are the operations that choose an encryption, into bucket vault.
+var creating = map[string]struct {
+	method, target string
+	headers        []string
+}{
+	"PutObject":             {"PUT", "/vault/k", nil},
+	"CopyObject":            {"PUT", "/vault/k", []string{"x-amz-copy-source", "plain/src"}},
+	"CreateMultipartUpload": {"POST", "/vault/k?uploads", nil},
+}
+
+// choices is a stage with a second bucket, that encrypts with SSE-S3 and has an
+// object, where customers' keys are not blocked either.
+func choices(t *testing.T) *stage {
+	s := newStage(t)
+	unblock(s.Server, "vault")
+	s.Bucket("plain", "", "", false)
+	unblock(s.Server, "plain")
+	s.Put("plain", "src", "source")
+	return s
+}
+
+func TestCombinationsThatMakeNoSense(t *testing.T) {
+	s := choices(t)
+	pairs := contextHeader(`{"dept":"x"}`)
+	trio := trioOf(keyA)
+	for _, c := range []struct {
+		what    string
+		headers []string
+		want    refusal
+	}{
+		{"unknown method", []string{sseHeader, "rot13"}, unsupportedMethod.of("rot13")},
+		{"method in the wrong case", []string{sseHeader, "aws:KMS"}, unsupportedMethod.of("aws:KMS")},
+		{"method of file systems", []string{sseHeader, "aws:fsx"}, unsupportedMethod.of("aws:fsx")},
+		{"empty method", []string{sseHeader, ""}, unsupportedMethod.of("")},
+		{"two methods", []string{sseHeader, "AES256", sseHeader, "aws:kms"}, unsupportedMethod.of("AES256,aws:kms")},
+		{"key with SSE-S3", []string{sseHeader, "AES256", keyHeader, s.k2}, needsKMS},
+		{"key alone, where the default is KMS", []string{keyHeader, s.k1}, needsKMS},
+		{"context with SSE-S3", []string{sseHeader, "AES256", ctxHeader, pairs}, needsKMS},
+		{"context alone", []string{ctxHeader, pairs}, needsKMS},
+		{"empty key id", []string{sseHeader, "aws:kms", keyHeader, ""}, emptyKey.of("")},
+		{"flag that is none", []string{sseHeader, "aws:kms", bkHeader, "maybe"}, badFlag.of("maybe")},
+		{"flag that is none, for the default", []string{bkHeader, "1"}, badFlag.of("1")},
+		{"customer's key and SSE-S3", with(trio, sseHeader, "AES256"), customerMixed.of("AES256")},
+		{"customer's key and SSE-KMS", with(trio, sseHeader, "aws:kms"), customerMixed.of("aws:kms")},
+		{"half a customer's key and an unknown method", []string{customerHeader + "algorithm", "rot26", sseHeader, "rot13"}, customerMixed.of("rot13")},
+		{"customer's key and a KMS key", with(trio, keyHeader, s.k1), needsKMS},
+		{"customer's key and a context", with(trio, ctxHeader, pairs), needsKMS},
+	} {
+		for op, r := range creating {
+			s.refuses(op+", "+c.what, c.want, r.method, r.target, "", with(r.headers, c.headers...)...)
+		}
+	}
+	_, err := s.S3.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String("vault"), Key: aws.String("k")})
+	wantCode(t, err, 404, "NotFound")
+}
+
+func TestCombinationsThatMakeSense(t *testing.T) {
+	s := choices(t)
+	pairs := contextHeader(`{"dept":"x"}`)
+	for _, c := range []struct {
+		what    string
+		headers []string
+		want    applied
+	}{
+		{"KMS with a key and a context", []string{sseHeader, "aws:kms", keyHeader, s.k2, ctxHeader, pairs}, applied{"aws:kms", s.k2, true}},
+		{"DSSE with a key and a context", []string{sseHeader, "aws:kms:dsse", keyHeader, s.k2, ctxHeader, pairs}, applied{"aws:kms:dsse", s.k2, false}},
+		{"the flag for SSE-S3", []string{sseHeader, "AES256", bkHeader, "true"}, applied{"AES256", "", false}},
+		{"the flag for DSSE", []string{sseHeader, "aws:kms:dsse", keyHeader, s.k1, bkHeader, "true"}, applied{"aws:kms:dsse", s.k1, false}},
+		{"the flag in capitals", []string{bkHeader, "FALSE"}, applied{"aws:kms", s.k1, false}},
+		{"the flag with a customer's key", with(trioOf(keyA), bkHeader, "true"), applied{}},
+		{"no flag with a customer's key", with(trioOf(keyA), bkHeader, "maybe"), applied{}},
+	} {
+		for op, r := range creating {
+			h := s.accepts(op+", "+c.what, r.method, r.target, "", with(r.headers, c.headers...)...).header
+			got := applied{h.Get(sseHeader), h.Get(keyHeader), h.Get(bkHeader) == "true"}
+			if got != c.want || !got.bk && h[http.CanonicalHeaderKey(bkHeader)] != nil {
+				t.Errorf("%s, %s: %v, want %v", op, c.what, got, c.want)
+			}
+		}
+	}
+}
+
+// TestNoChoiceWhereNothingIsCreated sends the headers that choose an encryption to
+// operations that take none.
+func TestNoChoiceWhereNothingIsCreated(t *testing.T) {
+	s := choices(t)
+	s.Put("vault", "k", "body")
+	part := s.begin("vault", "parts")
+	pairs := contextHeader(`{"dept":"x"}`)
+	attributes := []string{"x-amz-object-attributes", "ETag"}
+	for op, r := range map[string]struct {
+		method, target string
+		headers        []string
+	}{
+		"UploadPart":          {"PUT", part + "&partNumber=1", nil},
+		"UploadPartCopy":      {"PUT", part + "&partNumber=2", []string{"x-amz-copy-source", "plain/src"}},
+		"GetObject":           {"GET", "/vault/k", nil},
+		"GetObject, range":    {"GET", "/vault/k", []string{"Range", "bytes=1-2"}},
+		"GetObject, part":     {"GET", "/vault/k?partNumber=1", nil},
+		"HeadObject":          {"HEAD", "/vault/k", nil},
+		"GetObjectAttributes": {"GET", "/vault/k?attributes", attributes},
+	} {
+		for _, method := range []string{"AES256", "aws:kms", "aws:kms:dsse", "rot13", ""} {
+			s.refuses(op+" with a method", notHere.of(method), r.method, r.target, "", with(r.headers, sseHeader, method)...)
+		}
+		s.refuses(op+" with a key", needsKMS, r.method, r.target, "", with(r.headers, keyHeader, s.k1)...)
+		s.refuses(op+" with a context", needsKMS, r.method, r.target, "", with(r.headers, ctxHeader, pairs)...)
+		s.accepts(op+" with the flag", r.method, r.target, "", with(r.headers, bkHeader, "maybe")...)
+	}
+	etag := s.accepts("UploadPart", "PUT", part+"&partNumber=1", "part").header.Get("ETag")
+	complete := "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>" + etag + "</ETag></Part></CompleteMultipartUpload>"
+	all := []string{sseHeader, "rot13", keyHeader, "nonsense", ctxHeader, "nonsense", bkHeader, "nonsense"}
+	tags := "<Tagging><TagSet></TagSet></Tagging>"
+	other := s.begin("vault", "aborted")
+	for _, r := range []struct{ op, method, target, body string }{
+		{"ListParts", "GET", part, ""},
+		{"CompleteMultipartUpload", "POST", part, complete},
+		{"AbortMultipartUpload", "DELETE", other, ""},
+		{"ListMultipartUploads", "GET", "/vault?uploads", ""},
+		{"ListObjectsV2", "GET", "/vault?list-type=2", ""},
+		{"ListObjectVersions", "GET", "/vault?versions", ""},
+		{"PutObjectTagging", "PUT", "/vault/k?tagging", tags},
+		{"GetObjectTagging", "GET", "/vault/k?tagging", ""},
+		{"UpdateObjectEncryption", "PUT", "/vault/k?encryption", updateXML(s.k2, "true")},
+		{"DeleteObject", "DELETE", "/vault/k", ""},
+		{"CreateBucket", "PUT", "/third", ""},
+	} {
+		s.accepts(r.op, r.method, r.target, r.body, with(digested(r.body), all...)...)
+	}
+}
+
+// begin begins an upload and returns its target.
+func (s *stage) begin(bucket, key string, headers ...string) string {
+	s.T.Helper()
+	a := s.accepts("CreateMultipartUpload", "POST", "/"+bucket+"/"+key+"?uploads", "", headers...)
+	var out struct {
+		UploadID string `xml:"UploadId"`
+	}
+	if err := xml.Unmarshal([]byte(a.body), &out); err != nil {
+		s.T.Fatal(err)
+	}
+	return "/" + bucket + "/" + key + "?uploadId=" + out.UploadID
+}
+
+// TestKMSFailuresAsS3TellsThem: the codes of KMS with a prefix, and its texts.
+func TestKMSFailuresAsS3TellsThem(t *testing.T) {
+	s := choices(t)
+	const id = "11111111-2222-3333-4444-555555555555"
+	here := "arn:aws:kms:us-east-1:" + coffertest.Account + ":"
+	s.Put("vault", "k", "body")
+	deleted := s.Key()
+	if _, err := s.KMS.ScheduleKeyDeletion(t.Context(), &kms.ScheduleKeyDeletionInput{KeyId: &deleted}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		what, key string
+		want      refusal
+	}{
+		{"no key id at all", "fake-key-id", kmsFault("NotFoundException", "Invalid keyId")},
+		{"the managed key without alias/", "aws/s3", kmsFault("NotFoundException", "Invalid keyId")},
+		{"missing id", id, kmsFault("NotFoundException", "Key '"+here+"key/"+id+"' does not exist")},
+		{"missing ARN", here + "key/" + id, kmsFault("NotFoundException", "Key '"+here+"key/"+id+"' does not exist")},
+		{"other Region", "arn:aws:kms:eu-west-1:" + coffertest.Account + ":key/" + id, kmsFault("NotFoundException", "Invalid arn eu-west-1")},
+		{"missing alias", "alias/none", kmsFault("NotFoundException", "Alias "+here+"alias/none is not found")},
+		{"pending deletion", deleted, kmsFault("KMSInvalidStateException", deleted+" is pending deletion")},
+	} {
+		for op, r := range creating {
+			s.refuses(op+", "+c.what, c.want, r.method, r.target, "", with(r.headers, sseHeader, "aws:kms", keyHeader, c.key)...)
+		}
+	}
+	s.DisableKey(s.k1)
+	disabled := kmsFault("DisabledException", s.k1+" is disabled")
+	for op, r := range creating {
+		s.refuses(op+", disabled", disabled, r.method, r.target, "", r.headers...)
+	}
+	s.refuses("GetObject, disabled", disabled, "GET", "/vault/k", "")
+	s.refuses("GetObjectAttributes, disabled", disabled, "GET", "/vault/k?attributes", "", "x-amz-object-attributes", "ETag")
+	s.refuses("CopyObject, source disabled", disabled, "PUT", "/plain/copy", "", "x-amz-copy-source", "vault/k")
+	s.accepts("HeadObject, disabled", "HEAD", "/vault/k", "")
+	s.refuses("HeadObject with the checksum, disabled", disabled, "HEAD", "/vault/k", "", "x-amz-checksum-mode", "ENABLED")
+}
+
+// TestDamagedKeysAreInternalErrors takes away what the server needs to open a key:
+// rows of the store, whose absence nothing else shows.
+func TestDamagedKeysAreInternalErrors(t *testing.T) {
+	for what, row := range map[string]string{"key material": "k/m/", "bucket key": "g/"} {
+		t.Run(what, func(t *testing.T) {
+			s := &stage{Server: coffertest.Start(t)}
+			s.Bucket("vault", "aws:kms", s.Key(), true)
+			s.Put("vault", "k", "body")
+			if err := s.Stop(); err != nil {
+				t.Fatal(err)
+			}
+			if n := dropRows(t, s.Dir, row); n == 0 {
+				t.Fatalf("no rows %s", row)
+			}
+			s.Restart()
+			s.refuses("GetObject", refusal{500, "InternalError", "", "", nil}, "GET", "/vault/k", "")
+		})
+	}
+}
+
+func dropRows(t *testing.T, dir, prefix string) int {
+	store, err := pebble.Open(filepath.Join(dir, "meta"), pebble.Config{Logger: coffertest.Logger(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	page, err := store.Scan(t.Context(), meta.Range{Start: []byte(prefix), End: meta.PrefixEnd([]byte(prefix))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var batch meta.Batch
+	for _, item := range page.Items {
+		batch.Delete(item.Key)
+	}
+	if _, err := store.Commit(t.Context(), &batch); err != nil {
+		t.Fatal(err)
+	}
+	return len(page.Items)
+}
+
+// TestOtherRefusals are the rows of the catalogue that are not about encryption
+// alone, for objects that are encrypted.
+func TestOtherRefusals(t *testing.T) {
+	s := newStage(t)
+	s.Versioning("vault", types.BucketVersioningStatusEnabled)
+	s.Bucket("plain", "", "", false)
+	s.Put("plain", "src", "source")
+	s.Put("vault", "k", "body")
+	elsewhere := *s.Put("vault", "other", "body").VersionId
+	gone, err := s.S3.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String("vault"), Key: aws.String("gone")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := defaultXML("<SSEAlgorithm>AES256</SSEAlgorithm>")
+	for _, c := range []struct {
+		what                 string
+		want                 refusal
+		method, target, body string
+		headers              []string
+	}{
+		{"copy onto itself", selfCopy, "PUT", "/plain/src", "", []string{"x-amz-copy-source", "plain/src"}},
+		{"wrong MD5", badDigest, "PUT", "/vault/k", "body", digested("other")},
+		{"wrong checksum", badDigest, "PUT", "/vault/k", "body", []string{"x-amz-checksum-crc32", "AAAAAA=="}},
+		{"wrong MD5 of a document", badDigest, "PUT", "/vault?encryption", config, digested("other")},
+		{"no digest of a document", request("Content-MD5"), "PUT", "/vault?encryption", config, nil},
+		{"MD5 that is none", refusal{400, "InvalidDigest", "", "", nil}, "PUT", "/vault/k", "body", []string{"Content-MD5", "nonsense"}},
+		{"missing bucket", refusal{404, "NoSuchBucket", "", "", nil}, "PUT", "/missing/k", "", nil},
+		{"missing bucket of a configuration", refusal{404, "NoSuchBucket", "", "", nil}, "PUT", "/missing?encryption", "<nonsense", digested("<nonsense")},
+		{"missing object", noSuchKey, "GET", "/vault/missing", "", nil},
+		{"missing object, HEAD", noSuchKey, "HEAD", "/vault/missing", "", nil},
+		{"missing version", refusal{404, "NoSuchVersion", "", "", nil}, "GET", "/vault/k?versionId=" + elsewhere, "", nil},
+		{"missing upload", refusal{404, "NoSuchUpload", "", "", nil}, "PUT", "/vault/k?partNumber=1&uploadId=" + strings.Repeat("0", 32), "", nil},
+		{"delete marker", refusal{405, "MethodNotAllowed", "", "", nil}, "GET", "/vault/gone?versionId=" + *gone.VersionId, "", nil},
+		{"range behind the end", refusal{416, "InvalidRange", "", "", nil}, "GET", "/vault/k", "", []string{"Range", "bytes=9-"}},
+		{"missing part", refusal{416, "InvalidPartNumber", "", "", nil}, "GET", "/vault/k?partNumber=2", "", nil},
+		{"range and part", request("Range"), "GET", "/vault/k?partNumber=1", "", []string{"Range", "bytes=0-1"}},
+		{"condition not met", refusal{412, "PreconditionFailed", "", "", nil}, "GET", "/vault/k", "", []string{"If-Match", `"other"`}},
+		{"what is not offered", refusal{501, "NotImplemented", "", "", nil}, "POST", "/vault/k?select&select-type=2", "", nil},
+		{"a configuration that was never put", refusal{200, "", "", "", nil}, "GET", "/plain?encryption", "", nil},
+	} {
+		if c.want.status == 200 { // never ServerSideEncryptionConfigurationNotFoundError
+			s.accepts(c.what, c.method, c.target, c.body, c.headers...)
+			continue
+		}
+		s.refuses(c.what, c.want, c.method, c.target, c.body, c.headers...)
+	}
+	if a := s.raw("GET", "/vault/k", "", "If-None-Match", "*"); a.status != 304 || a.body != "" || len(encryptionOf(a.header)) > 0 {
+		t.Errorf("an object that has not changed: %d %q %v", a.status, a.body, encryptionOf(a.header))
+	}
+}
+
+// encryptionOf returns the headers that tell how an object is encrypted, by names
+// without their common part.
+func encryptionOf(h http.Header) map[string]string {
+	found := map[string]string{}
+	for name, values := range h {
+		if rest, ok := strings.CutPrefix(strings.ToLower(name), sseHeader); ok {
+			found[strings.TrimPrefix(rest, "-")] = strings.Join(values, ",")
+		}
+	}
+	return found
+}
+
+// TestRefusalsShowTheRequestID asserts the form of an error's body.
+func TestRefusalsShowTheRequestID(t *testing.T) {
+	s := newStage(t)
+	a := s.raw("PUT", "/vault/k", "", sseHeader, "rot13")
+	id := a.header.Get("X-Amz-Request-Id")
+	order := []string{"<Error><Code>InvalidArgument</Code><Message>", "</Message><ArgumentName>" + sseHeader + "</ArgumentName>",
+		"<ArgumentValue>rot13</ArgumentValue><RequestId>" + id + "</RequestId><HostId>", "</HostId></Error>"}
+	rest := a.body
+	for _, piece := range order {
+		_, after, ok := strings.Cut(rest, piece)
+		if !ok {
+			t.Fatalf("%s\nlacks %s", a.body, piece)
+		}
+		rest = after
+	}
+	if got := a.header.Get("Content-Type"); got != "application/xml" || id == "" {
+		t.Errorf("Content-Type %q, request id %q", got, id)
+	}
+}

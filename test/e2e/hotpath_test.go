@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"github.com/cofferstore/coffer/test/coffertest"
+)
+
+// The hot paths of the whole server, without a network and without a client's work:
+// requests are signed once and served again and again by the handler.
+
+func BenchmarkPut(b *testing.B) {
+	for _, c := range hotPaths(b) {
+		b.Run(c.name, func(b *testing.B) {
+			body := bytes.Repeat([]byte("x"), c.size)
+			req := c.signed(b, "PUT", int64(len(body)))
+			b.ReportAllocs()
+			b.SetBytes(int64(len(body)))
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					r := req.Clone(b.Context())
+					r.Body = io.NopCloser(bytes.NewReader(body))
+					c.serve(b, r)
+				}
+			})
+		})
+	}
+}
+
+func BenchmarkGet(b *testing.B) {
+	for _, c := range hotPaths(b) {
+		b.Run(c.name, func(b *testing.B) {
+			body := bytes.Repeat([]byte("x"), c.size)
+			put := c.signed(b, "PUT", int64(len(body)))
+			put.Body = io.NopCloser(bytes.NewReader(body))
+			c.serve(b, put)
+			req := c.signed(b, "GET", 0)
+			b.ReportAllocs()
+			b.SetBytes(int64(len(body)))
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					c.serve(b, req.Clone(b.Context()))
+				}
+			})
+		})
+	}
+}
+
+type hotPath struct {
+	s            *coffertest.Server
+	name, bucket string
+	size         int
+}
+
+func hotPaths(b *testing.B) []hotPath {
+	s := coffertest.Start(b)
+	key := s.Key()
+	s.Bucket("sse-s3", "AES256", "", false)
+	s.Bucket("bucket-key", "aws:kms", key, true)
+	var all []hotPath
+	for _, size := range []int{4 << 10, 1 << 20} {
+		for _, bucket := range []string{"sse-s3", "bucket-key"} {
+			all = append(all, hotPath{s, fmt.Sprintf("%s/%dKiB", bucket, size>>10), bucket, size})
+		}
+	}
+	return all
+}
+
+func (c hotPath) signed(b *testing.B, method string, length int64) *http.Request {
+	req, err := http.NewRequestWithContext(b.Context(), method, c.s.URL+"/"+c.bucket+"/hot", nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	const payload = "UNSIGNED-PAYLOAD"
+	req.Header.Set("X-Amz-Content-Sha256", payload)
+	if method == "PUT" {
+		req.ContentLength = length
+		req.Header.Set("Content-Length", fmt.Sprint(length))
+	}
+	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
+	err = signer.SignHTTP(b.Context(), aws.Credentials{AccessKeyID: coffertest.AccessKeyID, SecretAccessKey: coffertest.SecretAccessKey},
+		req, payload, "s3", coffertest.Region, time.Now())
+	if err != nil {
+		b.Fatal(err)
+	}
+	req.RemoteAddr, req.RequestURI = "127.0.0.1:1", req.URL.RequestURI()
+	return req
+}
+
+func (c hotPath) serve(b *testing.B, r *http.Request) {
+	w := &discard{h: make(http.Header)}
+	c.s.Core.Handler().ServeHTTP(w, r)
+	if w.status != 200 {
+		b.Errorf("%s: %d %s", r.Method, w.status, w.text)
+	}
+}
+
+// discard is an answer that nobody reads.
+type discard struct {
+	h      http.Header
+	status int
+	text   []byte
+}
+
+func (d *discard) Header() http.Header { return d.h }
+
+func (d *discard) WriteHeader(status int) { d.status = status }
+
+func (d *discard) Write(p []byte) (int, error) {
+	if d.status != 200 {
+		d.text = append(d.text, p...)
+	}
+	return len(p), nil
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"encoding/xml"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// TestReadsOfEncryptedObjects: reading is the same under every encryption, and so
+// is what it tells, whole or in part.
+func TestReadsOfEncryptedObjects(t *testing.T) {
+	s := choices(t)
+	body := "0123456789"
+	c := customerOf(keyA)
+	s.Put("vault", "sse-s3", body, func(in *s3.PutObjectInput) { in.ServerSideEncryption = types.ServerSideEncryptionAes256 })
+	s.Put("vault", "own", body, func(in *s3.PutObjectInput) { in.BucketKeyEnabled = aws.Bool(false) })
+	s.Put("vault", "shared", body)
+	s.Put("vault", "double", body, func(in *s3.PutObjectInput) { in.ServerSideEncryption = dsse })
+	s.Put("vault", "customer", body, c.put)
+	m := managed(s.Server)
+	for key, want := range map[string]map[string]string{
+		"sse-s3":   {"": "AES256"},
+		"own":      {"": "aws:kms", "aws-kms-key-id": s.k1},
+		"shared":   {"": "aws:kms", "aws-kms-key-id": s.k1, "bucket-key-enabled": "true"},
+		"double":   {"": "aws:kms:dsse", "aws-kms-key-id": m},
+		"customer": {"customer-algorithm": "AES256", "customer-key-md5": *c.md5},
+	} {
+		var use []string
+		if key == "customer" {
+			use = trioOf(keyA)
+		}
+		for _, r := range []struct {
+			what, query, byteRange string
+			status                 int
+			body                   string
+		}{
+			{"whole", "", "", 200, body},
+			{"range", "", "bytes=2-4", 206, "234"},
+			{"end", "", "bytes=-3", 206, "789"},
+			{"beyond the end", "", "bytes=8-99", 206, "89"},
+			{"malformed range", "", "bytes=4-2", 200, body},
+			{"no range at all", "", "lines=1-2", 200, body},
+			{"part", "?partNumber=1", "", 206, body},
+		} {
+			headers := use
+			if r.byteRange != "" {
+				headers = with(use, "Range", r.byteRange)
+			}
+			for _, method := range []string{"GET", "HEAD"} {
+				a := s.raw(method, "/vault/"+key+r.query, "", headers...)
+				if method == "HEAD" {
+					r.body = ""
+				}
+				if a.status != r.status || a.body != r.body || fmt.Sprint(encryptionOf(a.header)) != fmt.Sprint(want) {
+					t.Errorf("%s, %s %s: %d %q %v, want %d %q %v", key, method, r.what, a.status, a.body, encryptionOf(a.header), r.status, r.body, want)
+				}
+			}
+		}
+		// An answer without data tells nothing.
+		if a := s.raw("GET", "/vault/"+key, "", with(use, "If-None-Match", "*")...); a.status != 304 || len(encryptionOf(a.header)) > 0 {
+			t.Errorf("%s: %d %v", key, a.status, encryptionOf(a.header))
+		}
+		// The checksum of the default algorithm is there for all of them.
+		a := s.accepts(key, "HEAD", "/vault/"+key, "", with(use, "x-amz-checksum-mode", "ENABLED")...)
+		found := 0
+		for name := range a.header {
+			if strings.HasPrefix(name, "X-Amz-Checksum-") && name != "X-Amz-Checksum-Type" {
+				found++
+			}
+		}
+		if found != 1 {
+			t.Errorf("%s: %d checksums in %v", key, found, a.header)
+		}
+	}
+}
+
+// follow sends a presigned request with more headers.
+func (s *stage) follow(method, url, body string, signed http.Header, more ...string) answer {
+	s.T.Helper()
+	req, err := http.NewRequestWithContext(s.T.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	for name, values := range signed {
+		if name != "Host" && name != "Content-Length" {
+			req.Header[name] = values
+		}
+	}
+	for i := 0; i+1 < len(more); i += 2 {
+		req.Header.Add(more[i], more[i+1])
+	}
+	return send(s.T, req)
+}
+
+func TestPresignedURLsAndEncryption(t *testing.T) {
+	s := choices(t)
+	ctx := t.Context()
+	pre := s3.NewPresignClient(s.S3)
+	put := func(edit func(*s3.PutObjectInput)) (string, http.Header) {
+		in := &s3.PutObjectInput{Bucket: aws.String("vault"), Key: aws.String("k")}
+		edit(in)
+		out, err := pre.PresignPutObject(ctx, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out.URL, out.SignedHeader
+	}
+	asked := func(in *s3.PutObjectInput) {
+		in.ServerSideEncryption, in.SSEKMSKeyId, in.BucketKeyEnabled = types.ServerSideEncryptionAwsKms, &s.k2, aws.Bool(false)
+	}
+	// Without encryption headers the bucket's default applies.
+	url, signed := put(func(*s3.PutObjectInput) {})
+	if a := s.follow("PUT", url, "body", signed); a.status != 200 || a.header.Get(keyHeader) != s.k1 || a.header.Get(bkHeader) != "true" {
+		t.Errorf("default: %d %s %v", a.status, a.body, encryptionOf(a.header))
+	}
+	// A header that nobody signed is refused by name.
+	a := s.follow("PUT", url, "body", signed, sseHeader, "AES256")
+	a.refused("unsigned header", false, refusal{403, "AccessDenied", "headers present in the request which were not signed", "", nil})
+	var e struct{ HeadersNotSigned string }
+	if err := xml.Unmarshal([]byte(a.body), &e); err != nil || e.HeadersNotSigned != sseHeader {
+		t.Errorf("unsigned header: %s", a.body)
+	}
+	// Signed ones must be sent as they were signed.
+	url, signed = put(asked)
+	if a := s.follow("PUT", url, "body", signed); a.status != 200 || fmt.Sprint(encryptionOf(a.header)) != fmt.Sprint(map[string]string{"": "aws:kms", "aws-kms-key-id": s.k2}) {
+		t.Errorf("signed headers: %d %s %v", a.status, a.body, encryptionOf(a.header))
+	}
+	other := signed.Clone()
+	changed := false
+	for name := range other {
+		if strings.EqualFold(name, keyHeader) {
+			other[name], changed = []string{s.k1}, true
+		}
+	}
+	mismatch := refusal{403, "SignatureDoesNotMatch", "", "", nil}
+	if changed {
+		s.follow("PUT", url, "body", other).refused("another key than signed", false, mismatch)
+	}
+	in := &s3.GetObjectInput{Bucket: aws.String("vault"), Key: aws.String("k")}
+	get, err := pre.PresignGetObject(ctx, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := s.follow("GET", get.URL, "", get.SignedHeader); a.status != 200 || a.body != "body" {
+		t.Errorf("GET: %d %s", a.status, a.body)
+	}
+	s.follow("GET", get.URL, "", get.SignedHeader, sseHeader, "aws:kms").
+		refused("GET with an unsigned header", false, refusal{403, "AccessDenied", "", "", nil})
+}

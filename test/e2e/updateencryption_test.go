@@ -1,0 +1,532 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
+
+	"github.com/cofferstore/coffer/test/coffertest"
+)
+
+// updateXML is the document of an update; an empty flag leaves that out.
+func updateXML(key, bk string) string {
+	if bk != "" {
+		bk = "<BucketKeyEnabled>" + bk + "</BucketKeyEnabled>"
+	}
+	return `<ObjectEncryption xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><SSE-KMS><KMSKeyArn>` + key + `</KMSKeyArn>` + bk + `</SSE-KMS></ObjectEncryption>`
+}
+
+// tryUpdate updates the encryption of BUCKET/KEY, or of one of its versions.
+func tryUpdate(s *coffertest.Server, object, version, key string, bk bool) error {
+	bucket, name, _ := strings.Cut(object, "/")
+	in := &s3.UpdateObjectEncryptionInput{
+		Bucket: &bucket, Key: &name,
+		ObjectEncryption: &types.ObjectEncryptionMemberSSEKMS{Value: types.SSEKMSEncryption{KMSKeyArn: &key, BucketKeyEnabled: &bk}},
+	}
+	if version != "" {
+		in.VersionId = &version
+	}
+	_, err := s.S3.UpdateObjectEncryption(s.T.Context(), in)
+	return err
+}
+
+func (s *stage) update(object, key string, bk bool) {
+	s.T.Helper()
+	if err := tryUpdate(s.Server, object, "", key, bk); err != nil {
+		s.T.Fatalf("update encryption of %s: %v", object, err)
+	}
+}
+
+// facts are what is known of an object beside its encryption.
+func facts(s *coffertest.Server, bucket, key, version string) map[string]any {
+	s.T.Helper()
+	in := &s3.HeadObjectInput{Bucket: &bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled}
+	if version != "" {
+		in.VersionId = &version
+	}
+	out, err := s.S3.HeadObject(s.T.Context(), in)
+	if err != nil {
+		s.T.Fatalf("head %s/%s: %v", bucket, key, err)
+	}
+	all := map[string]any{}
+	v := reflect.ValueOf(*out)
+	for i := range v.NumField() {
+		switch name := v.Type().Field(i).Name; name {
+		case "ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled", "ResultMetadata":
+		default:
+			all[name] = reflect.Indirect(v.Field(i))
+		}
+	}
+	return all
+}
+
+func TestVectorsOfUpdateEncryption(t *testing.T) {
+	s := newStage(t)
+	s.Versioning("vault", types.BucketVersioningStatusEnabled)
+	ctx := t.Context()
+	// 23: an SSE-S3 object moves under K2; nothing else is different.
+	s.Put("vault", "o5", "five", func(in *s3.PutObjectInput) {
+		in.ServerSideEncryption = types.ServerSideEncryptionAes256
+		in.Metadata, in.Tagging = map[string]string{"a": "b"}, aws.String("c=d")
+	})
+	was := facts(s.Server, "vault", "o5", "")
+	a := s.accepts("23", "PUT", "/vault/o5?encryption", updateXML(s.k2, "false"), digested(updateXML(s.k2, "false"))...)
+	if a.status != 200 || a.body != "" || len(encryptionOf(a.header)) > 0 {
+		t.Errorf("23: %d %q %v", a.status, a.body, encryptionOf(a.header))
+	}
+	got, out := head(s.Server, "vault", "o5")
+	if got != (applied{"aws:kms", s.k2, false}) || *out.ETag != etagOf("five") {
+		t.Errorf("23: %v, ETag %s", got, *out.ETag)
+	}
+	if is := facts(s.Server, "vault", "o5", ""); fmt.Sprint(is) != fmt.Sprint(was) {
+		t.Errorf("23: %v, was %v", is, was)
+	}
+	list, err := s.S3.ListObjectVersions(ctx, &s3.ListObjectVersionsInput{Bucket: aws.String("vault")})
+	if err != nil || len(list.Versions) != 1 {
+		t.Errorf("23: %d versions, %v", len(list.Versions), err)
+	}
+	if got, _ := s.Get("vault", "o5"); got != "five" {
+		t.Errorf("23: reads %q", got)
+	}
+	// Absent, the flag is false, whatever the bucket says.
+	body := updateXML(s.k2, "")
+	s.accepts("no flag", "PUT", "/vault/o5?encryption", body, digested(body)...)
+	if got, _ := head(s.Server, "vault", "o5"); got != (applied{"aws:kms", s.k2, false}) {
+		t.Errorf("without the flag: %v", got)
+	}
+
+	// 24: what cannot be updated, and keys that cannot be named so.
+	unblock(s.Server, "vault")
+	s.Put("vault", "secret", "x", customerOf(keyA).put)
+	s.Put("vault", "double", "x", func(in *s3.PutObjectInput) { in.ServerSideEncryption = dsse })
+	if _, err := s.KMS.CreateAlias(ctx, &kms.CreateAliasInput{AliasName: aws.String("alias/k2"), TargetKeyId: &s.k2}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.S3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: aws.String("vault"), Key: aws.String("gone")}); err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := *s.Put("vault", "other", "x").VersionId
+	disabled := s.Key()
+	s.DisableKey(disabled)
+	alias := strings.Replace(s.k2[:strings.LastIndex(s.k2, "/")+1], ":key/", ":alias/", 1) + "k2"
+	missing := s.k2[:strings.LastIndex(s.k2, "/")+1] + "11111111-2222-3333-4444-555555555555"
+	document := func(inner string) string { return "<ObjectEncryption>" + inner + "</ObjectEncryption>" }
+	for _, c := range []struct {
+		what, key, body string
+		want            refusal
+	}{
+		{"customer's key", "secret", updateXML(s.k2, ""), request("")},
+		{"two layers", "double", updateXML(s.k2, ""), request("")},
+		{"alias", "o5", updateXML(alias, ""), request("KMSKeyArn")},
+		{"alias by name", "o5", updateXML("alias/k2", ""), request("KMSKeyArn")},
+		{"key id", "o5", updateXML(s.k2[strings.LastIndex(s.k2, "/")+1:], ""), request("KMSKeyArn")},
+		{"empty key", "o5", updateXML("", ""), request("KMSKeyArn")},
+		{"flag that is none", "o5", updateXML(s.k2, "maybe"), request("BucketKeyEnabled")},
+		{"no key", "o5", document("<SSE-KMS><BucketKeyEnabled>true</BucketKeyEnabled></SSE-KMS>"), request("KMSKeyArn")},
+		{"to SSE-S3", "o5", document("<SSE-S3></SSE-S3>"), request("")},
+		{"to two layers", "o5", document("<DSSE-KMS><KMSKeyArn>" + s.k2 + "</KMSKeyArn></DSSE-KMS>"), request("")},
+		{"to a customer's key", "o5", document("<SSE-C></SSE-C>"), request("")},
+		{"to nothing", "o5", document(""), request("")},
+		{"not XML", "o5", "<ObjectEncryption>", malformed},
+		{"another document", "o5", "<ServerSideEncryptionConfiguration></ServerSideEncryptionConfiguration>", malformed},
+		{"another account's key", "o5", updateXML("arn:aws:kms:us-east-1:000000000002:key/x", ""), refusal{403, "AccessDenied", "", "", nil}},
+		{"another Region's key", "o5", updateXML(strings.Replace(s.k2, "us-east-1", "eu-west-1", 1), ""), kmsFault("NotFoundException", "Invalid arn eu-west-1")},
+		{"missing key", "o5", updateXML(missing, ""), kmsFault("NotFoundException", "Key '"+missing+"' does not exist")},
+		{"disabled key", "o5", updateXML(disabled, "true"), kmsFault("DisabledException", disabled+" is disabled")},
+		{"missing object", "missing", updateXML(s.k2, ""), noSuchKey},
+		{"missing version", "o5?versionId=" + elsewhere, updateXML(s.k2, ""), refusal{404, "NoSuchVersion", "", "", nil}},
+		{"delete marker", "gone", updateXML(s.k2, ""), refusal{405, "MethodNotAllowed", "", "", nil}},
+	} {
+		key, query, _ := strings.Cut(c.key, "?")
+		s.refuses("24, "+c.what, c.want, "PUT", "/vault/"+key+"?encryption&"+query, c.body, digested(c.body)...)
+	}
+	s.refuses("24, no digest", request("Content-MD5"), "PUT", "/vault/o5?encryption", body)
+	s.refuses("24, wrong digest", badDigest, "PUT", "/vault/o5?encryption", body, digested("other")...)
+	if is := facts(s.Server, "vault", "o5", ""); fmt.Sprint(is) != fmt.Sprint(was) {
+		t.Errorf("24: %v, was %v", is, was)
+	}
+	if got, _ := head(s.Server, "vault", "o5"); got != (applied{"aws:kms", s.k2, false}) {
+		t.Errorf("24: a refused update left %v", got)
+	}
+}
+
+// TestUpdatesChangeNothingElse walks objects of every form through encryptions, a
+// restart between them, and looks at all that is known of them.
+func TestUpdatesChangeNothingElse(t *testing.T) {
+	s := newStage(t)
+	s.Versioning("vault", types.BucketVersioningStatusEnabled)
+	ctx := t.Context()
+	large := string(bytes.Repeat([]byte("large"), 30_000))
+	bodies := map[string]string{"empty": "", "small": "small", "large": large, "parts": large, "whole": large}
+	for key, body := range bodies {
+		switch key {
+		case "parts", "whole": // checksum of checksums, and of the whole
+			algorithm, kind := types.ChecksumAlgorithmSha256, types.ChecksumTypeComposite
+			if key == "whole" {
+				algorithm, kind = types.ChecksumAlgorithmCrc64nvme, types.ChecksumTypeFullObject
+			}
+			up, err := s.S3.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: aws.String("vault"), Key: &key, ChecksumAlgorithm: algorithm, ChecksumType: kind})
+			if err != nil {
+				t.Fatal(err)
+			}
+			part, err := s.S3.UploadPart(ctx, &s3.UploadPartInput{
+				Bucket: up.Bucket, Key: up.Key, UploadId: up.UploadId, PartNumber: aws.Int32(1), Body: strings.NewReader(body), ChecksumAlgorithm: algorithm,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = s.S3.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
+				Bucket: up.Bucket, Key: up.Key, UploadId: up.UploadId, ChecksumType: kind,
+				MultipartUpload: &types.CompletedMultipartUpload{Parts: []types.CompletedPart{{
+					ETag: part.ETag, PartNumber: aws.Int32(1), ChecksumSHA256: part.ChecksumSHA256, ChecksumCRC64NVME: part.ChecksumCRC64NVME,
+				}}},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		default:
+			s.Put("vault", key, body, func(in *s3.PutObjectInput) {
+				in.ServerSideEncryption, in.ChecksumAlgorithm = types.ServerSideEncryptionAes256, types.ChecksumAlgorithmSha512
+				in.Metadata, in.StorageClass = map[string]string{"a": "b"}, types.StorageClassStandardIa
+			})
+		}
+	}
+	was := map[string]string{}
+	for key := range bodies {
+		was[key] = fmt.Sprint(facts(s.Server, "vault", key, ""))
+	}
+	s.Put("vault", "under the managed key", "", func(in *s3.PutObjectInput) { in.ServerSideEncryption = types.ServerSideEncryptionAwsKms })
+	managedKey := managed(s.Server)
+	for i, step := range []struct {
+		key string
+		bk  bool
+	}{{s.k1, false}, {s.k1, true}, {s.k1, true}, {s.k2, true}, {managedKey, false}, {s.k2, false}} {
+		if i == 3 {
+			s.Restart()
+		}
+		for key, body := range bodies {
+			s.update("vault/"+key, step.key, step.bk)
+			if got, _ := head(s.Server, "vault", key); got != (applied{"aws:kms", step.key, step.bk}) {
+				t.Errorf("step %d, %s: %v", i, key, got)
+			}
+			if got := fmt.Sprint(facts(s.Server, "vault", key, "")); got != was[key] {
+				t.Errorf("step %d, %s: %s, was %s", i, key, got, was[key])
+			}
+			if got, _ := s.Get("vault", key); got != body {
+				t.Errorf("step %d, %s: reads %d bytes, want %d", i, key, len(got), len(body))
+			}
+		}
+	}
+	// The keys on the way are not needed any more.
+	s.DisableKey(s.k1)
+	s.Restart()
+	for key, body := range bodies {
+		if got, _ := s.Get("vault", key); got != body {
+			t.Errorf("at the end, %s reads %d bytes, want %d", key, len(got), len(body))
+		}
+	}
+}
+
+// TestUpdatesAskTheKMSOnce: without bucket keys an update opens one key and makes
+// one; onto a bucket key thousands are moved by three requests.
+func TestUpdatesAskTheKMSOnce(t *testing.T) {
+	s := newStage(t)
+	const objects = 20
+	for i := range objects {
+		s.Put("vault", fmt.Sprint("k", i), "x", func(in *s3.PutObjectInput) { in.BucketKeyEnabled = aws.Bool(false) })
+	}
+	s.Put("vault", "plain", "x", func(in *s3.PutObjectInput) { in.ServerSideEncryption = types.ServerSideEncryptionAes256 })
+	count := func(what, want string, do func()) {
+		t.Helper()
+		n := len(s.KMSRequests())
+		do()
+		if got := fmt.Sprint(s.since(n)); got != want {
+			t.Errorf("%s: KMS requests %s, want %s", what, got, want)
+		}
+	}
+	count("SSE-S3 to a key of its own", "[GenerateDataKey arn:aws:s3:::vault/plain]", func() { s.update("vault/plain", s.k2, false) })
+	count("between keys of its own", "[Decrypt arn:aws:s3:::vault/k0 GenerateDataKey arn:aws:s3:::vault/k0]", func() { s.update("vault/k0", s.k2, false) })
+	n := len(s.KMSRequests())
+	for i := 1; i < objects; i++ {
+		s.update(fmt.Sprint("vault/k", i), s.k2, true)
+	}
+	var own, shared int
+	for _, r := range s.since(n) {
+		if strings.HasSuffix(r, ":vault") {
+			shared++
+		} else {
+			own++
+		}
+	}
+	// The first new wrap is opened again before it replaces the old one.
+	if own != objects-1 || shared != 2 {
+		t.Errorf("onto a bucket key: %d requests of objects and %d of the bucket, want %d and 2", own, shared, objects-1)
+	}
+	count("from a bucket key to itself", "[]", func() {
+		for i := 1; i < objects; i++ {
+			s.update(fmt.Sprint("vault/k", i), s.k2, true)
+		}
+	})
+	count("reading them", "[]", func() {
+		for i := 1; i < objects; i++ {
+			s.Get("vault", fmt.Sprint("k", i))
+		}
+	})
+}
+
+// TestUpdatesOfVersions: the version that was named, or was current, is updated
+// where it stands.
+func TestUpdatesOfVersions(t *testing.T) {
+	s := newStage(t)
+	s.Bucket("plain", "", "", false)
+	null := s.Put("plain", "k", "null") // before versioning
+	s.Versioning("plain", types.BucketVersioningStatusEnabled)
+	first, second := s.Put("plain", "k", "first"), s.Put("plain", "k", "second")
+	if null.VersionId != nil {
+		t.Fatalf("version %s", *null.VersionId)
+	}
+	versions := map[string]string{"null": "null", *first.VersionId: "first", *second.VersionId: "second"}
+	under := map[string]applied{}
+	check := func(what string) {
+		t.Helper()
+		for version, body := range versions {
+			out, err := s.S3.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String("plain"), Key: aws.String("k"), VersionId: &version})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, ok := under[version]
+			if !ok {
+				want = applied{"AES256", "", false}
+			}
+			if got := of(out.ServerSideEncryption, out.SSEKMSKeyId, out.BucketKeyEnabled); got != want {
+				t.Errorf("%s: version %s is %v, want %v", what, body, got, want)
+			}
+			if got, _ := s.Get("plain", "k", func(in *s3.GetObjectInput) { in.VersionId = &version }); got != body {
+				t.Errorf("%s: version %s reads %q", what, body, got)
+			}
+		}
+	}
+	for _, step := range []struct {
+		version, key string
+		bk           bool
+	}{{"null", s.k1, true}, {*first.VersionId, s.k2, false}, {*second.VersionId, s.k2, true}, {"null", s.k2, false}} {
+		if err := tryUpdate(s.Server, "plain/k", step.version, step.key, step.bk); err != nil {
+			t.Fatal(err)
+		}
+		under[step.version] = applied{"aws:kms", step.key, step.bk}
+		check(versions[step.version])
+	}
+	s.update("plain/k", s.k1, false) // the current one
+	under[*second.VersionId] = applied{"aws:kms", s.k1, false}
+	check("current")
+}
+
+// TestUpdatesWhileObjectsChange: updates, overwrites, deletions and tags of the same
+// keys at once. Each ends in one of its own results, and what is there can be read.
+func TestUpdatesWhileObjectsChange(t *testing.T) {
+	for _, versioning := range []types.BucketVersioningStatus{"", types.BucketVersioningStatusEnabled, types.BucketVersioningStatusSuspended} {
+		t.Run("versioning "+string(versioning), func(t *testing.T) {
+			s := newStage(t)
+			if versioning != "" {
+				s.Versioning("vault", versioning)
+			}
+			keys := []string{"a", "b", "c"}
+			for _, key := range keys {
+				s.Put("vault", key, key)
+			}
+			rounds := 40
+			if testing.Short() {
+				rounds = 8
+			}
+			var updated, gone atomic.Int64
+			var all sync.WaitGroup
+			work := func(do func(i int, key string) error) {
+				all.Go(func() {
+					for i := range rounds {
+						key := keys[i%len(keys)]
+						if err := do(i, key); err != nil {
+							t.Errorf("%s: %v", key, err)
+							return
+						}
+					}
+				})
+			}
+			for _, arn := range []string{s.k1, s.k2} {
+				work(func(i int, key string) error {
+					switch err := tryUpdate(s.Server, "vault/"+key, "", arn, i%2 == 0); {
+					case err == nil:
+						updated.Add(1)
+					case codeOf(err) == "NoSuchKey", codeOf(err) == "MethodNotAllowed": // deleted before, or meanwhile
+						gone.Add(1)
+					default:
+						return err
+					}
+					return nil
+				})
+			}
+			work(func(i int, key string) error {
+				_, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("vault"), Key: &key, Body: strings.NewReader(key)})
+				return err
+			})
+			work(func(i int, key string) error {
+				if i%4 != 0 {
+					return nil
+				}
+				_, err := s.S3.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String("vault"), Key: &key})
+				return err
+			})
+			work(func(i int, key string) error {
+				out, err := s.S3.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("vault"), Key: &key})
+				if codeOf(err) == "NoSuchKey" {
+					return nil
+				}
+				if err == nil {
+					var b bytes.Buffer
+					if _, err = b.ReadFrom(out.Body); err == nil && b.String() != key {
+						err = fmt.Errorf("reads %q", b.String())
+					}
+					out.Body.Close()
+				}
+				return err
+			})
+			all.Wait()
+			if updated.Load() == 0 {
+				t.Errorf("no update met an object, %d met none", gone.Load())
+			}
+			list, err := s.S3.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: aws.String("vault")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, v := range list.Versions {
+				if got, _ := s.Get("vault", *v.Key, func(in *s3.GetObjectInput) { in.VersionId = v.VersionId }); got != *v.Key {
+					t.Errorf("version %s of %s reads %q", *v.VersionId, *v.Key, got)
+				}
+			}
+			t.Logf("%d updated, %d gone, %d versions", updated.Load(), gone.Load(), len(list.Versions))
+		})
+	}
+}
+
+func codeOf(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode()
+	}
+	return ""
+}
+
+// TestUpdatesFollowAVersionThatMoves: an update of the current version ends on that
+// version, although newer ones come all the time.
+func TestUpdatesFollowAVersionThatMoves(t *testing.T) {
+	s := newStage(t)
+	s.Versioning("vault", types.BucketVersioningStatusEnabled)
+	stop := make(chan struct{})
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if _, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("vault"), Key: aws.String("k"), Body: strings.NewReader("newer")}); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	var moved []string
+	for i := range 10 {
+		version := *s.Put("vault", "k", "mine").VersionId
+		arn := []string{s.k1, s.k2}[i%2]
+		if err := tryUpdate(s.Server, "vault/k", version, arn, false); err != nil {
+			t.Errorf("update of a version that moved: %v", err)
+			continue
+		}
+		moved = append(moved, version+" "+arn)
+	}
+	close(stop)
+	all.Wait()
+	for _, m := range moved {
+		version, arn, _ := strings.Cut(m, " ")
+		got, out := s.Get("vault", "k", func(in *s3.GetObjectInput) { in.VersionId = &version })
+		if is := of(out.ServerSideEncryption, out.SSEKMSKeyId, out.BucketKeyEnabled); got != "mine" || is != (applied{"aws:kms", arn, false}) {
+			t.Errorf("version %s reads %q under %v", version, got, is)
+		}
+	}
+	list, err := s.S3.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: aws.String("vault")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range list.Versions { // nothing else was updated
+		out, err := s.S3.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String("vault"), Key: v.Key, VersionId: v.VersionId})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if aws.ToBool(out.BucketKeyEnabled) == strings.Contains(strings.Join(moved, "\n"), *v.VersionId) {
+			t.Errorf("version %s has bucket key %t", *v.VersionId, aws.ToBool(out.BucketKeyEnabled))
+		}
+	}
+}
+
+// TestRateOfUpdates moves 1000 objects of 64 KiB onto a bucket key and says how long
+// it took. It asserts that no byte of a body moved.
+func TestRateOfUpdates(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	s := newStage(t)
+	const objects, workers = 1000, 16
+	body := string(bytes.Repeat([]byte("0123456789abcdef"), 4<<10))
+	each := func(do func(key string) error) time.Duration {
+		var next atomic.Int64
+		var all sync.WaitGroup
+		began := time.Now()
+		for range workers {
+			all.Go(func() {
+				for {
+					i := next.Add(1)
+					if i > objects || t.Failed() {
+						return
+					}
+					if err := do(fmt.Sprint("k", i)); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		all.Wait()
+		return time.Since(began)
+	}
+	written := each(func(key string) error {
+		_, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
+			Bucket: aws.String("vault"), Key: &key, Body: strings.NewReader(body), BucketKeyEnabled: aws.Bool(false),
+		})
+		return err
+	})
+	n := len(s.KMSRequests())
+	updated := each(func(key string) error { return tryUpdate(s.Server, "vault/"+key, "", s.k2, true) })
+	requests := len(s.KMSRequests()) - n
+	t.Logf("%d objects of %d bytes: written in %v (%.0f/s), updated in %v (%.0f/s) with %d KMS requests",
+		objects, len(body), written, objects/written.Seconds(), updated, objects/updated.Seconds(), requests)
+	if requests < objects || requests > objects+10 {
+		t.Errorf("%d KMS requests for %d objects", requests, objects)
+	}
+	if got, out := s.Get("vault", "k500"); got != body || aws.ToString(out.SSEKMSKeyId) != s.k2 || !aws.ToBool(out.BucketKeyEnabled) {
+		t.Errorf("reads %d bytes under %s", len(got), aws.ToString(out.SSEKMSKeyId))
+	}
+}
