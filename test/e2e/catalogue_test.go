@@ -31,20 +31,20 @@ const (
 	bkHeader  = "x-amz-server-side-encryption-bucket-key-enabled"
 )
 
-// refusal is an error as S3 gives it: text is the part of the message that clients
+// rejection is an error as S3 gives it: text is the part of the message that clients
 // are known to look at, argument and value are ArgumentName and ArgumentValue.
-type refusal struct {
+type rejection struct {
 	status     int
 	code, text string
 	argument   string  // "" for none
 	value      *string // nil for none
 }
 
-func invalid(text, argument string) refusal {
-	return refusal{400, "InvalidArgument", text, argument, nil}
+func invalid(text, argument string) rejection {
+	return rejection{400, "InvalidArgument", text, argument, nil}
 }
 
-func (r refusal) of(value string) refusal {
+func (r rejection) of(value string) rejection {
 	r.value = &value
 	return r
 }
@@ -61,29 +61,29 @@ var (
 
 	customerInsecure  = invalid("must be made over a secure connection", sseHeader)
 	customerMixed     = invalid("is incompatible with the encryption method specified", sseHeader)
-	customerAlgorithm = refusal{400, "InvalidEncryptionAlgorithmError", "Supported value: AES256", sseHeader, nil}
+	customerAlgorithm = rejection{400, "InvalidEncryptionAlgorithmError", "Supported value: AES256", sseHeader, nil}
 	customerNoAlg     = invalid("a valid encryption algorithm", sseHeader)
 	customerNoKey     = invalid("an appropriate secret key", sseHeader)
 	customerNoMD5     = invalid("the client calculated MD5 of the secret key", sseHeader)
 	customerLength    = invalid("secret key was invalid for the specified algorithm", sseHeader)
 	customerMD5       = invalid("calculated MD5 hash of the key did not match", sseHeader)
-	customerNeeded    = request("was stored using a form of Server Side Encryption")
-	customerWrong     = refusal{403, "AccessDenied", "the correct secret key", "", nil}
-	customerNotHere   = request("are not applicable to this object")
-	customerBlocked   = refusal{403, "AccessDenied", "has blocked upload requests that specify Server Side Encryption with Customer provided keys (SSE-C)", "", nil}
-	uploadNeedsKey    = request("multipart upload initiate requested encryption")
-	uploadOtherKey    = request("did not match the ones used originally")
+	customerNeeded    = invalidRequest("was stored using a form of Server Side Encryption")
+	customerWrong     = rejection{403, "AccessDenied", "the correct secret key", "", nil}
+	customerNotHere   = invalidRequest("are not applicable to this object")
+	customerBlocked   = rejection{403, "AccessDenied", "has blocked upload requests that specify Server Side Encryption with Customer provided keys (SSE-C)", "", nil}
+	uploadNeedsKey    = invalidRequest("multipart upload initiate requested encryption")
+	uploadOtherKey    = invalidRequest("did not match the ones used originally")
 
-	selfCopy      = request("This copy request is illegal")
-	malformed     = refusal{400, "MalformedXML", "", "", nil}
+	selfCopy      = invalidRequest("This copy request is illegal")
+	malformed     = rejection{400, "MalformedXML", "", "", nil}
 	keyNotForThis = invalid("a KMSMasterKeyID is not applicable", "ApplyServerSideEncryptionByDefault")
-	badDigest     = refusal{400, "BadDigest", "", "", nil}
-	noSuchKey     = refusal{404, "NoSuchKey", "", "", nil}
+	badDigest     = rejection{400, "BadDigest", "", "", nil}
+	noSuchKey     = rejection{404, "NoSuchKey", "", "", nil}
 )
 
-func request(text string) refusal { return refusal{400, "InvalidRequest", text, "", nil} }
+func invalidRequest(text string) rejection { return rejection{400, "InvalidRequest", text, "", nil} }
 
-func kmsFault(code, text string) refusal { return refusal{400, "KMS." + code, text, "", nil} }
+func kmsFault(code, text string) rejection { return rejection{400, "KMS." + code, text, "", nil} }
 
 // errorXML is the body of an error.
 type errorXML struct {
@@ -94,7 +94,7 @@ type errorXML struct {
 
 // refused fails unless the answer is that error. An answer to HEAD has its status
 // alone.
-func (a answer) refused(what string, head bool, want refusal) {
+func (a answer) isRejected(what string, head bool, want rejection) {
 	a.t.Helper()
 	if head {
 		if a.status != want.status || a.body != "" {
@@ -126,9 +126,9 @@ func shown(s *string) string {
 }
 
 // refuses sends a request and fails unless it is refused.
-func (s *stage) refuses(what string, want refusal, method, target, body string, headers ...string) {
+func (s *stage) refuses(what string, want rejection, method, target, body string, headers ...string) {
 	s.T.Helper()
-	s.raw(method, target, body, headers...).refused(what, method == "HEAD", want)
+	s.raw(method, target, body, headers...).isRejected(what, method == "HEAD", want)
 }
 
 // accepts sends a request and fails unless it is done.
@@ -192,7 +192,7 @@ func TestCombinationsThatMakeNoSense(t *testing.T) {
 	for _, c := range []struct {
 		what    string
 		headers []string
-		want    refusal
+		want    rejection
 	}{
 		{"unknown method", []string{sseHeader, "rot13"}, unsupportedMethod.of("rot13")},
 		{"method in the wrong case", []string{sseHeader, "aws:KMS"}, unsupportedMethod.of("aws:KMS")},
@@ -320,7 +320,7 @@ func TestKMSFailuresAsS3TellsThem(t *testing.T) {
 	}
 	for _, c := range []struct {
 		what, key string
-		want      refusal
+		want      rejection
 	}{
 		{"no key id at all", "fake-key-id", kmsFault("NotFoundException", "Invalid keyId")},
 		{"the managed key without alias/", "aws/s3", kmsFault("NotFoundException", "Invalid keyId")},
@@ -361,7 +361,7 @@ func TestDamagedKeysAreInternalErrors(t *testing.T) {
 				t.Fatalf("no rows %s", row)
 			}
 			s.Restart()
-			s.refuses("GetObject", refusal{500, "InternalError", "", "", nil}, "GET", "/vault/k", "")
+			s.refuses("GetObject", rejection{500, "InternalError", "", "", nil}, "GET", "/vault/k", "")
 		})
 	}
 }
@@ -402,7 +402,7 @@ func TestOtherRefusals(t *testing.T) {
 	config := defaultXML("<SSEAlgorithm>AES256</SSEAlgorithm>")
 	for _, c := range []struct {
 		what                 string
-		want                 refusal
+		want                 rejection
 		method, target, body string
 		headers              []string
 	}{
@@ -410,21 +410,21 @@ func TestOtherRefusals(t *testing.T) {
 		{"wrong MD5", badDigest, "PUT", "/vault/k", "body", digested("other")},
 		{"wrong checksum", badDigest, "PUT", "/vault/k", "body", []string{"x-amz-checksum-crc32", "AAAAAA=="}},
 		{"wrong MD5 of a document", badDigest, "PUT", "/vault?encryption", config, digested("other")},
-		{"no digest of a document", request("Content-MD5"), "PUT", "/vault?encryption", config, nil},
-		{"MD5 that is none", refusal{400, "InvalidDigest", "", "", nil}, "PUT", "/vault/k", "body", []string{"Content-MD5", "nonsense"}},
-		{"missing bucket", refusal{404, "NoSuchBucket", "", "", nil}, "PUT", "/missing/k", "", nil},
-		{"missing bucket of a configuration", refusal{404, "NoSuchBucket", "", "", nil}, "PUT", "/missing?encryption", "<nonsense", digested("<nonsense")},
+		{"no digest of a document", invalidRequest("Content-MD5"), "PUT", "/vault?encryption", config, nil},
+		{"MD5 that is none", rejection{400, "InvalidDigest", "", "", nil}, "PUT", "/vault/k", "body", []string{"Content-MD5", "nonsense"}},
+		{"missing bucket", rejection{404, "NoSuchBucket", "", "", nil}, "PUT", "/missing/k", "", nil},
+		{"missing bucket of a configuration", rejection{404, "NoSuchBucket", "", "", nil}, "PUT", "/missing?encryption", "<nonsense", digested("<nonsense")},
 		{"missing object", noSuchKey, "GET", "/vault/missing", "", nil},
 		{"missing object, HEAD", noSuchKey, "HEAD", "/vault/missing", "", nil},
-		{"missing version", refusal{404, "NoSuchVersion", "", "", nil}, "GET", "/vault/k?versionId=" + elsewhere, "", nil},
-		{"missing upload", refusal{404, "NoSuchUpload", "", "", nil}, "PUT", "/vault/k?partNumber=1&uploadId=" + strings.Repeat("0", 32), "", nil},
-		{"delete marker", refusal{405, "MethodNotAllowed", "", "", nil}, "GET", "/vault/gone?versionId=" + *gone.VersionId, "", nil},
-		{"range behind the end", refusal{416, "InvalidRange", "", "", nil}, "GET", "/vault/k", "", []string{"Range", "bytes=9-"}},
-		{"missing part", refusal{416, "InvalidPartNumber", "", "", nil}, "GET", "/vault/k?partNumber=2", "", nil},
-		{"range and part", request("Range"), "GET", "/vault/k?partNumber=1", "", []string{"Range", "bytes=0-1"}},
-		{"condition not met", refusal{412, "PreconditionFailed", "", "", nil}, "GET", "/vault/k", "", []string{"If-Match", `"other"`}},
-		{"what is not offered", refusal{501, "NotImplemented", "", "", nil}, "POST", "/vault/k?select&select-type=2", "", nil},
-		{"a configuration that was never put", refusal{200, "", "", "", nil}, "GET", "/plain?encryption", "", nil},
+		{"missing version", rejection{404, "NoSuchVersion", "", "", nil}, "GET", "/vault/k?versionId=" + elsewhere, "", nil},
+		{"missing upload", rejection{404, "NoSuchUpload", "", "", nil}, "PUT", "/vault/k?partNumber=1&uploadId=" + strings.Repeat("0", 32), "", nil},
+		{"delete marker", rejection{405, "MethodNotAllowed", "", "", nil}, "GET", "/vault/gone?versionId=" + *gone.VersionId, "", nil},
+		{"range behind the end", rejection{416, "InvalidRange", "", "", nil}, "GET", "/vault/k", "", []string{"Range", "bytes=9-"}},
+		{"missing part", rejection{416, "InvalidPartNumber", "", "", nil}, "GET", "/vault/k?partNumber=2", "", nil},
+		{"range and part", invalidRequest("Range"), "GET", "/vault/k?partNumber=1", "", []string{"Range", "bytes=0-1"}},
+		{"condition not met", rejection{412, "PreconditionFailed", "", "", nil}, "GET", "/vault/k", "", []string{"If-Match", `"other"`}},
+		{"what is not offered", rejection{501, "NotImplemented", "", "", nil}, "POST", "/vault/k?select&select-type=2", "", nil},
+		{"a configuration that was never put", rejection{200, "", "", "", nil}, "GET", "/plain?encryption", "", nil},
 	} {
 		if c.want.status == 200 { // never ServerSideEncryptionConfigurationNotFoundError
 			s.accepts(c.what, c.method, c.target, c.body, c.headers...)

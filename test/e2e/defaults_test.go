@@ -77,7 +77,7 @@ func TestDefaultsThatAreNone(t *testing.T) {
 	}
 	withKey := defaultXML(sseS3 + "<KMSMasterKeyID>" + s.k1 + "</KMSMasterKeyID>")
 	s.refuses("key for SSE-S3", keyNotForThis, "PUT", "/plain?encryption", withKey, digested(withKey)...)
-	s.refuses("no digest", request(""), "PUT", "/plain?encryption", defaultXML(sseS3))
+	s.refuses("no digest", invalidRequest(""), "PUT", "/plain?encryption", defaultXML(sseS3))
 	s.refuses("wrong digest", badDigest, "PUT", "/plain?encryption", defaultXML(sseS3), digested("other")...)
 	s.readsDefault("after all that", told(flagOff, sseS3, blockSSEC))
 }

@@ -42,7 +42,7 @@ func TestPlainHTTP(t *testing.T) {
 	update := updateXML(s.k2, "true")
 	for _, c := range []struct {
 		what                 string
-		want                 refusal
+		want                 rejection
 		method, target, body string
 		headers              []string
 	}{
@@ -79,7 +79,7 @@ func TestOrderOfChecks(t *testing.T) {
 	missing := []string{sseHeader, "aws:kms", keyHeader, "fake-key-id"}
 	for _, c := range []struct {
 		what                 string
-		want                 refusal
+		want                 rejection
 		method, target, body string
 		headers              []string
 	}{
@@ -87,7 +87,7 @@ func TestOrderOfChecks(t *testing.T) {
 		{"transport of a customer's key before syntax", customerInsecure, "PUT", "/vault/k", "", with(with(plain, trioOf(keyA)...), sseHeader, "rot13")},
 		{"syntax before the bucket", unsupportedMethod.of("rot13"), "PUT", "/missing/k", "", with(tls, sseHeader, "rot13")},
 		{"syntax before transport", needsKMS, "PUT", "/vault/k", "", with(plain, keyHeader, s.k1)},
-		{"bucket before transport", refusal{404, "NoSuchBucket", "", "", nil}, "PUT", "/missing/k", "", with(plain, sseHeader, "aws:kms")},
+		{"bucket before transport", rejection{404, "NoSuchBucket", "", "", nil}, "PUT", "/missing/k", "", with(plain, sseHeader, "aws:kms")},
 		{"transport before the key", kmsInsecure.of("aws:kms"), "PUT", "/vault/k", "", with(plain, missing...)},
 		{"block before the body", customerBlocked, "PUT", "/blocked/k", "body", with(with(tls, trioOf(keyA)...), digested("other")...)},
 		{"key before the body", disabled, "PUT", "/vault/k", "body", with(tls, digested("other")...)},
@@ -97,8 +97,8 @@ func TestOrderOfChecks(t *testing.T) {
 		{"object before a customer's key", noSuchKey, "GET", "/plain/missing", "", with(tls, trioOf(keyA)...)},
 		{"a customer's key before conditions", customerNeeded, "GET", "/plain/secret", "", with(tls, "If-None-Match", "*")},
 		{"a customer's key before the range", customerWrong, "GET", "/plain/secret", "", with(with(tls, trioOf(keyB)...), "Range", "bytes=99-")},
-		{"condition before the KMS key", refusal{412, "PreconditionFailed", "", "", nil}, "GET", "/vault/k", "", with(tls, "If-Match", `"other"`)},
-		{"range before the KMS key", refusal{416, "InvalidRange", "", "", nil}, "GET", "/vault/k", "", with(tls, "Range", "bytes=99-")},
+		{"condition before the KMS key", rejection{412, "PreconditionFailed", "", "", nil}, "GET", "/vault/k", "", with(tls, "If-Match", `"other"`)},
+		{"range before the KMS key", rejection{416, "InvalidRange", "", "", nil}, "GET", "/vault/k", "", with(tls, "Range", "bytes=99-")},
 		{"KMS key", disabled, "GET", "/vault/k", "", tls},
 	} {
 		n := len(s.KMSRequests())

@@ -25,15 +25,15 @@ func TestVectorOfTheQuota(t *testing.T) {
 	s.Put("own", "sse-s3", "x", func(in *s3.PutObjectInput) { in.ServerSideEncryption = types.ServerSideEncryptionAes256 })
 	s.Restart("--kms-request-quota", "1")
 	s.Put("shared", "k", "x") // takes the one token of this second
-	throttled := refusal{503, "SlowDown", "reduce your request rate for operations involving AWS KMS", "", nil}
+	throttled := rejection{503, "SlowDown", "reduce your request rate for operations involving AWS KMS", "", nil}
 	refused := 0
 	for range 20 {
 		if a := s.raw("PUT", "/own/k", "x"); a.status != 200 {
-			a.refused("PutObject", false, throttled)
+			a.isRejected("PutObject", false, throttled)
 			refused++
 		}
 		if a := s.raw("GET", "/own/k", ""); a.status != 200 {
-			a.refused("GetObject", false, throttled)
+			a.isRejected("GetObject", false, throttled)
 			refused++
 		}
 		s.Put("shared", "k", "x")

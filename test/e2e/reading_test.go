@@ -123,7 +123,7 @@ func TestPresignedURLsAndEncryption(t *testing.T) {
 	}
 	// A header that nobody signed is refused by name.
 	a := s.follow("PUT", url, "body", signed, sseHeader, "AES256")
-	a.refused("unsigned header", false, refusal{403, "AccessDenied", "headers present in the request which were not signed", "", nil})
+	a.isRejected("unsigned header", false, rejection{403, "AccessDenied", "headers present in the request which were not signed", "", nil})
 	var e struct{ HeadersNotSigned string }
 	if err := xml.Unmarshal([]byte(a.body), &e); err != nil || e.HeadersNotSigned != sseHeader {
 		t.Errorf("unsigned header: %s", a.body)
@@ -140,9 +140,9 @@ func TestPresignedURLsAndEncryption(t *testing.T) {
 			other[name], changed = []string{s.k1}, true
 		}
 	}
-	mismatch := refusal{403, "SignatureDoesNotMatch", "", "", nil}
+	mismatch := rejection{403, "SignatureDoesNotMatch", "", "", nil}
 	if changed {
-		s.follow("PUT", url, "body", other).refused("another key than signed", false, mismatch)
+		s.follow("PUT", url, "body", other).isRejected("another key than signed", false, mismatch)
 	}
 	in := &s3.GetObjectInput{Bucket: aws.String("vault"), Key: aws.String("k")}
 	get, err := pre.PresignGetObject(ctx, in)
@@ -153,5 +153,5 @@ func TestPresignedURLsAndEncryption(t *testing.T) {
 		t.Errorf("GET: %d %s", a.status, a.body)
 	}
 	s.follow("GET", get.URL, "", get.SignedHeader, sseHeader, "aws:kms").
-		refused("GET with an unsigned header", false, refusal{403, "AccessDenied", "", "", nil})
+		isRejected("GET with an unsigned header", false, rejection{403, "AccessDenied", "", "", nil})
 }

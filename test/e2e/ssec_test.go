@@ -116,7 +116,7 @@ func TestCustomersKeysThatAreWrong(t *testing.T) {
 	rows := []struct {
 		what        string
 		trio        []*string
-		write, read refusal
+		write, read rejection
 	}{
 		{"key and MD5 alone", []*string{nil, good.key, good.md5}, customerNoAlg, customerNoAlg},
 		{"key alone", []*string{nil, good.key, nil}, customerNoAlg, customerNoAlg},
@@ -226,10 +226,10 @@ func TestUploadsUnderCustomersKeys(t *testing.T) {
 		}
 	}
 	done = part(checked, with(a, "x-amz-checksum-algorithm", "CRC32")...)
-	s.refuses("ListParts without, with checksums", request(""), "GET", checked, "")
+	s.refuses("ListParts without, with checksums", invalidRequest(""), "GET", checked, "")
 	s.refuses("ListParts with another, with checksums", uploadOtherKey, "GET", checked, "", b...)
 	s.accepts("ListParts, with checksums", "GET", checked, "", a...)
-	s.refuses("Complete without, with checksums", request(""), "POST", checked, done)
+	s.refuses("Complete without, with checksums", invalidRequest(""), "POST", checked, done)
 	s.accepts("Complete, with checksums", "POST", checked, done, a...)
 	for _, key := range []string{"secret", "checked"} {
 		if got, _ := s.Get("plain", key, customerOf(keyA).get); got != "part" {

@@ -127,34 +127,34 @@ func TestVectorsOfUpdateEncryption(t *testing.T) {
 	document := func(inner string) string { return "<ObjectEncryption>" + inner + "</ObjectEncryption>" }
 	for _, c := range []struct {
 		what, key, body string
-		want            refusal
+		want            rejection
 	}{
-		{"customer's key", "secret", updateXML(s.k2, ""), request("")},
-		{"two layers", "double", updateXML(s.k2, ""), request("")},
-		{"alias", "o5", updateXML(alias, ""), request("KMSKeyArn")},
-		{"alias by name", "o5", updateXML("alias/k2", ""), request("KMSKeyArn")},
-		{"key id", "o5", updateXML(s.k2[strings.LastIndex(s.k2, "/")+1:], ""), request("KMSKeyArn")},
-		{"empty key", "o5", updateXML("", ""), request("KMSKeyArn")},
-		{"flag that is none", "o5", updateXML(s.k2, "maybe"), request("BucketKeyEnabled")},
-		{"no key", "o5", document("<SSE-KMS><BucketKeyEnabled>true</BucketKeyEnabled></SSE-KMS>"), request("KMSKeyArn")},
-		{"to SSE-S3", "o5", document("<SSE-S3></SSE-S3>"), request("")},
-		{"to two layers", "o5", document("<DSSE-KMS><KMSKeyArn>" + s.k2 + "</KMSKeyArn></DSSE-KMS>"), request("")},
-		{"to a customer's key", "o5", document("<SSE-C></SSE-C>"), request("")},
-		{"to nothing", "o5", document(""), request("")},
+		{"customer's key", "secret", updateXML(s.k2, ""), invalidRequest("")},
+		{"two layers", "double", updateXML(s.k2, ""), invalidRequest("")},
+		{"alias", "o5", updateXML(alias, ""), invalidRequest("KMSKeyArn")},
+		{"alias by name", "o5", updateXML("alias/k2", ""), invalidRequest("KMSKeyArn")},
+		{"key id", "o5", updateXML(s.k2[strings.LastIndex(s.k2, "/")+1:], ""), invalidRequest("KMSKeyArn")},
+		{"empty key", "o5", updateXML("", ""), invalidRequest("KMSKeyArn")},
+		{"flag that is none", "o5", updateXML(s.k2, "maybe"), invalidRequest("BucketKeyEnabled")},
+		{"no key", "o5", document("<SSE-KMS><BucketKeyEnabled>true</BucketKeyEnabled></SSE-KMS>"), invalidRequest("KMSKeyArn")},
+		{"to SSE-S3", "o5", document("<SSE-S3></SSE-S3>"), invalidRequest("")},
+		{"to two layers", "o5", document("<DSSE-KMS><KMSKeyArn>" + s.k2 + "</KMSKeyArn></DSSE-KMS>"), invalidRequest("")},
+		{"to a customer's key", "o5", document("<SSE-C></SSE-C>"), invalidRequest("")},
+		{"to nothing", "o5", document(""), invalidRequest("")},
 		{"not XML", "o5", "<ObjectEncryption>", malformed},
 		{"another document", "o5", "<ServerSideEncryptionConfiguration></ServerSideEncryptionConfiguration>", malformed},
-		{"another account's key", "o5", updateXML("arn:aws:kms:us-east-1:000000000002:key/x", ""), refusal{403, "AccessDenied", "", "", nil}},
+		{"another account's key", "o5", updateXML("arn:aws:kms:us-east-1:000000000002:key/x", ""), rejection{403, "AccessDenied", "", "", nil}},
 		{"another Region's key", "o5", updateXML(strings.Replace(s.k2, "us-east-1", "eu-west-1", 1), ""), kmsFault("NotFoundException", "Invalid arn eu-west-1")},
 		{"missing key", "o5", updateXML(missing, ""), kmsFault("NotFoundException", "Key '"+missing+"' does not exist")},
 		{"disabled key", "o5", updateXML(disabled, "true"), kmsFault("DisabledException", disabled+" is disabled")},
 		{"missing object", "missing", updateXML(s.k2, ""), noSuchKey},
-		{"missing version", "o5?versionId=" + elsewhere, updateXML(s.k2, ""), refusal{404, "NoSuchVersion", "", "", nil}},
-		{"delete marker", "gone", updateXML(s.k2, ""), refusal{405, "MethodNotAllowed", "", "", nil}},
+		{"missing version", "o5?versionId=" + elsewhere, updateXML(s.k2, ""), rejection{404, "NoSuchVersion", "", "", nil}},
+		{"delete marker", "gone", updateXML(s.k2, ""), rejection{405, "MethodNotAllowed", "", "", nil}},
 	} {
 		key, query, _ := strings.Cut(c.key, "?")
 		s.refuses("24, "+c.what, c.want, "PUT", "/vault/"+key+"?encryption&"+query, c.body, digested(c.body)...)
 	}
-	s.refuses("24, no digest", request("Content-MD5"), "PUT", "/vault/o5?encryption", body)
+	s.refuses("24, no digest", invalidRequest("Content-MD5"), "PUT", "/vault/o5?encryption", body)
 	s.refuses("24, wrong digest", badDigest, "PUT", "/vault/o5?encryption", body, digested("other")...)
 	if is := facts(s.Server, "vault", "o5", ""); fmt.Sprint(is) != fmt.Sprint(was) {
 		t.Errorf("24: %v, was %v", is, was)

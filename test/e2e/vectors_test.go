@@ -25,7 +25,7 @@ type stage struct {
 }
 
 func newStage(t *testing.T) *stage {
-	s := &stage{Server: coffertest.Start(t)}
+	s := &stage{Server: start(t)}
 	s.k1, s.k2 = s.Key(), s.Key()
 	s.Bucket("vault", "aws:kms", s.k1, true)
 	return s

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"mime/multipart"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/cofferstore/coffer/test/coffertest"
+)
+
+// post uploads by a browser's form, signed as a web server would have signed it.
+// fields are names and values in turn; each is also a condition of the policy.
+func post(s *coffertest.Server, bucket, key, body string, fields ...string) answer {
+	s.T.Helper()
+	at := time.Now().UTC()
+	scope := at.Format("20060102") + "/" + coffertest.Region + "/s3/aws4_request"
+	all := append([]string{
+		"key", key, "x-amz-algorithm", "AWS4-HMAC-SHA256", "x-amz-credential", coffertest.AccessKeyID + "/" + scope,
+		"x-amz-date", at.Format("20060102T150405Z"),
+	}, fields...)
+	policy := fmt.Sprintf(`{"expiration":%q,"conditions":[{"bucket":%q}`, at.Add(time.Hour).Format(time.RFC3339), bucket)
+	for i := 0; i < len(all); i += 2 {
+		policy += fmt.Sprintf(`,["eq","$%s",%q]`, all[i], all[i+1])
+	}
+	encoded := base64.StdEncoding.EncodeToString([]byte(policy + "]}"))
+	signing := []byte("AWS4" + coffertest.SecretAccessKey)
+	for _, part := range []string{at.Format("20060102"), coffertest.Region, "s3", "aws4_request"} {
+		signing = mac(signing, part)
+	}
+	all = append(all, "policy", encoded, "x-amz-signature", hex.EncodeToString(mac(signing, encoded)))
+	var form bytes.Buffer
+	w := multipart.NewWriter(&form)
+	for i := 0; i < len(all); i += 2 {
+		w.WriteField(all[i], all[i+1])
+	}
+	file, err := w.CreateFormFile("file", "photo.jpg")
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	file.Write([]byte(body))
+	w.Close()
+	req, err := http.NewRequestWithContext(s.T.Context(), "POST", s.URL+"/"+bucket, &form)
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	req.Header.Set("Content-Type", w.FormDataContentType())
+	return send(s.T, req)
+}
+
+func TestPostForm(t *testing.T) {
+	s := newStage(t)
+	a := post(s.Server, "vault", "from-a-form", "one")
+	if a.status != 204 || a.header.Get("X-Amz-Server-Side-Encryption-Bucket-Key-Enabled") != "true" {
+		t.Errorf("%d %v %s", a.status, a.header, a.body)
+	}
+	if got, out := s.Get("vault", "from-a-form"); got != "one" || of(out.ServerSideEncryption, out.SSEKMSKeyId, out.BucketKeyEnabled) != (applied{"aws:kms", s.k1, true}) {
+		t.Errorf("reads %q", got)
+	}
+	a = post(s.Server, "vault", "with-a-key", "two", "x-amz-server-side-encryption", "aws:kms",
+		"x-amz-server-side-encryption-aws-kms-key-id", s.k2, "x-amz-server-side-encryption-bucket-key-enabled", "false", "success_action_status", "201")
+	if a.status != 201 || a.header.Get("X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id") != s.k2 {
+		t.Errorf("%d %v %s", a.status, a.header, a.body)
+	}
+	if got, _ := head(s.Server, "vault", "with-a-key"); got != (applied{"aws:kms", s.k2, false}) {
+		t.Errorf("%v", got)
+	}
+	post(s.Server, "vault", "x", "y", "x-amz-server-side-encryption", "rot13").want(400, "InvalidArgument", "not supported")
+}
