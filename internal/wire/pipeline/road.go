@@ -155,6 +155,9 @@ func (road *Road) run(c *Call) (resp *Response, err error) {
 // authenticate sets the call's caller.
 func (road *Road) authenticate(c *Call) (err error) {
 	if c.family.Whole {
+		if err := road.cfg.Verifier.Precheck(c.Request, c.family.Services...); err != nil {
+			return err
+		}
 		if c.whole, err = readBounded(c.body, c.Op.maxBody()); err != nil {
 			return err
 		}
