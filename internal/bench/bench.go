@@ -113,7 +113,7 @@ func Run(ctx context.Context, cfg Config) (_ *Report, err error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	r := &run{cfg: cfg, dir: dir, content: content(cfg.Scale.Large), listed: typicalEntry * int64(cfg.Scale.Listed), groups: groups}
+	r := &run{cfg: cfg, dir: dir, machine: machine(dir), content: content(cfg.Scale.Large), listed: typicalEntry * int64(cfg.Scale.Listed), groups: groups}
 	defer func() {
 		if closeErr := r.close(); err == nil {
 			err = closeErr
@@ -160,6 +160,7 @@ type run struct {
 	dir     string
 	content []byte // what objects hold: its first bytes, as many as they have
 	listed  int64  // length of a listing
+	machine Machine
 	groups  []*group
 
 	server  *server

@@ -58,7 +58,6 @@ func (c *client) close() error {
 type worker struct {
 	request *http.Request
 	url     url.URL
-	body    payload
 	buffer  []byte
 	text    []byte // of the last answer, if the call asked for it
 	took    []time.Duration
@@ -71,11 +70,6 @@ func newWorker(ctx context.Context) *worker {
 	}).WithContext(ctx)
 	return w
 }
-
-// payload is a body that can be sent again and again.
-type payload struct{ bytes.Reader }
-
-func (*payload) Close() error { return nil }
 
 // call is a request, and what its answer must be.
 type call struct {
@@ -115,8 +109,9 @@ func (c *client) prepare(w *worker, o call) {
 	r.Method, r.Host = o.method, c.base.Host
 	r.Body, r.ContentLength = http.NoBody, 0
 	if len(o.body) > 0 {
-		w.body.Reset(o.body)
-		r.Body, r.ContentLength = &w.body, int64(len(o.body))
+		// Of all this only the reader must be new: the transport may look for its
+		// end when the answer has long been read.
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(o.body)), int64(len(o.body))
 	}
 	clear(r.Header)
 	set := func(name, value string) {

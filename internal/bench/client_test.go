@@ -89,7 +89,7 @@ func TestAnswersAreChecked(t *testing.T) {
 		says string // part of the error; "" for none
 	}{
 		{"put", call{method: "PUT", path: "/x", body: []byte(body)}, ""},
-		{"the worker's body again", call{method: "PUT", path: "/x", body: []byte(body)}, ""},
+		{"put again", call{method: "PUT", path: "/x", body: []byte(body)}, ""},
 		{"get", call{method: "GET", path: "/x", length: 15, want: []byte(body)}, ""},
 		{"get of any length", call{method: "GET", path: "/x", length: -1}, ""},
 		{"range", call{method: "GET", path: "/part", rng: "bytes=5-7", length: 3, want: []byte("was")}, ""},

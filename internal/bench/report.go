@@ -34,6 +34,7 @@ type Machine struct {
 	Arch       string `json:"arch"`
 	Go         string `json:"go"`
 	FileSystem string `json:"fileSystem,omitempty"` // of the run's directory
+	Load       string `json:"load,omitempty"`       // average of the minute before the run: what else the machine did
 }
 
 // Group is cells that were measured in turn.
@@ -63,7 +64,7 @@ type Cell struct {
 
 func (r *run) report(start time.Time) *Report {
 	out := &Report{
-		Started: start.UTC().Truncate(time.Second), Seconds: time.Since(start).Seconds(), Machine: machine(r.dir),
+		Started: start.UTC().Truncate(time.Second), Seconds: time.Since(start).Seconds(), Machine: r.machine,
 		Concurrency: r.cfg.Concurrency, KMSLatency: r.cfg.KMSLatency.String(), Slice: r.cfg.Scale.Slice.String(),
 	}
 	if r.cfg.Remote != nil {
@@ -142,6 +143,9 @@ func machine(dir string) Machine {
 		if abs, err := filepath.Abs(dir); err == nil {
 			m.FileSystem = fileSystem(text, abs)
 		}
+	}
+	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
+		m.Load, _, _ = strings.Cut(string(text), " ")
 	}
 	return m
 }

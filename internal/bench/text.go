@@ -45,6 +45,9 @@ func (r *Report) heading() string {
 	if m.FileSystem != "" {
 		parts = append(parts, m.FileSystem)
 	}
+	if m.Load != "" {
+		parts = append(parts, "load "+m.Load+" before")
+	}
 	where := "shared by server and load generator"
 	if r.Endpoint != "" {
 		where = "load generator for " + r.Endpoint

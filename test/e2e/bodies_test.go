@@ -41,13 +41,11 @@ func (f framed) do(s *coffertest.Server, target string) answer {
 	return send(s.T, again)
 }
 
-// TestFramingThatIsRefused: bodies in aws-chunked framing that are not what their
+// testFramingThatIsRefused: bodies in aws-chunked framing that are not what their
 // head or their signatures say. None of them is stored.
-func TestFramingThatIsRefused(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	s.Bucket("vault", "aws:kms", "", true)
-	s.Put("vault", "k", "old")
+func testFramingThatIsRefused(t *testing.T, s *coffertest.Server) {
+	s.Bucket("framing", "aws:kms", "", true)
+	s.Put("framing", "k", "old")
 	data := []byte(strings.Repeat("0123456789", 2000))
 	text := func(body string) func(string, time.Time) []byte {
 		return func(string, time.Time) []byte { return []byte(body) }
@@ -94,7 +92,7 @@ func TestFramingThatIsRefused(t *testing.T) {
 		{"the last chunk left out", signed(func(b string) string { return b[:strings.LastIndex(b, "0;chunk")] }), 400, "IncompleteBody", terminated, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			for _, target := range []string{"/vault/new", "/vault/k"} {
+			for _, target := range []string{"/framing/new", "/framing/k"} {
 				a := c.do(s, target)
 				a.t = t
 				if c.elements != nil && c.code == "SignatureDoesNotMatch" { // of a chunk: no canonical request
@@ -104,21 +102,21 @@ func TestFramingThatIsRefused(t *testing.T) {
 			}
 		})
 	}
-	if got, _ := s.Get("vault", "k"); got != "old" || keys(s, "vault") != "[k]" {
-		t.Errorf("stored %s, %q", keys(s, "vault"), got)
+	if got, _ := s.Get("framing", "k"); got != "old" || keys(s, "framing") != "[k]" {
+		t.Errorf("stored %s, %q", keys(s, "framing"), got)
 	}
 	// The same, as it ought to be.
 	for name, f := range map[string]framed{
 		"unsigned": unsigned("9\r\n123456789\r\n0\r\n" + sum + "\r\n"), "signed": signed(func(b string) string { return b }),
 	} {
-		if a := f.do(s, "/vault/"+name); a.status != 200 {
+		if a := f.do(s, "/framing/"+name); a.status != 200 {
 			t.Errorf("%s: %d %s", name, a.status, a.body)
 		}
 	}
-	if got, out := s.Get("vault", "unsigned"); got != "123456789" || out.ContentEncoding != nil {
+	if got, out := s.Get("framing", "unsigned"); got != "123456789" || out.ContentEncoding != nil {
 		t.Errorf("unsigned reads %q, %v", got, out.ContentEncoding)
 	}
-	if got, _ := s.Get("vault", "signed"); got != string(data) {
+	if got, _ := s.Get("framing", "signed"); got != string(data) {
 		t.Errorf("signed reads %d bytes", len(got))
 	}
 }
@@ -134,19 +132,17 @@ func elementsOf(a answer) (names []string) {
 	return names
 }
 
-// TestBodiesWithoutLength: S3 must know the length before the body comes.
-func TestBodiesWithoutLength(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	s.Bucket("vault", "", "", false)
-	req := request{method: "PUT", target: "/vault/k", hash: "UNSIGNED-PAYLOAD"}.signed(t, s.URL)
+// testBodiesWithoutLength: S3 must know the length before the body comes.
+func testBodiesWithoutLength(t *testing.T, s *coffertest.Server) {
+	s.Bucket("endless", "", "", false)
+	req := request{method: "PUT", target: "/endless/k", hash: "UNSIGNED-PAYLOAD"}.signed(t, s.URL)
 	again, err := http.NewRequestWithContext(t.Context(), "PUT", req.URL.String(), struct{ *strings.Reader }{strings.NewReader("x")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	again.Header, again.ContentLength = req.Header, -1
 	send(t, again).is(refusal{status: 411, code: "MissingContentLength", text: "You must provide the Content-Length HTTP header."})
-	if got := keys(s, "vault"); got != "[]" {
+	if got := keys(s, "endless"); got != "[]" {
 		t.Errorf("stored %s", got)
 	}
 }

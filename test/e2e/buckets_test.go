@@ -14,13 +14,11 @@ import (
 	"github.com/cofferstore/coffer/test/coffertest"
 )
 
-func TestBuckets(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	name := aws.String("photos")
+func testBuckets(t *testing.T, s *coffertest.Server) {
+	name := aws.String("photos-1")
 
-	a := request{method: "PUT", target: "/photos"}.do(s)
-	if a.status != 200 || a.header.Get("Location") != "/photos" || a.header.Get("X-Amz-Bucket-Arn") != "arn:aws:s3:::photos" || a.body != "" {
+	a := request{method: "PUT", target: "/photos-1"}.do(s)
+	if a.status != 200 || a.header.Get("Location") != "/photos-1" || a.header.Get("X-Amz-Bucket-Arn") != "arn:aws:s3:::photos-1" || a.body != "" {
 		t.Errorf("created: %d %v %s", a.status, a.header, a.body)
 	}
 	// In us-east-1 one's own bucket can be made again, but not with tags.
@@ -30,7 +28,7 @@ func TestBuckets(t *testing.T) {
 	}}, 409, "BucketAlreadyOwnedByYou", "you already own it")
 
 	head := do(t, s.S3.HeadBucket, &s3.HeadBucketInput{Bucket: name, ExpectedBucketOwner: aws.String(coffertest.Account)})
-	if aws.ToString(head.BucketRegion) != coffertest.Region || aws.ToString(head.BucketArn) != "arn:aws:s3:::photos" || aws.ToBool(head.AccessPointAlias) {
+	if aws.ToString(head.BucketRegion) != coffertest.Region || aws.ToString(head.BucketArn) != "arn:aws:s3:::photos-1" || aws.ToBool(head.AccessPointAlias) {
 		t.Errorf("HEAD: %+v", head)
 	}
 	if out := do(t, s.S3.GetBucketLocation, &s3.GetBucketLocationInput{Bucket: name}); out.LocationConstraint != "" {
@@ -39,20 +37,18 @@ func TestBuckets(t *testing.T) {
 	fails(t, s.S3.HeadBucket, &s3.HeadBucketInput{Bucket: aws.String("nobody")}, 404, "NotFound", "")
 	fails(t, s.S3.HeadBucket, &s3.HeadBucketInput{Bucket: name, ExpectedBucketOwner: aws.String("999999999999")}, 403, "Forbidden", "")
 
-	s.Put("photos", "k", "x")
+	s.Put("photos-1", "k", "x")
 	fails(t, s.S3.DeleteBucket, &s3.DeleteBucketInput{Bucket: name}, 409, "BucketNotEmpty", "The bucket you tried to delete is not empty")
-	s.Versioning("photos", types.BucketVersioningStatusEnabled)
+	s.Versioning("photos-1", types.BucketVersioningStatusEnabled)
 	do(t, s.S3.DeleteObject, &s3.DeleteObjectInput{Bucket: name, Key: aws.String("k")})
 	fails(t, s.S3.DeleteBucket, &s3.DeleteBucketInput{Bucket: name}, 409, "BucketNotEmpty", "You must delete all versions in the bucket.")
 }
 
-// TestABucketsNameBeginsAnew: what a bucket of the same name had is gone with it.
-func TestABucketsNameBeginsAnew(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	s.Bucket("photos", "aws:kms", s.Key(), true)
-	s.Versioning("photos", types.BucketVersioningStatusEnabled)
-	name := aws.String("photos")
+// testABucketsNameBeginsAnew: what a bucket of the same name had is gone with it.
+func testABucketsNameBeginsAnew(t *testing.T, s *coffertest.Server) {
+	s.Bucket("photos-2", "aws:kms", s.Key(), true)
+	s.Versioning("photos-2", types.BucketVersioningStatusEnabled)
+	name := aws.String("photos-2")
 	do(t, s.S3.PutBucketTagging, &s3.PutBucketTaggingInput{Bucket: name, Tagging: &types.Tagging{TagSet: []types.Tag{{Key: aws.String("k"), Value: aws.String("v")}}}})
 	up := do(t, s.S3.CreateMultipartUpload, &s3.CreateMultipartUploadInput{Bucket: name, Key: aws.String("big")})
 	// An upload under way does not keep a bucket.
@@ -60,7 +56,7 @@ func TestABucketsNameBeginsAnew(t *testing.T) {
 	fails(t, s.S3.DeleteBucket, &s3.DeleteBucketInput{Bucket: name}, 404, "NoSuchBucket", "")
 	fails(t, s.S3.PutObject, &s3.PutObjectInput{Bucket: name, Key: aws.String("k")}, 404, "NoSuchBucket", "The specified bucket does not exist")
 	do(t, s.S3.CreateBucket, &s3.CreateBucketInput{Bucket: name})
-	if rule := (&stage{Server: s}).rule("photos"); rule.ApplyServerSideEncryptionByDefault.SSEAlgorithm != "AES256" {
+	if rule := (&stage{Server: s}).rule("photos-2"); rule.ApplyServerSideEncryptionByDefault.SSEAlgorithm != "AES256" {
 		t.Errorf("the old default: %+v", rule)
 	}
 	if v := do(t, s.S3.GetBucketVersioning, &s3.GetBucketVersioningInput{Bucket: name}); v.Status != "" {
@@ -108,12 +104,10 @@ func names(buckets []types.Bucket) string {
 	return fmt.Sprint(out)
 }
 
-// TestBucketEncryptionDocument: what a put leaves out stays as it was, but for the
+// testBucketEncryptionDocument: what a put leaves out stays as it was, but for the
 // bucket key.
-func TestBucketEncryptionDocument(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	s.Bucket("vault", "", "", false)
+func testBucketEncryptionDocument(t *testing.T, s *coffertest.Server) {
+	s.Bucket("defaults", "", "", false)
 	const (
 		begin = `<?xml version="1.0" encoding="UTF-8"?>` + "\n" + `<ServerSideEncryptionConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Rule>`
 		end   = `</Rule></ServerSideEncryptionConfiguration>`
@@ -126,7 +120,7 @@ func TestBucketEncryptionDocument(t *testing.T) {
 	)
 	get := func(what, want string) {
 		t.Helper()
-		a := request{method: "GET", target: "/vault?encryption"}.do(s)
+		a := request{method: "GET", target: "/defaults?encryption"}.do(s)
 		if a.status != 200 || a.body != begin+want+end {
 			t.Errorf("%s: %d %s, want %s", what, a.status, a.body, want)
 		}
@@ -134,7 +128,7 @@ func TestBucketEncryptionDocument(t *testing.T) {
 	put := func(rule, want string) {
 		t.Helper()
 		body := `<ServerSideEncryptionConfiguration><Rule>` + rule + end
-		a := request{method: "PUT", target: "/vault?encryption", body: body, headers: md5Header(body)}.do(s)
+		a := request{method: "PUT", target: "/defaults?encryption", body: body, headers: md5Header(body)}.do(s)
 		if a.status != 200 || a.body != "" {
 			t.Errorf("put %s: %d %s", rule, a.status, a.body)
 		}
@@ -147,7 +141,7 @@ func TestBucketEncryptionDocument(t *testing.T) {
 	put(yes+sse, yes+sse+none)
 	put(block+"\n "+sse, no+sse+block)
 	put(kms, no+kms+block)
-	if a := (request{method: "DELETE", target: "/vault?encryption"}).do(s); a.status != 204 || a.body != "" {
+	if a := (request{method: "DELETE", target: "/defaults?encryption"}).do(s); a.status != 204 || a.body != "" {
 		t.Errorf("deleted: %d %s", a.status, a.body)
 	}
 	get("deleted", no+sse+block)

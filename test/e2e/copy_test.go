@@ -11,16 +11,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"github.com/cofferstore/coffer/internal/core/object"
-	"github.com/cofferstore/coffer/internal/server"
 	"github.com/cofferstore/coffer/test/coffertest"
 )
 
-// TestCopyDirectives: metadata and tags are the source's unless they are to be
+// testCopyDirectives: metadata and tags are the source's unless they are to be
 // replaced; encryption never is the source's.
-func TestCopyDirectives(t *testing.T) {
-	t.Parallel()
-	s := start(t)
+func testCopyDirectives(t *testing.T, s *coffertest.Server) {
 	s.Bucket("from", "aws:kms", "", true)
 	s.Bucket("target", "", "", false)
 	s.Put("from", "k +ä/1", "hello", func(in *s3.PutObjectInput) {
@@ -64,11 +60,9 @@ func TestCopyDirectives(t *testing.T) {
 	}
 }
 
-// TestCopyInPlace: an object is copied onto itself only if that changes something.
-func TestCopyInPlace(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	s.Bucket("plain", "", "", false)
+// testCopyInPlace: an object is copied onto itself only if that changes something.
+func testCopyInPlace(t *testing.T, s *coffertest.Server) {
+	s.Bucket("in-place-plain", "", "", false)
 	s.Bucket("explicit", "AES256", "", false)
 	key := s.Key()
 	sseKMS := func(in *s3.PutObjectInput) {
@@ -82,16 +76,16 @@ func TestCopyInPlace(t *testing.T) {
 		refused      bool
 		want         applied
 	}{
-		{"nothing changes", "plain", nil, nil, true, applied{}},
-		{"only an ACL", "plain", nil, func(in *s3.CopyObjectInput) { in.ACL = types.ObjectCannedACLPrivate }, true, applied{}},
-		{"the storage class it has", "plain", nil, func(in *s3.CopyObjectInput) { in.StorageClass = types.StorageClassStandard }, false, applied{sse: "AES256"}},
-		{"metadata replaced", "plain", nil, func(in *s3.CopyObjectInput) { in.MetadataDirective = types.MetadataDirectiveReplace }, false, applied{sse: "AES256"}},
-		{"a redirect", "plain", nil, func(in *s3.CopyObjectInput) { in.WebsiteRedirectLocation = aws.String("/x") }, false, applied{sse: "AES256"}},
-		{"the encryption it has, in words", "plain", nil, func(in *s3.CopyObjectInput) { in.ServerSideEncryption = types.ServerSideEncryptionAes256 }, false, applied{sse: "AES256"}},
+		{"nothing changes", "in-place-plain", nil, nil, true, applied{}},
+		{"only an ACL", "in-place-plain", nil, func(in *s3.CopyObjectInput) { in.ACL = types.ObjectCannedACLPrivate }, true, applied{}},
+		{"the storage class it has", "in-place-plain", nil, func(in *s3.CopyObjectInput) { in.StorageClass = types.StorageClassStandard }, false, applied{sse: "AES256"}},
+		{"metadata replaced", "in-place-plain", nil, func(in *s3.CopyObjectInput) { in.MetadataDirective = types.MetadataDirectiveReplace }, false, applied{sse: "AES256"}},
+		{"a redirect", "in-place-plain", nil, func(in *s3.CopyObjectInput) { in.WebsiteRedirectLocation = aws.String("/x") }, false, applied{sse: "AES256"}},
+		{"the encryption it has, in words", "in-place-plain", nil, func(in *s3.CopyObjectInput) { in.ServerSideEncryption = types.ServerSideEncryptionAes256 }, false, applied{sse: "AES256"}},
 		{"a bucket whose encryption was put", "explicit", nil, nil, false, applied{sse: "AES256"}},
-		{"SSE-KMS becomes the default", "plain", sseKMS, nil, false, applied{sse: "AES256"}},
-		{"neither key nor bucket key are inherited", "plain", sseKMS, func(in *s3.CopyObjectInput) { in.ServerSideEncryption = types.ServerSideEncryptionAwsKms }, false, applied{"aws:kms", "managed", false}},
-		{"a bucket key for an old object", "plain", nil, func(in *s3.CopyObjectInput) {
+		{"SSE-KMS becomes the default", "in-place-plain", sseKMS, nil, false, applied{sse: "AES256"}},
+		{"neither key nor bucket key are inherited", "in-place-plain", sseKMS, func(in *s3.CopyObjectInput) { in.ServerSideEncryption = types.ServerSideEncryptionAwsKms }, false, applied{"aws:kms", "managed", false}},
+		{"a bucket key for an old object", "in-place-plain", nil, func(in *s3.CopyObjectInput) {
 			in.ServerSideEncryption, in.SSEKMSKeyId, in.BucketKeyEnabled = types.ServerSideEncryptionAwsKms, &key, aws.Bool(true)
 		}, false, applied{"aws:kms", key, true}},
 	} {
@@ -124,72 +118,68 @@ func TestCopyInPlace(t *testing.T) {
 	}
 }
 
-// TestCopyOfVersions: which version is copied, and which cannot be.
-func TestCopyOfVersions(t *testing.T) {
-	t.Parallel()
-	s := start(t, coffertest.Tune(server.Tuning{Objects: object.Config{MinPart: 1}}))
-	s.Bucket("vault", "aws:kms", s.Key(), true)
-	s.Put("vault", "k", "null")
-	s.Versioning("vault", types.BucketVersioningStatusEnabled)
-	first := s.Put("vault", "k", "first")
-	s.Put("vault", "k", "second")
+// testCopyOfVersions: which version is copied, and which cannot be.
+func testCopyOfVersions(t *testing.T, s *coffertest.Server) {
+	s.Bucket("copied-versions", "aws:kms", s.Key(), true)
+	s.Put("copied-versions", "k", "null")
+	s.Versioning("copied-versions", types.BucketVersioningStatusEnabled)
+	first := s.Put("copied-versions", "k", "first")
+	s.Put("copied-versions", "k", "second")
 	copyOf := func(source string) (string, *s3.CopyObjectOutput) {
 		t.Helper()
-		out := do(t, s.S3.CopyObject, &s3.CopyObjectInput{Bucket: aws.String("vault"), Key: aws.String("copy"), CopySource: &source})
-		body, _ := s.Get("vault", "copy", func(in *s3.GetObjectInput) { in.VersionId = out.VersionId })
+		out := do(t, s.S3.CopyObject, &s3.CopyObjectInput{Bucket: aws.String("copied-versions"), Key: aws.String("copy"), CopySource: &source})
+		body, _ := s.Get("copied-versions", "copy", func(in *s3.GetObjectInput) { in.VersionId = out.VersionId })
 		return body, out
 	}
-	if body, out := copyOf("vault/k"); body != "second" || out.CopySourceVersionId == nil {
+	if body, out := copyOf("copied-versions/k"); body != "second" || out.CopySourceVersionId == nil {
 		t.Errorf("current: %q, %+v", body, out)
 	}
-	if body, out := copyOf("vault/k?versionId=" + *first.VersionId); body != "first" || aws.ToString(out.CopySourceVersionId) != *first.VersionId {
+	if body, out := copyOf("copied-versions/k?versionId=" + *first.VersionId); body != "first" || aws.ToString(out.CopySourceVersionId) != *first.VersionId {
 		t.Errorf("first: %q, %+v", body, out)
 	}
-	if body, out := copyOf("vault/k?versionId=null"); body != "null" || out.CopySourceVersionId != nil {
+	if body, out := copyOf("copied-versions/k?versionId=null"); body != "null" || out.CopySourceVersionId != nil {
 		t.Errorf("null: %q, %+v", body, out)
 	}
 	// A version put back becomes the newest.
-	in := &s3.CopyObjectInput{Bucket: aws.String("vault"), Key: aws.String("k"), CopySource: aws.String("vault/k?versionId=" + *first.VersionId)}
+	in := &s3.CopyObjectInput{Bucket: aws.String("copied-versions"), Key: aws.String("k"), CopySource: aws.String("copied-versions/k?versionId=" + *first.VersionId)}
 	do(t, s.S3.CopyObject, in)
-	if body, _ := s.Get("vault", "k"); body != "first" {
+	if body, _ := s.Get("copied-versions", "k"); body != "first" {
 		t.Errorf("put back: %q", body)
 	}
-	marker := do(t, s.S3.DeleteObject, &s3.DeleteObjectInput{Bucket: aws.String("vault"), Key: aws.String("k")})
-	up := do(t, s.S3.CreateMultipartUpload, &s3.CreateMultipartUploadInput{Bucket: aws.String("vault"), Key: aws.String("m")})
-	part := "PUT /vault/m?partNumber=1&uploadId=" + *up.UploadId
+	marker := do(t, s.S3.DeleteObject, &s3.DeleteObjectInput{Bucket: aws.String("copied-versions"), Key: aws.String("k")})
+	up := do(t, s.S3.CreateMultipartUpload, &s3.CreateMultipartUploadInput{Bucket: aws.String("copied-versions"), Key: aws.String("m")})
+	part := "PUT /copied-versions/m?partNumber=1&uploadId=" + *up.UploadId
 	cases := []struct {
 		source     string
 		status     int
 		code, text string
 		elements   []string
 	}{
-		{"vault/k", 404, "NoSuchKey", "", []string{"Key=k"}},
-		{"vault/k?versionId=" + *marker.VersionId, 400, "InvalidRequest", "The source of a copy request may not specifically refer to a delete marker by version id.", nil},
-		{"vault/k?versionId=" + string(*first.VersionId)[:31] + "_", 404, "NoSuchVersion", "", []string{"Key=k", "VersionId"}},
-		{"vault/k?versionId=x", 400, "InvalidArgument", "Invalid version id specified", []string{"ArgumentName=versionId", "ArgumentValue=x"}},
-		{"vault/k?versionId=", 400, "InvalidArgument", "Version id cannot be the empty string", []string{"ArgumentName=x-amz-copy-source", "ArgumentValue"}},
-		{"vault/k?x=1", 400, "InvalidArgument", "Unsupported copy source parameter.", []string{"ArgumentName=x-amz-copy-source", "ArgumentValue"}},
-		{"vault/missing", 404, "NoSuchKey", "", []string{"Key=missing"}},
+		{"copied-versions/k", 404, "NoSuchKey", "", []string{"Key=k"}},
+		{"copied-versions/k?versionId=" + *marker.VersionId, 400, "InvalidRequest", "The source of a copy request may not specifically refer to a delete marker by version id.", nil},
+		{"copied-versions/k?versionId=" + string(*first.VersionId)[:31] + "_", 404, "NoSuchVersion", "", []string{"Key=k", "VersionId"}},
+		{"copied-versions/k?versionId=x", 400, "InvalidArgument", "Invalid version id specified", []string{"ArgumentName=versionId", "ArgumentValue=x"}},
+		{"copied-versions/k?versionId=", 400, "InvalidArgument", "Version id cannot be the empty string", []string{"ArgumentName=x-amz-copy-source", "ArgumentValue"}},
+		{"copied-versions/k?x=1", 400, "InvalidArgument", "Unsupported copy source parameter.", []string{"ArgumentName=x-amz-copy-source", "ArgumentValue"}},
+		{"copied-versions/missing", 404, "NoSuchKey", "", []string{"Key=missing"}},
 		{"nobody/k", 404, "NoSuchBucket", "", []string{"BucketName=nobody"}},
-		{"vault", 400, "InvalidArgument", "Invalid copy source object key", []string{"ArgumentName=x-amz-copy-source", "ArgumentValue=vault"}},
-		{"vault/", 400, "InvalidArgument", "Invalid copy source object key", []string{"ArgumentName=x-amz-copy-source", "ArgumentValue=vault/"}},
-		{"vault/%zz", 400, "InvalidArgument", "Invalid copy source encoding.", []string{"ArgumentName=x-amz-copy-source", "ArgumentValue"}},
+		{"copied-versions", 400, "InvalidArgument", "Invalid copy source object key", []string{"ArgumentName=x-amz-copy-source", "ArgumentValue=copied-versions"}},
+		{"copied-versions/", 400, "InvalidArgument", "Invalid copy source object key", []string{"ArgumentName=x-amz-copy-source", "ArgumentValue=copied-versions/"}},
+		{"copied-versions/%zz", 400, "InvalidArgument", "Invalid copy source encoding.", []string{"ArgumentName=x-amz-copy-source", "ArgumentValue"}},
 		{"V/k", 400, "InvalidArgument", "Invalid copy source bucket name", []string{"ArgumentName=x-amz-copy-source", "ArgumentValue"}},
 	}
 	for _, c := range cases {
-		for _, to := range []string{"PUT /vault/refused", part} {
+		for _, to := range []string{"PUT /copied-versions/refused", part} {
 			(request{method: "PUT", target: to[len("PUT "):], headers: []string{"X-Amz-Copy-Source", c.source}}).do(s).
 				is(refusal{name: c.source, status: c.status, code: c.code, text: c.text, elements: c.elements})
 		}
 	}
-	fails(t, s.S3.HeadObject, &s3.HeadObjectInput{Bucket: aws.String("vault"), Key: aws.String("refused")}, 404, "NotFound", "")
+	fails(t, s.S3.HeadObject, &s3.HeadObjectInput{Bucket: aws.String("copied-versions"), Key: aws.String("refused")}, 404, "NotFound", "")
 }
 
-func TestCopyConditions(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	s.Bucket("vault", "", "", false)
-	etag := *s.Put("vault", "k", "hello").ETag
+func testCopyConditions(t *testing.T, s *coffertest.Server) {
+	s.Bucket("copy-conditions", "", "", false)
+	etag := *s.Put("copy-conditions", "k", "hello").ETag
 	before, after := "Mon, 03 Jan 2022 00:00:00 GMT", "Thu, 03 Jan 2041 00:00:00 GMT"
 	for _, c := range []struct {
 		headers []string
@@ -206,11 +196,11 @@ func TestCopyConditions(t *testing.T) {
 		{[]string{"If-Match", etag, "If-Unmodified-Since", before}, ""},
 		{[]string{"If-None-Match", etag, "If-Modified-Since", before}, "If-None-Match"},
 	} {
-		headers := []string{"X-Amz-Copy-Source", "vault/k"}
+		headers := []string{"X-Amz-Copy-Source", "copy-conditions/k"}
 		for i := 0; i < len(c.headers); i += 2 {
 			headers = append(headers, "X-Amz-Copy-Source-"+c.headers[i], c.headers[i+1])
 		}
-		a := request{method: "PUT", target: "/vault/copy", headers: headers}.do(s)
+		a := request{method: "PUT", target: "/copy-conditions/copy", headers: headers}.do(s)
 		if c.failed != "" {
 			a.is(refusal{status: 412, code: "PreconditionFailed", elements: []string{"Condition=x-amz-copy-source-" + c.failed}})
 		} else if a.status != 200 {
@@ -219,6 +209,6 @@ func TestCopyConditions(t *testing.T) {
 	}
 	// Conditions on the target are another matter.
 	fails(t, s.S3.CopyObject, &s3.CopyObjectInput{
-		Bucket: aws.String("vault"), Key: aws.String("copy"), CopySource: aws.String("vault/k"), IfNoneMatch: aws.String("*"),
+		Bucket: aws.String("copy-conditions"), Key: aws.String("copy"), CopySource: aws.String("copy-conditions/k"), IfNoneMatch: aws.String("*"),
 	}, 412, "PreconditionFailed", "")
 }

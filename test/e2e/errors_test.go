@@ -17,15 +17,13 @@ import (
 
 // sseHeader begins the names of encryption headers.
 
-// TestEncryptionThatIsRefused: combinations of encryption headers that no bucket
+// testEncryptionThatIsRefused: combinations of encryption headers that no bucket
 // makes valid, on all operations that make objects; keys that do not serve; and
 // headers where none can be chosen.
-func TestEncryptionThatIsRefused(t *testing.T) {
-	t.Parallel()
-	s := start(t)
+func testEncryptionThatIsRefused(t *testing.T, s *coffertest.Server) {
 	disabled, pending := s.Key(), s.Key()
-	s.Bucket("vault", "aws:kms", s.Key(), true)
-	s.Put("vault", "k", "0123456789")
+	s.Bucket("bad-encryption", "aws:kms", s.Key(), true)
+	s.Put("bad-encryption", "k", "0123456789")
 	s.DisableKey(disabled)
 	do(t, s.KMS.ScheduleKeyDeletion, &kms.ScheduleKeyDeletionInput{KeyId: &pending})
 	const (
@@ -64,10 +62,10 @@ func TestEncryptionThatIsRefused(t *testing.T) {
 		{"a key pending deletion", key(keyIDOf(pending)), "KMS.KMSInvalidStateException", pending + " is pending deletion.", nil},
 	} {
 		for what, r := range map[string]request{
-			"PutObject":             {method: "PUT", target: "/vault/new", body: "x", headers: c.headers},
-			"CopyObject":            {method: "PUT", target: "/vault/new", headers: append([]string{"x-amz-copy-source", "vault/k"}, c.headers...)},
-			"CopyObject in place":   {method: "PUT", target: "/vault/k", headers: append([]string{"x-amz-copy-source", "vault/k"}, c.headers...)},
-			"CreateMultipartUpload": {method: "POST", target: "/vault/new?uploads", headers: c.headers},
+			"PutObject":             {method: "PUT", target: "/bad-encryption/new", body: "x", headers: c.headers},
+			"CopyObject":            {method: "PUT", target: "/bad-encryption/new", headers: append([]string{"x-amz-copy-source", "bad-encryption/k"}, c.headers...)},
+			"CopyObject in place":   {method: "PUT", target: "/bad-encryption/k", headers: append([]string{"x-amz-copy-source", "bad-encryption/k"}, c.headers...)},
+			"CreateMultipartUpload": {method: "POST", target: "/bad-encryption/new?uploads", headers: c.headers},
 		} {
 			t.Run(c.name+"/"+what, func(t *testing.T) {
 				a := r.do(s)
@@ -76,10 +74,10 @@ func TestEncryptionThatIsRefused(t *testing.T) {
 			})
 		}
 	}
-	if got, _ := s.Get("vault", "k"); got != "0123456789" || keys(s, "vault") != "[k]" {
-		t.Errorf("stored %s, %q", keys(s, "vault"), got)
+	if got, _ := s.Get("bad-encryption", "k"); got != "0123456789" || keys(s, "bad-encryption") != "[k]" {
+		t.Errorf("stored %s, %q", keys(s, "bad-encryption"), got)
 	}
-	if out := do(t, s.S3.ListMultipartUploads, &s3.ListMultipartUploadsInput{Bucket: aws.String("vault")}); len(out.Uploads) != 0 {
+	if out := do(t, s.S3.ListMultipartUploads, &s3.ListMultipartUploadsInput{Bucket: aws.String("bad-encryption")}); len(out.Uploads) != 0 {
 		t.Errorf("uploads began: %+v", out.Uploads)
 	}
 	get := func(target string, headers ...string) request {
@@ -87,47 +85,45 @@ func TestEncryptionThatIsRefused(t *testing.T) {
 	}
 	const not = "x-amz-server-side-encryption header is not supported for this operation."
 	refuse(t, s, []refusal{
-		{"a read with a method", get("/vault/k", sseHeader, "aws:kms"), 400, "InvalidArgument", not, method("aws:kms")},
-		{"a range with one", get("/vault/k", sseHeader, "AES256", "Range", "bytes=0-1"), 400, "InvalidArgument", not, method("AES256")},
-		{"nothing there, with one", get("/vault/missing", sseHeader, "aws:kms"), 400, "InvalidArgument", not, method("aws:kms")},
-		{"a read with a key", get("/vault/k", sseHeader+"-aws-kms-key-id", disabled), 400, "InvalidArgument", needs, []string{"ArgumentName=" + sseHeader}},
-		{"HEAD with a method", request{method: "HEAD", target: "/vault/k", headers: []string{sseHeader, "aws:kms"}}, 400, "", "", nil},
+		{"a read with a method", get("/bad-encryption/k", sseHeader, "aws:kms"), 400, "InvalidArgument", not, method("aws:kms")},
+		{"a range with one", get("/bad-encryption/k", sseHeader, "AES256", "Range", "bytes=0-1"), 400, "InvalidArgument", not, method("AES256")},
+		{"nothing there, with one", get("/bad-encryption/missing", sseHeader, "aws:kms"), 400, "InvalidArgument", not, method("aws:kms")},
+		{"a read with a key", get("/bad-encryption/k", sseHeader+"-aws-kms-key-id", disabled), 400, "InvalidArgument", needs, []string{"ArgumentName=" + sseHeader}},
+		{"HEAD with a method", request{method: "HEAD", target: "/bad-encryption/k", headers: []string{sseHeader, "aws:kms"}}, 400, "", "", nil},
 	})
-	if a := get("/vault/k", sseHeader+"-bucket-key-enabled", "nonsense").do(s); a.status != 200 {
+	if a := get("/bad-encryption/k", sseHeader+"-bucket-key-enabled", "nonsense").do(s); a.status != 200 {
 		t.Errorf("a read with a bucket key flag: %d", a.status)
 	}
 }
 
-// TestConfigurationsThatAreRefused: documents about buckets.
-func TestConfigurationsThatAreRefused(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	s.Bucket("vault", "aws:kms", s.Key(), true)
-	before := request{method: "GET", target: "/vault?encryption"}.do(s).body
+// testConfigurationsThatAreRefused: documents about buckets.
+func testConfigurationsThatAreRefused(t *testing.T, s *coffertest.Server) {
+	s.Bucket("bad-documents", "aws:kms", s.Key(), true)
+	before := request{method: "GET", target: "/bad-documents?encryption"}.do(s).body
 	put := func(target, body string) request {
 		return request{method: "PUT", target: target, body: body, headers: md5Header(body)}
 	}
 	encryption := func(name, rules, code, text string, elements ...string) refusal {
-		return refusal{name, put("/vault?encryption", "<ServerSideEncryptionConfiguration>"+rules+"</ServerSideEncryptionConfiguration>"), 400, code, text, elements}
+		return refusal{name, put("/bad-documents?encryption", "<ServerSideEncryptionConfiguration>"+rules+"</ServerSideEncryptionConfiguration>"), 400, code, text, elements}
 	}
 	rule := func(algorithm, more string) string {
 		return "<Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>" + algorithm + "</SSEAlgorithm>" + more + "</ApplyServerSideEncryptionByDefault></Rule>"
 	}
 	malformed := func(name, rules string) refusal { return encryption(name, rules, "MalformedXML", "well-formed") }
 	versioning := func(name, body, code string) refusal {
-		return refusal{name, put("/vault?versioning", body), 400, code, "", nil}
+		return refusal{name, put("/bad-documents?versioning", body), 400, code, "", nil}
 	}
 	create := func(name, bucket, body, code string, status int, elements ...string) refusal {
 		return refusal{name, request{method: "PUT", target: "/" + bucket, body: body}, status, code, "", elements}
 	}
 	wrong := md5Header("another")
 	digest := func(name string, headers []string, code, text string, elements ...string) refusal {
-		r := put("/vault?versioning", "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>")
+		r := put("/bad-documents?versioning", "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>")
 		r.headers = headers
 		return refusal{name, r, 400, code, text, elements}
 	}
 	owner := func(id string) request {
-		return request{method: "GET", target: "/vault?versioning", headers: []string{"x-amz-expected-bucket-owner", id}}
+		return request{method: "GET", target: "/bad-documents?versioning", headers: []string{"x-amz-expected-bucket-owner", id}}
 	}
 	const location = "<CreateBucketConfiguration><LocationConstraint>%s</LocationConstraint></CreateBucketConfiguration>"
 	refuse(t, s, []refusal{
@@ -141,11 +137,11 @@ func TestConfigurationsThatAreRefused(t *testing.T) {
 		malformed("no blocked type", "<Rule><BlockedEncryptionTypes/></Rule>"), malformed("an open element", "<Rule>"),
 		encryption("a key of AES256", rule("AES256", "<KMSMasterKeyID>x</KMSMasterKeyID>"), "InvalidArgument",
 			"a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse", "ArgumentName=ApplyServerSideEncryptionByDefault"),
-		{"another root", put("/vault?encryption", "<Encryption/>"), 400, "MalformedXML", "well-formed", nil},
-		{"no document", put("/vault?encryption", ""), 400, "MalformedXML", "well-formed", nil},
-		{"no XML", put("/vault?encryption", `{"Rules":[]}`), 400, "MalformedXML", "well-formed", nil},
-		{"an entity", put("/vault?encryption", `<!DOCTYPE x [<!ENTITY e "AES256">]><ServerSideEncryptionConfiguration>`+rule("&e;", "")+`</ServerSideEncryptionConfiguration>`), 400, "MalformedXML", "well-formed", nil},
-		{"no digest", request{method: "PUT", target: "/vault?encryption", body: "<x/>"}, 400, "InvalidRequest", "Content-MD5", nil},
+		{"another root", put("/bad-documents?encryption", "<Encryption/>"), 400, "MalformedXML", "well-formed", nil},
+		{"no document", put("/bad-documents?encryption", ""), 400, "MalformedXML", "well-formed", nil},
+		{"no XML", put("/bad-documents?encryption", `{"Rules":[]}`), 400, "MalformedXML", "well-formed", nil},
+		{"an entity", put("/bad-documents?encryption", `<!DOCTYPE x [<!ENTITY e "AES256">]><ServerSideEncryptionConfiguration>`+rule("&e;", "")+`</ServerSideEncryptionConfiguration>`), 400, "MalformedXML", "well-formed", nil},
+		{"no digest", request{method: "PUT", target: "/bad-documents?encryption", body: "<x/>"}, 400, "InvalidRequest", "Content-MD5", nil},
 		{"no bucket before no XML", put("/nobody?encryption", "nonsense"), 404, "NoSuchBucket", "", []string{"BucketName=nobody"}},
 		{"nobody's", request{method: "GET", target: "/nobody?encryption"}, 404, "NoSuchBucket", "", []string{"BucketName=nobody"}},
 		{"nobody's to delete", request{method: "DELETE", target: "/nobody?encryption"}, 404, "NoSuchBucket", "", []string{"BucketName=nobody"}},
@@ -173,27 +169,25 @@ func TestConfigurationsThatAreRefused(t *testing.T) {
 		{"a public bucket", request{method: "PUT", target: "/new", headers: []string{"x-amz-acl", "public-read"}}, 400, "InvalidBucketAclWithObjectOwnership", "", nil},
 		{"an ownership", request{method: "PUT", target: "/new", headers: []string{"x-amz-object-ownership", "Nobody"}}, 400, "InvalidArgument", "Invalid x-amz-object-ownership header: Nobody", []string{"ArgumentName", "ArgumentValue=Nobody"}},
 	})
-	if after := (request{method: "GET", target: "/vault?encryption"}).do(s).body; after != before {
+	if after := (request{method: "GET", target: "/bad-documents?encryption"}).do(s).body; after != before {
 		t.Errorf("what was refused left %s", after)
 	}
-	if out := do(t, s.S3.GetBucketVersioning, &s3.GetBucketVersioningInput{Bucket: aws.String("vault")}); out.Status != "" {
+	if out := do(t, s.S3.GetBucketVersioning, &s3.GetBucketVersioningInput{Bucket: aws.String("bad-documents")}); out.Status != "" {
 		t.Errorf("what was refused left %q", out.Status)
 	}
 	fails(t, s.S3.HeadBucket, &s3.HeadBucketInput{Bucket: aws.String("new")}, 404, "NotFound", "")
 }
 
-// TestObjectsThatAreRefused: keys, metadata, digests and documents about objects.
-func TestObjectsThatAreRefused(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	s.Bucket("vault", "", "", false)
-	s.Put("vault", "k", "old")
+// testObjectsThatAreRefused: keys, metadata, digests and documents about objects.
+func testObjectsThatAreRefused(t *testing.T, s *coffertest.Server) {
+	s.Bucket("bad-objects", "", "", false)
+	s.Put("bad-objects", "k", "old")
 	put := func(target string, headers ...string) request {
 		return request{method: "PUT", target: target, body: "123456789", headers: headers}
 	}
 	drop := func(name, objects string) refusal {
 		body := "<Delete>" + objects + "</Delete>"
-		return refusal{name, request{method: "POST", target: "/vault?delete", body: body, headers: md5Header(body)}, 400, "MalformedXML", "well-formed", nil}
+		return refusal{name, request{method: "POST", target: "/bad-objects?delete", body: body, headers: md5Header(body)}, 400, "MalformedXML", "well-formed", nil}
 	}
 	wrong := md5Header("another")
 	sum := fips.MD5([]byte("123456789"))
@@ -201,40 +195,40 @@ func TestObjectsThatAreRefused(t *testing.T) {
 	tooMany := strings.Repeat("<Object><Key>k</Key></Object>", 1001)
 	long := "<Delete>" + strings.Repeat(" ", 9<<20) + "</Delete>"
 	refuse(t, s, []refusal{
-		{"a long key", put("/vault/" + longKey), 400, "KeyTooLongError", "Your key is too long", []string{"Size=1025", "MaxSizeAllowed=1024"}},
-		{"a long key of an upload", request{method: "POST", target: "/vault/" + longKey + "?uploads"}, 400, "KeyTooLongError", "Your key is too long", []string{"Size=1025", "MaxSizeAllowed=1024"}},
-		{"much metadata", put("/vault/k", "x-amz-meta-a", strings.Repeat("m", 2048)), 400, "MetadataTooLarge", "exceed the maximum", []string{"Size=2049", "MaxSizeAllowed=2048"}},
-		{"a storage class", put("/vault/k", "x-amz-storage-class", "GOLD"), 400, "InvalidStorageClass", "not valid", []string{"StorageClassRequested=GOLD"}},
-		{"a public object", put("/vault/k", "x-amz-acl", "public-read"), 501, "NotImplemented", "not implemented", []string{"Header=x-amz-acl"}},
-		{"a lock", put("/vault/k", "x-amz-object-lock-mode", "GOVERNANCE"), 400, "InvalidRequest", "Bucket is missing Object Lock Configuration", nil},
-		{"an offset", put("/vault/k", "x-amz-write-offset-bytes", "3"), 501, "NotImplemented", "not implemented", []string{"Header=x-amz-write-offset-bytes"}},
-		{"a wrong MD5", put("/vault/k", wrong...), 400, "BadDigest", "The Content-MD5 you specified did not match what we received.", []string{"ExpectedDigest=" + wrong[1], "CalculatedDigest=" + b64(sum[:])}},
-		{"no MD5", put("/vault/k", "Content-MD5", "AAAA"), 400, "InvalidDigest", "The Content-MD5 you specified was invalid.", []string{"Content-MD5=AAAA"}},
-		{"two checksums", put("/vault/k", "x-amz-checksum-crc32", "y/Q5Jg==", "x-amz-checksum-sha1", "98O8HYCOBHMq32eZZczDTKeuNEE="), 400, "InvalidRequest", "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.", nil},
-		{"an unknown checksum", put("/vault/k", "x-amz-checksum-crc16", "AAA="), 400, "InvalidRequest", "The algorithm type you specified in x-amz-checksum- header is invalid.", nil},
-		{"a copy's directive", put("/vault/k", "x-amz-copy-source", "vault/k", "x-amz-metadata-directive", "MERGE"), 400, "InvalidArgument", "Unknown metadata directive.", []string{"ArgumentName=x-amz-metadata-directive", "ArgumentValue=MERGE"}},
+		{"a long key", put("/bad-objects/" + longKey), 400, "KeyTooLongError", "Your key is too long", []string{"Size=1025", "MaxSizeAllowed=1024"}},
+		{"a long key of an upload", request{method: "POST", target: "/bad-objects/" + longKey + "?uploads"}, 400, "KeyTooLongError", "Your key is too long", []string{"Size=1025", "MaxSizeAllowed=1024"}},
+		{"much metadata", put("/bad-objects/k", "x-amz-meta-a", strings.Repeat("m", 2048)), 400, "MetadataTooLarge", "exceed the maximum", []string{"Size=2049", "MaxSizeAllowed=2048"}},
+		{"a storage class", put("/bad-objects/k", "x-amz-storage-class", "GOLD"), 400, "InvalidStorageClass", "not valid", []string{"StorageClassRequested=GOLD"}},
+		{"a public object", put("/bad-objects/k", "x-amz-acl", "public-read"), 501, "NotImplemented", "not implemented", []string{"Header=x-amz-acl"}},
+		{"a lock", put("/bad-objects/k", "x-amz-object-lock-mode", "GOVERNANCE"), 400, "InvalidRequest", "Bucket is missing Object Lock Configuration", nil},
+		{"an offset", put("/bad-objects/k", "x-amz-write-offset-bytes", "3"), 501, "NotImplemented", "not implemented", []string{"Header=x-amz-write-offset-bytes"}},
+		{"a wrong MD5", put("/bad-objects/k", wrong...), 400, "BadDigest", "The Content-MD5 you specified did not match what we received.", []string{"ExpectedDigest=" + wrong[1], "CalculatedDigest=" + b64(sum[:])}},
+		{"no MD5", put("/bad-objects/k", "Content-MD5", "AAAA"), 400, "InvalidDigest", "The Content-MD5 you specified was invalid.", []string{"Content-MD5=AAAA"}},
+		{"two checksums", put("/bad-objects/k", "x-amz-checksum-crc32", "y/Q5Jg==", "x-amz-checksum-sha1", "98O8HYCOBHMq32eZZczDTKeuNEE="), 400, "InvalidRequest", "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.", nil},
+		{"an unknown checksum", put("/bad-objects/k", "x-amz-checksum-crc16", "AAA="), 400, "InvalidRequest", "The algorithm type you specified in x-amz-checksum- header is invalid.", nil},
+		{"a copy's directive", put("/bad-objects/k", "x-amz-copy-source", "bad-objects/k", "x-amz-metadata-directive", "MERGE"), 400, "InvalidArgument", "Unknown metadata directive.", []string{"ArgumentName=x-amz-metadata-directive", "ArgumentValue=MERGE"}},
 		{"no bucket", put("/nobody/k"), 404, "NoSuchBucket", "The specified bucket does not exist", []string{"BucketName=nobody"}},
-		{"no object", request{method: "GET", target: "/vault/missing"}, 404, "NoSuchKey", "The specified key does not exist.", []string{"Key=missing"}},
-		{"another part of an object", request{method: "GET", target: "/vault/k?partNumber=2"}, 416, "InvalidPartNumber", "not satisfiable", []string{"ActualPartCount=1", "PartNumberRequested=2"}},
-		{"part nothing", request{method: "GET", target: "/vault/k?partNumber=0"}, 400, "InvalidArgument", "Part number must be", []string{"ArgumentName=partNumber", "ArgumentValue=0"}},
+		{"no object", request{method: "GET", target: "/bad-objects/missing"}, 404, "NoSuchKey", "The specified key does not exist.", []string{"Key=missing"}},
+		{"another part of an object", request{method: "GET", target: "/bad-objects/k?partNumber=2"}, 416, "InvalidPartNumber", "not satisfiable", []string{"ActualPartCount=1", "PartNumberRequested=2"}},
+		{"part nothing", request{method: "GET", target: "/bad-objects/k?partNumber=0"}, 400, "InvalidArgument", "Part number must be", []string{"ArgumentName=partNumber", "ArgumentValue=0"}},
 
 		drop("no objects", ""), drop("no key", "<Object/>"), drop("an empty key", "<Object><Key></Key></Object>"), drop("1001 objects", tooMany),
 		drop("an open element", "<Object>"),
-		{"no digest of a delete", request{method: "POST", target: "/vault?delete", body: "<Delete><Object><Key>k</Key></Object></Delete>"}, 400, "InvalidRequest", "Content-MD5", nil},
-		{"a long document", request{method: "POST", target: "/vault?delete", body: long, headers: md5Header(long)}, 400, "MaxMessageLengthExceeded", "Your request was too big.", []string{"MaxMessageLengthBytes=8388608"}},
-		{"a bypass", request{method: "DELETE", target: "/vault/k", headers: []string{"x-amz-bypass-governance-retention", "true"}}, 400, "InvalidArgument", "only applicable to Object Lock enabled buckets", []string{"ArgumentName=x-amz-bypass-governance-retention", "ArgumentValue=true"}},
+		{"no digest of a delete", request{method: "POST", target: "/bad-objects?delete", body: "<Delete><Object><Key>k</Key></Object></Delete>"}, 400, "InvalidRequest", "Content-MD5", nil},
+		{"a long document", request{method: "POST", target: "/bad-objects?delete", body: long, headers: md5Header(long)}, 400, "MaxMessageLengthExceeded", "Your request was too big.", []string{"MaxMessageLengthBytes=8388608"}},
+		{"a bypass", request{method: "DELETE", target: "/bad-objects/k", headers: []string{"x-amz-bypass-governance-retention", "true"}}, 400, "InvalidArgument", "only applicable to Object Lock enabled buckets", []string{"ArgumentName=x-amz-bypass-governance-retention", "ArgumentValue=true"}},
 
-		{"a method of nothing", request{method: "PATCH", target: "/vault/k"}, 405, "MethodNotAllowed", "not allowed against this resource", []string{"Method=PATCH", "ResourceType=OBJECT"}},
+		{"a method of nothing", request{method: "PATCH", target: "/bad-objects/k"}, 405, "MethodNotAllowed", "not allowed against this resource", []string{"Method=PATCH", "ResourceType=OBJECT"}},
 		{"a method of the service", request{method: "DELETE", target: "/"}, 405, "MethodNotAllowed", "not allowed against this resource", []string{"Method=DELETE", "ResourceType=SERVICE"}},
-		{"two sub-resources", request{method: "GET", target: "/vault?acl&policy"}, 400, "InvalidArgument", "Conflicting query string parameters: acl, policy", []string{"ArgumentName=ResourceType", "ArgumentValue=acl"}},
-		{"a bucket's sub-resource of an object", request{method: "PUT", target: "/vault/k?versioning", body: "x"}, 400, "InvalidRequest", "There is no such thing as the ?versioning sub-resource for a key", nil},
+		{"two sub-resources", request{method: "GET", target: "/bad-objects?acl&policy"}, 400, "InvalidArgument", "Conflicting query string parameters: acl, policy", []string{"ArgumentName=ResourceType", "ArgumentValue=acl"}},
+		{"a bucket's sub-resource of an object", request{method: "PUT", target: "/bad-objects/k?versioning", body: "x"}, 400, "InvalidRequest", "There is no such thing as the ?versioning sub-resource for a key", nil},
 		{"an object of no bucket", request{method: "GET", target: "//k"}, 400, "InvalidBucketName", "", []string{"BucketName="}},
 	})
-	if got, _ := s.Get("vault", "k"); got != "old" || keys(s, "vault") != "[k]" {
-		t.Errorf("stored %s, %q", keys(s, "vault"), got)
+	if got, _ := s.Get("bad-objects", "k"); got != "old" || keys(s, "bad-objects") != "[k]" {
+		t.Errorf("stored %s, %q", keys(s, "bad-objects"), got)
 	}
 	// As much as is allowed.
-	s.Put("vault", longKey[1:], "x", func(in *s3.PutObjectInput) { in.Metadata = map[string]string{"a": strings.Repeat("m", 2047)} })
+	s.Put("bad-objects", longKey[1:], "x", func(in *s3.PutObjectInput) { in.Metadata = map[string]string{"a": strings.Repeat("m", 2047)} })
 }
 
 // TestSSEKMSNeedsASecureConnection: a proxy says how its client came.

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cofferstore/coffer/internal/core/object"
-	"github.com/cofferstore/coffer/internal/server"
 	"github.com/cofferstore/coffer/test/coffertest"
 )
 
@@ -24,12 +22,10 @@ func encryptionHeaders(h http.Header) map[string]string {
 	return found
 }
 
-// TestEncryptionHeadersOfEveryOperation: answers about an object's data tell how
+// testEncryptionHeadersOfEveryOperation: answers about an object's data tell how
 // it is encrypted, the key always as its ARN and the bucket key only when there is
 // one; no other answer does.
-func TestEncryptionHeadersOfEveryOperation(t *testing.T) {
-	t.Parallel()
-	s := start(t, coffertest.Tune(server.Tuning{Objects: object.Config{MinPart: 1}}))
+func testEncryptionHeadersOfEveryOperation(t *testing.T, s *coffertest.Server) {
 	key := s.Key()
 	id := key[strings.LastIndex(key, "/")+1:]
 	for _, c := range []struct {

@@ -11,11 +11,9 @@ import (
 	"github.com/cofferstore/coffer/test/coffertest"
 )
 
-// TestKMSRequestsThatAreRefused: each with the name, and the text, that clients
+// testKMSRequestsThatAreRefused: each with the name, and the text, that clients
 // of KMS look for.
-func TestKMSRequestsThatAreRefused(t *testing.T) {
-	t.Parallel()
-	s := start(t)
+func testKMSRequestsThatAreRefused(t *testing.T, s *coffertest.Server) {
 	key := s.Key()
 	const (
 		missing = "11111111-2222-3333-4444-555555555555"

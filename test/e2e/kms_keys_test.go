@@ -70,10 +70,8 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// TestKeyStates asserts what may be done to a key, and with it, in each state.
-func TestKeyStates(t *testing.T) {
-	t.Parallel()
-	s := start(t)
+// testKeyStates asserts what may be done to a key, and with it, in each state.
+func testKeyStates(t *testing.T, s *coffertest.Server) {
 	enabled, disabled, pending := s.Key(), s.Key(), s.Key()
 	blob := map[string][]byte{}
 	for _, key := range []string{enabled, disabled, pending} {
@@ -235,9 +233,7 @@ func TestAliases(t *testing.T) {
 	}
 }
 
-func TestKeyPoliciesAndTags(t *testing.T) {
-	t.Parallel()
-	s := start(t)
+func testKeyPoliciesAndTags(t *testing.T, s *coffertest.Server) {
 	key := aws.String(s.Key())
 	if out := do(t, s.KMS.ListKeyPolicies, &kms.ListKeyPoliciesInput{KeyId: key}); fmt.Sprint(out.PolicyNames, out.Truncated) != "[default] false" {
 		t.Errorf("policies %v", out.PolicyNames)

@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
+
+	"github.com/cofferstore/coffer/test/coffertest"
 )
 
 // TestRotation: new material encrypts, and the old ones go on decrypting, for KMS
@@ -87,9 +89,7 @@ func TestRotation(t *testing.T) {
 	t.Error("no service event tells of the rotation")
 }
 
-func TestRotationSchedule(t *testing.T) {
-	t.Parallel()
-	s := start(t)
+func testRotationSchedule(t *testing.T, s *coffertest.Server) {
 	key := aws.String(s.Key())
 	status := func() *kms.GetKeyRotationStatusOutput {
 		t.Helper()

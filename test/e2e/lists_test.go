@@ -68,17 +68,15 @@ func listV2(t testing.TB, s *coffertest.Server, in *s3.ListObjectsV2Input) strin
 	return listed(pages)
 }
 
-func TestListObjects(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	s.Bucket("vault", "", "", false)
+func testListObjects(t *testing.T, s *coffertest.Server) {
+	s.Bucket("lists", "", "", false)
 	s.Bucket("empty", "", "", false)
 	for _, key := range []string{"a", "b/", "b/1", "b/2/x", "b/2/y", "b0", "c//d", "é", "z", "\U0001F600"} {
-		s.Put("vault", key, key)
+		s.Put("lists", key, key)
 	}
-	s.Versioning("vault", types.BucketVersioningStatusEnabled)
-	s.Put("vault", "hidden", "x")
-	do(t, s.S3.DeleteObject, &s3.DeleteObjectInput{Bucket: aws.String("vault"), Key: aws.String("hidden")})
+	s.Versioning("lists", types.BucketVersioningStatusEnabled)
+	s.Put("lists", "hidden", "x")
+	do(t, s.S3.DeleteObject, &s3.DeleteObjectInput{Bucket: aws.String("lists"), Key: aws.String("hidden")})
 	all := "a b/ b/1 b/2/x b/2/y b0 c//d z é \U0001F600"
 	for _, c := range []struct {
 		prefix, delimiter, after string
@@ -102,8 +100,8 @@ func TestListObjects(t *testing.T) {
 		{"b", "", "zz", 0, ""},
 		{"nothing", "", "", 0, ""},
 	} {
-		v1 := &s3.ListObjectsInput{Bucket: aws.String("vault"), Prefix: &c.prefix, Delimiter: &c.delimiter, Marker: &c.after}
-		v2 := &s3.ListObjectsV2Input{Bucket: aws.String("vault"), Prefix: &c.prefix, Delimiter: &c.delimiter, StartAfter: &c.after}
+		v1 := &s3.ListObjectsInput{Bucket: aws.String("lists"), Prefix: &c.prefix, Delimiter: &c.delimiter, Marker: &c.after}
+		v2 := &s3.ListObjectsV2Input{Bucket: aws.String("lists"), Prefix: &c.prefix, Delimiter: &c.delimiter, StartAfter: &c.after}
 		if c.max > 0 {
 			v1.MaxKeys, v2.MaxKeys = &c.max, &c.max
 		}
@@ -114,16 +112,16 @@ func TestListObjects(t *testing.T) {
 			t.Errorf("v2 prefix %q, delimiter %q, after %q: %q, want %q", c.prefix, c.delimiter, c.after, got, c.want)
 		}
 	}
-	none := do(t, s.S3.ListObjectsV2, &s3.ListObjectsV2Input{Bucket: aws.String("vault"), MaxKeys: aws.Int32(0)})
+	none := do(t, s.S3.ListObjectsV2, &s3.ListObjectsV2Input{Bucket: aws.String("lists"), MaxKeys: aws.Int32(0)})
 	if len(none.Contents) != 0 || *none.IsTruncated || *none.KeyCount != 0 || none.NextContinuationToken != nil {
 		t.Errorf("none: %+v", none)
 	}
-	out := do(t, s.S3.ListObjectsV2, &s3.ListObjectsV2Input{Bucket: aws.String("vault"), MaxKeys: aws.Int32(1), FetchOwner: aws.Bool(true)})
+	out := do(t, s.S3.ListObjectsV2, &s3.ListObjectsV2Input{Bucket: aws.String("lists"), MaxKeys: aws.Int32(1), FetchOwner: aws.Bool(true)})
 	e := out.Contents[0]
 	if *e.ETag != etagOf("a") || *e.Size != 1 || e.StorageClass != "STANDARD" || e.ChecksumType != "FULL_OBJECT" || len(e.ChecksumAlgorithm) != 1 || len(aws.ToString(e.Owner.ID)) != 64 || e.Owner.DisplayName != nil {
 		t.Errorf("entry %+v of %+v", e, e.Owner)
 	}
-	if out := do(t, s.S3.ListObjectsV2, &s3.ListObjectsV2Input{Bucket: aws.String("vault"), MaxKeys: aws.Int32(1)}); out.Contents[0].Owner != nil {
+	if out := do(t, s.S3.ListObjectsV2, &s3.ListObjectsV2Input{Bucket: aws.String("lists"), MaxKeys: aws.Int32(1)}); out.Contents[0].Owner != nil {
 		t.Error("an owner that nobody asked for")
 	}
 	if got := listV2(t, s, &s3.ListObjectsV2Input{Bucket: aws.String("empty")}); got != "" {
@@ -131,15 +129,13 @@ func TestListObjects(t *testing.T) {
 	}
 }
 
-// TestListsOfStrangeKeys: what XML cannot say, a listing encodes as in a URL.
-func TestListsOfStrangeKeys(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	s.Bucket("vault", "", "", false)
+// testListsOfStrangeKeys: what XML cannot say, a listing encodes as in a URL.
+func testListsOfStrangeKeys(t *testing.T, s *coffertest.Server) {
+	s.Bucket("strange", "", "", false)
 	strange := []string{"a b", "a&<>\"'", "a+b", "a%2Fb", "line\nbreak", "ctrl\x01", "ünï/ö", "tail/", " lead", "\u2028"}
 	slices.Sort(strange)
 	for _, key := range strange {
-		s.Put("vault", key, "x")
+		s.Put("strange", key, "x")
 	}
 	decode := func(text string) string {
 		t.Helper()
@@ -150,12 +146,12 @@ func TestListsOfStrangeKeys(t *testing.T) {
 		return key
 	}
 	var v1, v2, versioned []string
-	for _, c := range do(t, s.S3.ListObjects, &s3.ListObjectsInput{Bucket: aws.String("vault"), EncodingType: types.EncodingTypeUrl}).Contents {
+	for _, c := range do(t, s.S3.ListObjects, &s3.ListObjectsInput{Bucket: aws.String("strange"), EncodingType: types.EncodingTypeUrl}).Contents {
 		v1 = append(v1, decode(*c.Key))
 	}
 	token := (*string)(nil)
 	for range 20 {
-		out := do(t, s.S3.ListObjectsV2, &s3.ListObjectsV2Input{Bucket: aws.String("vault"), EncodingType: types.EncodingTypeUrl, MaxKeys: aws.Int32(3), ContinuationToken: token})
+		out := do(t, s.S3.ListObjectsV2, &s3.ListObjectsV2Input{Bucket: aws.String("strange"), EncodingType: types.EncodingTypeUrl, MaxKeys: aws.Int32(3), ContinuationToken: token})
 		for _, c := range out.Contents {
 			v2 = append(v2, decode(*c.Key))
 		}
@@ -163,7 +159,7 @@ func TestListsOfStrangeKeys(t *testing.T) {
 			break
 		}
 	}
-	for _, v := range do(t, s.S3.ListObjectVersions, &s3.ListObjectVersionsInput{Bucket: aws.String("vault"), EncodingType: types.EncodingTypeUrl}).Versions {
+	for _, v := range do(t, s.S3.ListObjectVersions, &s3.ListObjectVersionsInput{Bucket: aws.String("strange"), EncodingType: types.EncodingTypeUrl}).Versions {
 		versioned = append(versioned, decode(*v.Key))
 	}
 	for what, got := range map[string][]string{"v1": v1, "v2": v2, "versions": versioned} {
@@ -172,29 +168,27 @@ func TestListsOfStrangeKeys(t *testing.T) {
 		}
 	}
 	out := do(t, s.S3.ListObjectsV2, &s3.ListObjectsV2Input{
-		Bucket: aws.String("vault"), EncodingType: types.EncodingTypeUrl, Prefix: aws.String("ünï"), Delimiter: aws.String("/"), StartAfter: aws.String("a b"),
+		Bucket: aws.String("strange"), EncodingType: types.EncodingTypeUrl, Prefix: aws.String("ünï"), Delimiter: aws.String("/"), StartAfter: aws.String("a b"),
 	})
 	if *out.Prefix != "%C3%BCn%C3%AF" || *out.CommonPrefixes[0].Prefix != "%C3%BCn%C3%AF/" || *out.StartAfter != "a+b" || *out.Delimiter != "/" {
 		t.Errorf("echo %q %q %q %q", *out.Prefix, *out.CommonPrefixes[0].Prefix, *out.StartAfter, *out.Delimiter)
 	}
 	for _, key := range strange {
-		if got, _ := s.Get("vault", key); got != "x" {
+		if got, _ := s.Get("strange", key); got != "x" {
 			t.Errorf("%q reads %q", key, got)
 		}
 	}
 }
 
-func TestListVersionsInPages(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	s.Bucket("vault", "", "", false)
-	s.Put("vault", "a", "null")
-	s.Versioning("vault", types.BucketVersioningStatusEnabled)
+func testListVersionsInPages(t *testing.T, s *coffertest.Server) {
+	s.Bucket("pages", "", "", false)
+	s.Put("pages", "a", "null")
+	s.Versioning("pages", types.BucketVersioningStatusEnabled)
 	for _, key := range []string{"a", "a", "b/1", "b/1", "b/2", "c"} {
-		s.Put("vault", key, "x")
+		s.Put("pages", key, "x")
 	}
 	for _, key := range []string{"a", "c"} {
-		do(t, s.S3.DeleteObject, &s3.DeleteObjectInput{Bucket: aws.String("vault"), Key: &key})
+		do(t, s.S3.DeleteObject, &s3.DeleteObjectInput{Bucket: aws.String("pages"), Key: &key})
 	}
 	for _, c := range []struct {
 		prefix, delimiter string
@@ -211,7 +205,7 @@ func TestListVersionsInPages(t *testing.T) {
 	} {
 		var pages [][]string
 		seen := map[string]bool{}
-		p := s3.NewListObjectVersionsPaginator(s.S3, &s3.ListObjectVersionsInput{Bucket: aws.String("vault"), Prefix: &c.prefix, Delimiter: &c.delimiter, MaxKeys: &c.max})
+		p := s3.NewListObjectVersionsPaginator(s.S3, &s3.ListObjectVersionsInput{Bucket: aws.String("pages"), Prefix: &c.prefix, Delimiter: &c.delimiter, MaxKeys: &c.max})
 		for p.HasMorePages() {
 			out, err := p.NextPage(t.Context())
 			if err != nil {
@@ -245,13 +239,11 @@ func TestListVersionsInPages(t *testing.T) {
 	}
 }
 
-func TestListParametersThatAreRefused(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	s.Bucket("vault", "", "", false)
+func testListParametersThatAreRefused(t *testing.T, s *coffertest.Server) {
+	s.Bucket("bad-lists", "", "", false)
 	get := func(target string) request { return request{method: "GET", target: target} }
 	argument := func(query, name, value, text string) refusal {
-		return refusal{query, get("/vault?" + query), 400, "InvalidArgument", text, []string{"ArgumentName=" + name, "ArgumentValue=" + value}}
+		return refusal{query, get("/bad-lists?" + query), 400, "InvalidArgument", text, []string{"ArgumentName=" + name, "ArgumentValue=" + value}}
 	}
 	refuse(t, s, []refusal{
 		argument("list-type=2&max-keys=x", "max-keys", "x", "Provided max-keys not an integer or within integer range"),
@@ -269,9 +261,9 @@ func TestListParametersThatAreRefused(t *testing.T) {
 		{"another bucket token", get("/?continuation-token=x"), 400, "InvalidArgument", "continuation token", []string{"ArgumentName=continuation-token", "ArgumentValue=x"}},
 		{"no bucket", get("/nobody?list-type=2"), 404, "NoSuchBucket", "The specified bucket does not exist", []string{"BucketName=nobody"}},
 		{"no bucket for versions", get("/nobody?versions"), 404, "NoSuchBucket", "The specified bucket does not exist", []string{"BucketName=nobody"}},
-		{"a prefix that is no text", get("/vault?prefix=%ff"), 400, "InvalidURI", "", []string{"URI=/vault"}},
+		{"a prefix that is no text", get("/bad-lists?prefix=%ff"), 400, "InvalidURI", "", []string{"URI=/bad-lists"}},
 	})
-	if a := get("/vault?max-keys=5000").do(s); a.status != 200 || a.get("MaxKeys") != "1000" {
+	if a := get("/bad-lists?max-keys=5000").do(s); a.status != 200 || a.get("MaxKeys") != "1000" {
 		t.Errorf("5000 keys: %d, MaxKeys %s", a.status, a.get("MaxKeys"))
 	}
 }

@@ -170,7 +170,7 @@ func largePages(t *testing.T, s *coffertest.Server, reads *readCounter, n int) {
 	}
 	last := n - pages*pageSize
 	var firstTook, lastTook []time.Duration
-	for round := range 11 {
+	for round := range 21 {
 		for _, from := range []int{0, last} {
 			took, scans, rows := list(from)
 			if scans != int64(pages) || rows > int64(pages*(pageSize+1)) {

@@ -12,9 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"github.com/cofferstore/coffer/internal/core/object"
 	"github.com/cofferstore/coffer/internal/fips"
-	"github.com/cofferstore/coffer/internal/server"
 	"github.com/cofferstore/coffer/test/coffertest"
 )
 
@@ -69,16 +67,14 @@ func etagOfParts(parts []types.CompletedPart) string {
 	return fmt.Sprintf(`"%x-%d"`, h.Sum(nil), len(parts))
 }
 
-func TestUploads(t *testing.T) {
-	t.Parallel()
-	s := start(t, coffertest.Tune(server.Tuning{Objects: object.Config{MinPart: 4}}))
-	s.Bucket("vault", "aws:kms", s.Key(), true)
-	s.Versioning("vault", types.BucketVersioningStatusEnabled)
-	s.Put("vault", "source", "0123456789")
-	u := begin(s, "vault", "big", func(in *s3.CreateMultipartUploadInput) {
+func testUploads(t *testing.T, s *coffertest.Server) {
+	s.Bucket("uploads", "aws:kms", s.Key(), true)
+	s.Versioning("uploads", types.BucketVersioningStatusEnabled)
+	s.Put("uploads", "source", "0123456789")
+	u := begin(s, "uploads", "big", func(in *s3.CreateMultipartUploadInput) {
 		in.Metadata, in.ContentType, in.Tagging = map[string]string{"a": "b"}, aws.String("text/a"), aws.String("t=1")
 	})
-	fails(t, s.S3.HeadObject, &s3.HeadObjectInput{Bucket: aws.String("vault"), Key: aws.String("big")}, 404, "NotFound", "")
+	fails(t, s.S3.HeadObject, &s3.HeadObjectInput{Bucket: aws.String("uploads"), Key: aws.String("big")}, 404, "NotFound", "")
 	// Parts come in any order, with gaps, and again; the last one of a number is it.
 	first := u.part(7, "seventh")
 	again := u.part(7, "seventh")
@@ -88,7 +84,7 @@ func TestUploads(t *testing.T) {
 	u.part(9, "not listed")
 	u.parts = nil
 	copied := do(t, s.S3.UploadPartCopy, &s3.UploadPartCopyInput{
-		Bucket: &u.bucket, Key: &u.key, UploadId: &u.id, PartNumber: aws.Int32(2), CopySource: aws.String("vault/source"), CopySourceRange: aws.String("bytes=2-6"),
+		Bucket: &u.bucket, Key: &u.key, UploadId: &u.id, PartNumber: aws.Int32(2), CopySource: aws.String("uploads/source"), CopySourceRange: aws.String("bytes=2-6"),
 	})
 	if copied.CopySourceVersionId == nil || copied.CopyPartResult.LastModified == nil {
 		t.Errorf("copied %+v", copied)
@@ -97,40 +93,38 @@ func TestUploads(t *testing.T) {
 	u.part(7, "sevens")
 	u.part(8, "x") // the last may be small
 	out := do(t, s.S3.CompleteMultipartUpload, u.completion())
-	if *out.ETag != etagOfParts(u.parts) || *out.Bucket != "vault" || *out.Key != "big" || len(aws.ToString(out.VersionId)) != 32 ||
-		*out.Location != s.URL+"/vault/big" || out.ChecksumType != types.ChecksumTypeFullObject || aws.ToString(out.ChecksumCRC64NVME) == "" {
+	if *out.ETag != etagOfParts(u.parts) || *out.Bucket != "uploads" || *out.Key != "big" || len(aws.ToString(out.VersionId)) != 32 ||
+		*out.Location != s.URL+"/uploads/big" || out.ChecksumType != types.ChecksumTypeFullObject || aws.ToString(out.ChecksumCRC64NVME) == "" {
 		t.Errorf("completed %+v, want ETag %s", out, etagOfParts(u.parts))
 	}
-	body, got := s.Get("vault", "big")
+	body, got := s.Get("uploads", "big")
 	if body != "23456sevensx" || *got.ETag != *out.ETag || got.Metadata["a"] != "b" || *got.ContentType != "text/a" || aws.ToInt32(got.TagCount) != 1 {
 		t.Errorf("%q, %+v", body, got)
 	}
 	for n, want := range []string{"23456", "sevens", "x"} {
-		body, got := s.Get("vault", "big", func(in *s3.GetObjectInput) { in.PartNumber = aws.Int32(int32(n + 1)) })
+		body, got := s.Get("uploads", "big", func(in *s3.GetObjectInput) { in.PartNumber = aws.Int32(int32(n + 1)) })
 		if body != want || aws.ToInt32(got.PartsCount) != 3 || !strings.HasSuffix(*got.ContentRange, "/12") {
 			t.Errorf("part %d: %q, %+v", n+1, body, got)
 		}
 	}
-	request{method: "GET", target: "/vault/big?partNumber=4"}.do(s).
+	request{method: "GET", target: "/uploads/big?partNumber=4"}.do(s).
 		is(refusal{status: 416, code: "InvalidPartNumber", elements: []string{"ActualPartCount=3", "PartNumberRequested=4"}})
-	request{method: "GET", target: "/vault/big?partNumber=1", headers: []string{"Range", "bytes=0-1"}}.do(s).
+	request{method: "GET", target: "/uploads/big?partNumber=1", headers: []string{"Range", "bytes=0-1"}}.do(s).
 		is(refusal{status: 400, code: "InvalidRequest", text: "Range header and partNumber"})
 	// The upload is over.
 	fails(t, s.S3.CompleteMultipartUpload, u.completion(), 404, "NoSuchUpload", "")
 	fails(t, s.S3.ListParts, &s3.ListPartsInput{Bucket: &u.bucket, Key: &u.key, UploadId: &u.id}, 404, "NoSuchUpload", "")
 
-	other := begin(s, "vault", "other")
+	other := begin(s, "uploads", "other")
 	other.part(1, "part")
 	do(t, s.S3.AbortMultipartUpload, &s3.AbortMultipartUploadInput{Bucket: &other.bucket, Key: &other.key, UploadId: &other.id})
 	fails(t, s.S3.AbortMultipartUpload, &s3.AbortMultipartUploadInput{Bucket: &other.bucket, Key: &other.key, UploadId: &other.id}, 404, "NoSuchUpload", "")
 	fails(t, s.S3.CompleteMultipartUpload, other.completion(), 404, "NoSuchUpload", "The specified upload does not exist")
 }
 
-func TestListPartsAndUploads(t *testing.T) {
-	t.Parallel()
-	s := start(t, coffertest.Tune(server.Tuning{Objects: object.Config{MinPart: 1}}))
-	s.Bucket("vault", "", "", false)
-	u := begin(s, "vault", "a b/ü", func(in *s3.CreateMultipartUploadInput) {
+func testListPartsAndUploads(t *testing.T, s *coffertest.Server) {
+	s.Bucket("parts", "", "", false)
+	u := begin(s, "parts", "a b/ü", func(in *s3.CreateMultipartUploadInput) {
 		in.ChecksumAlgorithm, in.StorageClass = types.ChecksumAlgorithmSha256, types.StorageClassStandardIa
 	})
 	for n := range int32(5) {
@@ -160,11 +154,11 @@ func TestListPartsAndUploads(t *testing.T) {
 	}
 
 	for _, key := range []string{"a b/1", "c", "a b/1", "d/1", "d/2", "e+f"} {
-		begin(s, "vault", key)
+		begin(s, "parts", key)
 	}
 	pages := func(in *s3.ListMultipartUploadsInput) string {
 		t.Helper()
-		in.Bucket = aws.String("vault")
+		in.Bucket = aws.String("parts")
 		var text []string
 		for range 20 {
 			out := do(t, s.S3.ListMultipartUploads, in)
@@ -202,23 +196,21 @@ func TestListPartsAndUploads(t *testing.T) {
 			t.Errorf("uploads %q, want %q", got, c.want)
 		}
 	}
-	out := do(t, s.S3.ListMultipartUploads, &s3.ListMultipartUploadsInput{Bucket: aws.String("vault"), Prefix: &u.key})
+	out := do(t, s.S3.ListMultipartUploads, &s3.ListMultipartUploadsInput{Bucket: aws.String("parts"), Prefix: &u.key})
 	if len(out.Uploads) != 1 || *out.Uploads[0].UploadId != u.id || out.Uploads[0].StorageClass != types.StorageClassStandardIa || out.Uploads[0].ChecksumType != types.ChecksumTypeComposite {
 		t.Errorf("upload %+v", out.Uploads)
 	}
 }
 
-// TestChecksumsOfUploads: those of the parts make that of the object, in the way
+// testChecksumsOfUploads: those of the parts make that of the object, in the way
 // that the upload began with.
-func TestChecksumsOfUploads(t *testing.T) {
-	t.Parallel()
-	s := start(t, coffertest.Tune(server.Tuning{Objects: object.Config{MinPart: 1}}))
-	s.Bucket("vault", "aws:kms", "", true)
+func testChecksumsOfUploads(t *testing.T, s *coffertest.Server) {
+	s.Bucket("upload-checksums", "aws:kms", "", true)
 	sha := func(in *s3.CreateMultipartUploadInput) { in.ChecksumAlgorithm = types.ChecksumAlgorithmSha256 }
 	crc := func(in *s3.CreateMultipartUploadInput) {
 		in.ChecksumAlgorithm, in.ChecksumType = types.ChecksumAlgorithmCrc32, types.ChecksumTypeFullObject
 	}
-	u := begin(s, "vault", "composite", sha)
+	u := begin(s, "upload-checksums", "composite", sha)
 	u.part(1, "1234")
 	u.part(2, "56789")
 	if u.parts[0].ChecksumSHA256 == nil {
@@ -238,19 +230,19 @@ func TestChecksumsOfUploads(t *testing.T) {
 		t.Errorf("composite: %+v", out)
 	}
 	enabled := func(in *s3.GetObjectInput) { in.ChecksumMode = types.ChecksumModeEnabled }
-	if _, got := s.Get("vault", "composite", enabled); aws.ToString(got.ChecksumSHA256) != *out.ChecksumSHA256 || got.ChecksumType != types.ChecksumTypeComposite {
+	if _, got := s.Get("upload-checksums", "composite", enabled); aws.ToString(got.ChecksumSHA256) != *out.ChecksumSHA256 || got.ChecksumType != types.ChecksumTypeComposite {
 		t.Errorf("composite is told as %+v", got)
 	}
-	if _, got := s.Get("vault", "composite", enabled, func(in *s3.GetObjectInput) { in.PartNumber = aws.Int32(2) }); aws.ToString(got.ChecksumSHA256) != *u.parts[1].ChecksumSHA256 {
+	if _, got := s.Get("upload-checksums", "composite", enabled, func(in *s3.GetObjectInput) { in.PartNumber = aws.Int32(2) }); aws.ToString(got.ChecksumSHA256) != *u.parts[1].ChecksumSHA256 {
 		t.Errorf("part 2 is told as %+v", got)
 	}
 	// A copy is one whole.
-	c := do(t, s.S3.CopyObject, &s3.CopyObjectInput{Bucket: aws.String("vault"), Key: aws.String("copy"), CopySource: aws.String("vault/composite")})
+	c := do(t, s.S3.CopyObject, &s3.CopyObjectInput{Bucket: aws.String("upload-checksums"), Key: aws.String("copy"), CopySource: aws.String("upload-checksums/composite")})
 	if r := c.CopyObjectResult; r.ChecksumType != types.ChecksumTypeFullObject || *r.ChecksumSHA256 != "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU=" || strings.Contains(*r.ETag, "-") {
 		t.Errorf("copy: %+v", r)
 	}
 
-	u = begin(s, "vault", "whole", crc)
+	u = begin(s, "upload-checksums", "whole", crc)
 	u.part(1, "1234")
 	u.part(2, "56789")
 	wrong := u.completion()
@@ -263,7 +255,7 @@ func TestChecksumsOfUploads(t *testing.T) {
 	}
 	create := func(status int, code, text string, headers ...string) {
 		t.Helper()
-		request{method: "POST", target: "/vault/x?uploads", headers: headers}.do(s).is(refusal{status: status, code: code, text: text})
+		request{method: "POST", target: "/upload-checksums/x?uploads", headers: headers}.do(s).is(refusal{status: status, code: code, text: text})
 	}
 	create(400, "InvalidRequest", "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]", "X-Amz-Checksum-Algorithm", "CRC16")
 	create(400, "InvalidRequest", "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.", "X-Amz-Checksum-Type", "COMPOSITE")
@@ -271,18 +263,16 @@ func TestChecksumsOfUploads(t *testing.T) {
 	create(400, "InvalidRequest", "The FULL_OBJECT checksum type cannot be used with the sha1 checksum algorithm.", "X-Amz-Checksum-Type", "FULL_OBJECT", "X-Amz-Checksum-Algorithm", "SHA1")
 }
 
-// TestUploadsThatAreRefused: errors of parts and of completions, with S3's own
+// testUploadsThatAreRefused: errors of parts and of completions, with S3's own
 // least size of a part.
-func TestUploadsThatAreRefused(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	s.Bucket("vault", "", "", false)
-	s.Put("vault", "source", "0123456789")
-	u := begin(s, "vault", "k")
+func testUploadsThatAreRefused(t *testing.T, s *coffertest.Server) {
+	s.Bucket("bad-uploads", "", "", false)
+	s.Put("bad-uploads", "source", "0123456789")
+	u := begin(s, "bad-uploads", "k")
 	u.part(1, "1234")
 	u.part(2, "5678")
 	complete := func(parts string) request {
-		return request{method: "POST", target: "/vault/k?uploadId=" + u.id, body: "<CompleteMultipartUpload>" + parts + "</CompleteMultipartUpload>"}
+		return request{method: "POST", target: "/bad-uploads/k?uploadId=" + u.id, body: "<CompleteMultipartUpload>" + parts + "</CompleteMultipartUpload>"}
 	}
 	listed := func(number int, etag string) string {
 		return fmt.Sprintf("<Part><PartNumber>%d</PartNumber><ETag>%s</ETag></Part>", number, etag)
@@ -290,10 +280,10 @@ func TestUploadsThatAreRefused(t *testing.T) {
 	one, two := *u.parts[0].ETag, *u.parts[1].ETag
 	bare := strings.Trim(one, `"`)
 	partCopy := func(source string) request {
-		return request{method: "PUT", target: "/vault/k?partNumber=3&uploadId=" + u.id, headers: []string{"X-Amz-Copy-Source", "vault/source", "X-Amz-Copy-Source-Range", source}}
+		return request{method: "PUT", target: "/bad-uploads/k?partNumber=3&uploadId=" + u.id, headers: []string{"X-Amz-Copy-Source", "bad-uploads/source", "X-Amz-Copy-Source-Range", source}}
 	}
 	number := func(n string) refusal {
-		return refusal{"part number " + n, request{method: "PUT", target: "/vault/k?partNumber=" + n + "&uploadId=" + u.id, body: "x"}, 400, "InvalidArgument",
+		return refusal{"part number " + n, request{method: "PUT", target: "/bad-uploads/k?partNumber=" + n + "&uploadId=" + u.id, body: "x"}, 400, "InvalidArgument",
 			"Part number must be an integer between 1 and 10000, inclusive", []string{"ArgumentName=partNumber", "ArgumentValue=" + n}}
 	}
 	missing := func(method, target string) refusal {
@@ -304,19 +294,19 @@ func TestUploadsThatAreRefused(t *testing.T) {
 	sized.headers = []string{"X-Amz-Mp-Object-Size", "5"}
 	refuse(t, s, []refusal{
 		number("0"), number("-1"), number("10001"), number("x"), number(""),
-		missing("PUT", "/vault/k?partNumber=1&uploadId=nonsense"),
-		missing("PUT", "/vault/other?partNumber=1&uploadId="+u.id),
-		missing("POST", "/vault/other?uploadId="+u.id),
-		missing("DELETE", "/vault/other?uploadId="+u.id),
-		missing("GET", "/vault/other?uploadId="+u.id),
-		{"no part number", request{method: "PUT", target: "/vault/k?uploadId=" + u.id, body: "x"}, 400, "InvalidArgument", "", []string{"ArgumentName=partNumber", "ArgumentValue"}},
-		{"no upload id", request{method: "PUT", target: "/vault/k?partNumber=1", body: "x"}, 400, "InvalidArgument", "partNumber without uploadId", []string{"ArgumentName=partNumber", "ArgumentValue=1"}},
-		{"encryption of a part", request{method: "PUT", target: "/vault/k?partNumber=1&uploadId=" + u.id, body: "x", headers: []string{"X-Amz-Server-Side-Encryption", "AES256"}}, 400, "InvalidArgument",
+		missing("PUT", "/bad-uploads/k?partNumber=1&uploadId=nonsense"),
+		missing("PUT", "/bad-uploads/other?partNumber=1&uploadId="+u.id),
+		missing("POST", "/bad-uploads/other?uploadId="+u.id),
+		missing("DELETE", "/bad-uploads/other?uploadId="+u.id),
+		missing("GET", "/bad-uploads/other?uploadId="+u.id),
+		{"no part number", request{method: "PUT", target: "/bad-uploads/k?uploadId=" + u.id, body: "x"}, 400, "InvalidArgument", "", []string{"ArgumentName=partNumber", "ArgumentValue"}},
+		{"no upload id", request{method: "PUT", target: "/bad-uploads/k?partNumber=1", body: "x"}, 400, "InvalidArgument", "partNumber without uploadId", []string{"ArgumentName=partNumber", "ArgumentValue=1"}},
+		{"encryption of a part", request{method: "PUT", target: "/bad-uploads/k?partNumber=1&uploadId=" + u.id, body: "x", headers: []string{"X-Amz-Server-Side-Encryption", "AES256"}}, 400, "InvalidArgument",
 			"x-amz-server-side-encryption header is not supported for this operation.", []string{"ArgumentName=x-amz-server-side-encryption", "ArgumentValue=AES256"}},
 
-		{"no document", request{method: "POST", target: "/vault/k?uploadId=" + u.id}, 400, "MalformedXML", "well-formed", nil},
+		{"no document", request{method: "POST", target: "/bad-uploads/k?uploadId=" + u.id}, 400, "MalformedXML", "well-formed", nil},
 		{"no parts", complete(""), 400, "InvalidRequest", "You must specify at least one part", nil},
-		{"no document to read", request{method: "POST", target: "/vault/k?uploadId=" + u.id, body: "<CompleteMultipartUpload><Part>"}, 400, "MalformedXML", "well-formed", nil},
+		{"no document to read", request{method: "POST", target: "/bad-uploads/k?uploadId=" + u.id, body: "<CompleteMultipartUpload><Part>"}, 400, "MalformedXML", "well-formed", nil},
 		{"a part without ETag", complete("<Part><PartNumber>1</PartNumber></Part>"), 400, "MalformedXML", "well-formed", nil},
 		{"parts out of order", complete(listed(2, two) + listed(1, one)), 400, "InvalidPartOrder", "ascending order", []string{"UploadId=" + u.id}},
 		{"a part twice", complete(listed(1, one) + listed(1, one)), 400, "InvalidPartOrder", "ascending order", []string{"UploadId=" + u.id}},
@@ -333,24 +323,24 @@ func TestUploadsThatAreRefused(t *testing.T) {
 		{"a range that ends beyond", partCopy("bytes=5-10"), 400, "InvalidArgument", "Range specified is not valid for source object of size: 10", bad},
 		{"a range that begins beyond", partCopy("bytes=10-11"), 400, "InvalidRequest", "", nil},
 
-		{"parts from behind any", request{method: "GET", target: "/vault/k?part-number-marker=x&uploadId=" + u.id}, 400, "InvalidArgument", "not an integer", []string{"ArgumentName=part-number-marker", "ArgumentValue=x"}},
-		{"fewer parts than none", request{method: "GET", target: "/vault/k?max-parts=-1&uploadId=" + u.id}, 400, "InvalidArgument", "must be an integer between 0 and", []string{"ArgumentName=max-parts", "ArgumentValue=-1"}},
-		{"an encoding of uploads", request{method: "GET", target: "/vault?uploads&encoding-type=base64"}, 400, "InvalidArgument", "Invalid Encoding Method specified in Request", []string{"ArgumentName=encoding-type", "ArgumentValue=base64"}},
-		{"too many uploads", request{method: "GET", target: "/vault?uploads&max-uploads=x"}, 400, "InvalidArgument", "not an integer", []string{"ArgumentName=max-uploads", "ArgumentValue=x"}},
+		{"parts from behind any", request{method: "GET", target: "/bad-uploads/k?part-number-marker=x&uploadId=" + u.id}, 400, "InvalidArgument", "not an integer", []string{"ArgumentName=part-number-marker", "ArgumentValue=x"}},
+		{"fewer parts than none", request{method: "GET", target: "/bad-uploads/k?max-parts=-1&uploadId=" + u.id}, 400, "InvalidArgument", "must be an integer between 0 and", []string{"ArgumentName=max-parts", "ArgumentValue=-1"}},
+		{"an encoding of uploads", request{method: "GET", target: "/bad-uploads?uploads&encoding-type=base64"}, 400, "InvalidArgument", "Invalid Encoding Method specified in Request", []string{"ArgumentName=encoding-type", "ArgumentValue=base64"}},
+		{"too many uploads", request{method: "GET", target: "/bad-uploads?uploads&max-uploads=x"}, 400, "InvalidArgument", "not an integer", []string{"ArgumentName=max-uploads", "ArgumentValue=x"}},
 	})
 	// A condition that was decided by another write since the upload began.
-	s.Put("vault", "k", "between")
+	s.Put("bad-uploads", "k", "between")
 	in := u.completion()
 	in.MultipartUpload.Parts, in.IfMatch = u.parts[:1], aws.String(etagOf("between"))
 	fails(t, s.S3.CompleteMultipartUpload, in, 409, "ConditionalRequestConflict", "conflicting operation")
 	in.IfMatch, in.IfNoneMatch = nil, aws.String("*")
 	fails(t, s.S3.CompleteMultipartUpload, in, 412, "PreconditionFailed", "")
-	if body, _ := s.Get("vault", "k"); body != "between" {
+	if body, _ := s.Get("bad-uploads", "k"); body != "between" {
 		t.Errorf("refused completions left %q", body)
 	}
 	in.IfNoneMatch = nil
 	do(t, s.S3.CompleteMultipartUpload, in)
-	if body, _ := s.Get("vault", "k"); body != "1234" {
+	if body, _ := s.Get("bad-uploads", "k"); body != "1234" {
 		t.Errorf("completed as %q", body)
 	}
 }

@@ -19,20 +19,18 @@ import (
 	"github.com/cofferstore/coffer/test/coffertest"
 )
 
-func TestWhatIsKeptWithAnObject(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	s.Bucket("vault", "aws:kms", "", true)
+func testWhatIsKeptWithAnObject(t *testing.T, s *coffertest.Server) {
+	s.Bucket("kept", "aws:kms", "", true)
 	expires := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
-	put := s.Put("vault", "Ünï cödé/+?#%&=;:@$,<>\"'`~^|[]{} ☃", "hello", func(in *s3.PutObjectInput) {
+	put := s.Put("kept", "Ünï cödé/+?#%&=;:@$,<>\"'`~^|[]{} ☃", "hello", func(in *s3.PutObjectInput) {
 		in.CacheControl, in.ContentDisposition, in.ContentEncoding = aws.String("no-cache"), aws.String(`attachment; filename="x"`), aws.String("gzip")
 		in.ContentLanguage, in.ContentType, in.Expires = aws.String("de"), aws.String("text/plain; charset=utf-8"), &expires
 		in.Metadata = map[string]string{"colour": "green", "shape": "a b  c"}
 		in.StorageClass, in.Tagging = types.StorageClassStandardIa, aws.String("a=1&b=2")
 		in.WebsiteRedirectLocation = aws.String("/elsewhere")
 	})
-	got, out := s.Get("vault", "Ünï cödé/+?#%&=;:@$,<>\"'`~^|[]{} ☃")
-	head := do(t, s.S3.HeadObject, &s3.HeadObjectInput{Bucket: aws.String("vault"), Key: aws.String("Ünï cödé/+?#%&=;:@$,<>\"'`~^|[]{} ☃")})
+	got, out := s.Get("kept", "Ünï cödé/+?#%&=;:@$,<>\"'`~^|[]{} ☃")
+	head := do(t, s.S3.HeadObject, &s3.HeadObjectInput{Bucket: aws.String("kept"), Key: aws.String("Ünï cödé/+?#%&=;:@$,<>\"'`~^|[]{} ☃")})
 	if got != "hello" || *out.ETag != *put.ETag || *out.ContentLength != 5 || aws.ToInt32(out.TagCount) != 2 || out.StorageClass != types.StorageClassStandardIa ||
 		*out.CacheControl != "no-cache" || *out.ContentDisposition != `attachment; filename="x"` || *out.ContentEncoding != "gzip" ||
 		*out.ContentLanguage != "de" || *out.ContentType != "text/plain; charset=utf-8" || aws.ToString(out.ExpiresString) != "Wed, 02 Jan 2030 03:04:05 GMT" ||
@@ -44,23 +42,21 @@ func TestWhatIsKeptWithAnObject(t *testing.T) {
 			t.Errorf("metadata %q", m)
 		}
 	}
-	if a := (request{method: "PUT", target: "/vault/plain"}).do(s); a.status != 200 || a.body != "" {
+	if a := (request{method: "PUT", target: "/kept/plain"}).do(s); a.status != 200 || a.body != "" {
 		t.Errorf("put: %d %s", a.status, a.body)
 	}
-	if body, out := s.Get("vault", "plain"); body != "" || *out.ContentType != "binary/octet-stream" || out.StorageClass != "" || out.TagCount != nil || out.CacheControl != nil {
+	if body, out := s.Get("kept", "plain"); body != "" || *out.ContentType != "binary/octet-stream" || out.StorageClass != "" || out.TagCount != nil || out.CacheControl != nil {
 		t.Errorf("got %q, %+v", body, out)
 	}
 }
 
-// TestHeadSaysWhatGetDoes compares the headers of both, in every situation.
-func TestHeadSaysWhatGetDoes(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	s.Bucket("vault", "aws:kms", s.Key(), true)
-	s.Versioning("vault", types.BucketVersioningStatusEnabled)
-	s.Put("vault", "k", "0123456789", func(in *s3.PutObjectInput) { in.Metadata = map[string]string{"a": "b"} })
-	s.Put("vault", "gone", "x")
-	marker := do(t, s.S3.DeleteObject, &s3.DeleteObjectInput{Bucket: aws.String("vault"), Key: aws.String("gone")})
+// testHeadSaysWhatGetDoes compares the headers of both, in every situation.
+func testHeadSaysWhatGetDoes(t *testing.T, s *coffertest.Server) {
+	s.Bucket("heads", "aws:kms", s.Key(), true)
+	s.Versioning("heads", types.BucketVersioningStatusEnabled)
+	s.Put("heads", "k", "0123456789", func(in *s3.PutObjectInput) { in.Metadata = map[string]string{"a": "b"} })
+	s.Put("heads", "gone", "x")
+	marker := do(t, s.S3.DeleteObject, &s3.DeleteObjectInput{Bucket: aws.String("heads"), Key: aws.String("gone")})
 	for _, c := range []struct {
 		target  string
 		headers []string
@@ -81,8 +77,8 @@ func TestHeadSaysWhatGetDoes(t *testing.T) {
 		{"k?versionId=nonsense", nil, 400},
 		{"k", []string{"X-Amz-Server-Side-Encryption", "aws:kms"}, 400},
 	} {
-		get := request{method: "GET", target: "/vault/" + c.target, headers: c.headers}.do(s)
-		head := request{method: "HEAD", target: "/vault/" + c.target, headers: c.headers}.do(s)
+		get := request{method: "GET", target: "/heads/" + c.target, headers: c.headers}.do(s)
+		head := request{method: "HEAD", target: "/heads/" + c.target, headers: c.headers}.do(s)
 		if get.status != c.status || head.status != c.status || head.body != "" {
 			t.Errorf("%s %v: GET %d, HEAD %d %q, want %d", c.target, c.headers, get.status, head.status, head.body, c.status)
 		}
@@ -100,16 +96,14 @@ func TestHeadSaysWhatGetDoes(t *testing.T) {
 	}
 }
 
-func TestRanges(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	s.Bucket("vault", "aws:kms", "", true)
+func testRanges(t *testing.T, s *coffertest.Server) {
+	s.Bucket("ranges", "aws:kms", "", true)
 	const segment = 64 << 10
 	big := bytes.Repeat([]byte("0123456789abcdef"), 3*segment/16)
 	big = append(big, "the end"...)
-	s.Put("vault", "big", string(big))
-	s.Put("vault", "small", "0123456789")
-	s.Put("vault", "empty", "")
+	s.Put("ranges", "big", string(big))
+	s.Put("ranges", "small", "0123456789")
+	s.Put("ranges", "empty", "")
 	size := fmt.Sprint(len(big))
 	for _, c := range []struct {
 		key, header  string
@@ -134,14 +128,14 @@ func TestRanges(t *testing.T) {
 		{"big", fmt.Sprintf("bytes=%d-%d", segment-2, 2*segment+1), 206, string(big[segment-2 : 2*segment+2]), fmt.Sprintf("bytes %d-%d/%s", segment-2, 2*segment+1, size)},
 		{"big", "bytes=-8", 206, "fthe end", fmt.Sprintf("bytes %d-%d/%s", len(big)-8, len(big)-1, size)},
 	} {
-		a := request{method: "GET", target: "/vault/" + c.key, headers: []string{"Range", c.header}}.do(s)
+		a := request{method: "GET", target: "/ranges/" + c.key, headers: []string{"Range", c.header}}.do(s)
 		if a.status != c.status || a.body != c.want || a.header.Get("Content-Range") != c.contentRange || a.header.Get("Content-Length") != fmt.Sprint(len(c.want)) {
 			t.Errorf("%s of %s: %d %v, %d bytes", c.header, c.key, a.status, a.header, len(a.body))
 		}
 	}
 	for key, ranges := range map[string][]string{"small": {"bytes=10-", "bytes=11-12", "bytes=-0"}, "empty": {"bytes=0-0", "bytes=-1"}} {
 		for _, r := range ranges {
-			a := request{method: "GET", target: "/vault/" + key, headers: []string{"Range", r}}.do(s)
+			a := request{method: "GET", target: "/ranges/" + key, headers: []string{"Range", r}}.do(s)
 			length := map[string]string{"small": "10", "empty": "0"}[key]
 			a.is(refusal{status: 416, code: "InvalidRange", text: "not satisfiable", elements: []string{"RangeRequested=" + r, "ActualObjectSize=" + length}})
 		}
@@ -199,12 +193,10 @@ func TestConditionalReads(t *testing.T) {
 	}
 }
 
-func TestConditionalWrites(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	s.Bucket("vault", "", "", false)
+func testConditionalWrites(t *testing.T, s *coffertest.Server) {
+	s.Bucket("conditions", "", "", false)
 	put := func(key, body string, headers ...string) answer {
-		return request{method: "PUT", target: "/vault/" + key, body: body, headers: headers}.do(s)
+		return request{method: "PUT", target: "/conditions/" + key, body: body, headers: headers}.do(s)
 	}
 	failed := func(condition string) refusal {
 		return refusal{status: 412, code: "PreconditionFailed", elements: []string{"Condition=" + condition}}
@@ -218,14 +210,14 @@ func TestConditionalWrites(t *testing.T) {
 	put("k", "2", "If-Match", "*").is(refusal{status: 501, code: "NotImplemented", elements: []string{"Header=If-Match", "additionalMessage"}})
 	put("k", "2", "If-None-Match", `"x"`).is(refusal{status: 501, code: "NotImplemented", elements: []string{"Header=If-None-Match", "additionalMessage"}})
 	put("k", "2", "If-None-Match", "*", "If-Match", "x").is(refusal{status: 501, code: "NotImplemented", elements: []string{"Header=If-Match,If-None-Match", "additionalMessage"}})
-	if got, _ := s.Get("vault", "k"); got != "1" {
+	if got, _ := s.Get("conditions", "k"); got != "1" {
 		t.Errorf("a refused write left %q", got)
 	}
 	if a := put("k", "2", "If-Match", etagOf("1")); a.status != 200 {
 		t.Errorf("second: %d %s", a.status, a.body)
 	}
 	drop := func(key string, headers ...string) answer {
-		return request{method: "DELETE", target: "/vault/" + key, headers: headers}.do(s)
+		return request{method: "DELETE", target: "/conditions/" + key, headers: headers}.do(s)
 	}
 	drop("k", "If-Match", etagOf("1")).is(failed("If-Match"))
 	drop("k", "X-Amz-If-Match-Size", "1").is(refusal{status: 501, code: "NotImplemented", elements: []string{"Header=x-amz-if-match-size"}})
@@ -233,7 +225,7 @@ func TestConditionalWrites(t *testing.T) {
 		t.Errorf("delete: %d %s", a.status, a.body)
 	}
 	// A delete marker counts as nothing.
-	s.Versioning("vault", types.BucketVersioningStatusEnabled)
+	s.Versioning("conditions", types.BucketVersioningStatusEnabled)
 	put("k", "3")
 	drop("k")
 	if a := put("k", "4", "If-None-Match", "*"); a.status != 200 {
@@ -241,13 +233,11 @@ func TestConditionalWrites(t *testing.T) {
 	}
 }
 
-func TestResponseOverrides(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	s.Bucket("vault", "", "", false)
-	s.Put("vault", "k", "x", func(in *s3.PutObjectInput) { in.ContentType = aws.String("text/a") })
+func testResponseOverrides(t *testing.T, s *coffertest.Server) {
+	s.Bucket("overrides", "", "", false)
+	s.Put("overrides", "k", "x", func(in *s3.PutObjectInput) { in.ContentType = aws.String("text/a") })
 	at := time.Date(2031, 1, 1, 0, 0, 0, 0, time.UTC)
-	_, out := s.Get("vault", "k", func(in *s3.GetObjectInput) {
+	_, out := s.Get("overrides", "k", func(in *s3.GetObjectInput) {
 		in.ResponseContentType, in.ResponseCacheControl, in.ResponseContentDisposition = aws.String("text/b"), aws.String("private"), aws.String(`attachment; filename="ü"`)
 		in.ResponseContentEncoding, in.ResponseContentLanguage, in.ResponseExpires = aws.String("br"), aws.String("fr"), &at
 	})
@@ -255,16 +245,14 @@ func TestResponseOverrides(t *testing.T) {
 		*out.ExpiresString != "Wed, 01 Jan 2031 00:00:00 GMT" || *out.ContentDisposition != `attachment; filename="ü"` {
 		t.Errorf("got %+v", out)
 	}
-	if _, out := s.Get("vault", "k"); *out.ContentType != "text/a" || out.CacheControl != nil {
+	if _, out := s.Get("overrides", "k"); *out.ContentType != "text/a" || out.CacheControl != nil {
 		t.Errorf("then %+v", out)
 	}
-	a := request{method: "GET", target: "/vault/k?response-content-type=a%0d%0aSet-Cookie:x", headers: nil}.do(s)
+	a := request{method: "GET", target: "/overrides/k?response-content-type=a%0d%0aSet-Cookie:x", headers: nil}.do(s)
 	a.is(refusal{status: 400, code: "InvalidArgument", text: "", elements: []string{"ArgumentName=response-content-type", "ArgumentValue"}})
 }
 
-func TestVirtualHosts(t *testing.T) {
-	t.Parallel()
-	s := start(t)
+func testVirtualHosts(t *testing.T, s *coffertest.Server) {
 	port := s.URL[strings.LastIndex(s.URL, ":"):]
 	for _, host := range []string{"my.photos.localhost", "my.photos.s3.localhost" + port, "MY.photos.LocalHost" + port} {
 		if a := (request{method: "PUT", target: "/", host: host}).do(s); a.status != 200 {
@@ -300,12 +288,10 @@ func TestVirtualHosts(t *testing.T) {
 	}
 }
 
-// TestChecksums: what a client says of its bytes is checked, kept, and told again
+// testChecksums: what a client says of its bytes is checked, kept, and told again
 // to who asks for it, on whole objects alone.
-func TestChecksums(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	s.Bucket("vault", "aws:kms", "", true)
+func testChecksums(t *testing.T, s *coffertest.Server) {
+	s.Bucket("checksums", "aws:kms", "", true)
 	const body = "123456789" // the check value of the CRC catalogues
 	for algorithm, want := range map[types.ChecksumAlgorithm]string{
 		types.ChecksumAlgorithmCrc32:     "y/Q5Jg==",
@@ -315,12 +301,12 @@ func TestChecksums(t *testing.T) {
 		types.ChecksumAlgorithmSha256:    "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU=",
 	} {
 		key := string(algorithm)
-		put := s.Put("vault", key, body, func(in *s3.PutObjectInput) { in.ChecksumAlgorithm = algorithm })
+		put := s.Put("checksums", key, body, func(in *s3.PutObjectInput) { in.ChecksumAlgorithm = algorithm })
 		name := "X-Amz-Checksum-" + key
 		wrong := "A" + want[1:]
-		(request{method: "PUT", target: "/vault/wrong", body: body, headers: []string{name, wrong}}).do(s).
+		(request{method: "PUT", target: "/checksums/wrong", body: body, headers: []string{name, wrong}}).do(s).
 			is(refusal{status: 400, code: "BadDigest", text: "The " + key + " you specified did not match the calculated checksum."})
-		(request{method: "PUT", target: "/vault/wrong", body: body, headers: []string{name, want[1:]}}).do(s).
+		(request{method: "PUT", target: "/checksums/wrong", body: body, headers: []string{name, want[1:]}}).do(s).
 			is(refusal{status: 400, code: "InvalidRequest", text: "Value for " + strings.ToLower(name) + " header is invalid."})
 		if put.ChecksumType != types.ChecksumTypeFullObject {
 			t.Errorf("%s: type %q", key, put.ChecksumType)
@@ -334,7 +320,7 @@ func TestChecksums(t *testing.T) {
 			{[]string{"X-Amz-Checksum-Mode", "ENABLED", "Range", "bytes=0-"}, want},
 			{[]string{"X-Amz-Checksum-Mode", "ENABLED", "Range", "bytes=1-"}, ""},
 		} {
-			a := request{method: "GET", target: "/vault/" + key, headers: c.headers}.do(s)
+			a := request{method: "GET", target: "/checksums/" + key, headers: c.headers}.do(s)
 			if got := a.header.Get(name); got != c.want || (a.header.Get("X-Amz-Checksum-Type") == "FULL_OBJECT") != (c.want != "") {
 				t.Errorf("%s with %v: %q, want %q", key, c.headers, got, c.want)
 			}
@@ -342,16 +328,16 @@ func TestChecksums(t *testing.T) {
 	}
 	// Without one there is a CRC64NVME; Content-MD5 alone changes nothing of that.
 	for _, headers := range [][]string{nil, md5Header(body), {"X-Amz-Sdk-Checksum-Algorithm", "SHA256"}} {
-		a := request{method: "PUT", target: "/vault/default", body: body, headers: headers}.do(s)
+		a := request{method: "PUT", target: "/checksums/default", body: body, headers: headers}.do(s)
 		if got := a.header.Get("X-Amz-Checksum-Crc64nvme"); a.status != 200 || got != "rosUhgp5mIg=" {
 			t.Errorf("with %v: %d %q", headers, a.status, got)
 		}
 	}
-	head := do(t, s.S3.HeadObject, &s3.HeadObjectInput{Bucket: aws.String("vault"), Key: aws.String("default"), ChecksumMode: types.ChecksumModeEnabled})
+	head := do(t, s.S3.HeadObject, &s3.HeadObjectInput{Bucket: aws.String("checksums"), Key: aws.String("default"), ChecksumMode: types.ChecksumModeEnabled})
 	if aws.ToString(head.ChecksumCRC64NVME) != "rosUhgp5mIg=" || head.ChecksumType != types.ChecksumTypeFullObject {
 		t.Errorf("HEAD: %+v", head)
 	}
-	if got := keys(s, "vault"); strings.Contains(got, "wrong") {
+	if got := keys(s, "checksums"); strings.Contains(got, "wrong") {
 		t.Errorf("stored with a wrong checksum: %s", got)
 	}
 }
@@ -364,31 +350,29 @@ func asLoaded(s *coffertest.Server) *s3.Client {
 	})
 }
 
-// TestUploadsAreWholeOrNot: an upload that breaks off leaves nothing, and what was
+// testUploadsAreWholeOrNot: an upload that breaks off leaves nothing, and what was
 // there stays.
-func TestUploadsAreWholeOrNot(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	s.Bucket("vault", "aws:kms", "", true)
+func testUploadsAreWholeOrNot(t *testing.T, s *coffertest.Server) {
+	s.Bucket("whole", "aws:kms", "", true)
 	data := bytes.Repeat([]byte("0123456789"), 300_000)
 	client := asLoaded(s)
 	out := do(t, client.PutObject, &s3.PutObjectInput{
-		Bucket: aws.String("vault"), Key: aws.String("k"), Body: bytes.NewReader(data), ContentLength: aws.Int64(int64(len(data))),
+		Bucket: aws.String("whole"), Key: aws.String("k"), Body: bytes.NewReader(data), ContentLength: aws.Int64(int64(len(data))),
 	})
 	sum := crc32.ChecksumIEEE(data)
 	if want := b64([]byte{byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)}); aws.ToString(out.ChecksumCRC32) != want {
 		t.Errorf("checksum %q, want %q", aws.ToString(out.ChecksumCRC32), want)
 	}
-	if got, _ := s.Get("vault", "k"); got != string(data) {
+	if got, _ := s.Get("whole", "k"); got != string(data) {
 		t.Errorf("%d bytes come back", len(got))
 	}
-	r := request{method: "PUT", target: "/vault/k", body: string(data)}
+	r := request{method: "PUT", target: "/whole/k", body: string(data)}
 	for _, n := range []int{0, 1, 64 << 10, 1 << 20, len(data) - 1} {
 		r.cut(s, n).is(refusal{status: 400, code: "IncompleteBody", text: ""})
 	}
-	r.target = "/vault/new"
+	r.target = "/whole/new"
 	r.cut(s, 100).is(refusal{status: 400, code: "IncompleteBody", text: ""})
-	if got, _ := s.Get("vault", "k"); got != string(data) || keys(s, "vault") != "[k]" {
-		t.Errorf("half an upload left %d bytes, and %s", len(got), keys(s, "vault"))
+	if got, _ := s.Get("whole", "k"); got != string(data) || keys(s, "whole") != "[k]" {
+		t.Errorf("half an upload left %d bytes, and %s", len(got), keys(s, "whole"))
 	}
 }

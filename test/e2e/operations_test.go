@@ -132,13 +132,11 @@ func fails[In, Out, Opt any](t testing.TB, call func(context.Context, *In, ...fu
 	}
 }
 
-// TestRefusedOperations calls what the server knows and does not offer: each is
+// testRefusedOperations calls what the server knows and does not offer: each is
 // refused by its name, S3's with 501 and KMS's in its own way.
-func TestRefusedOperations(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	s.Bucket("vault", "", "", false)
-	s.Put("vault", "k", "x")
+func testRefusedOperations(t *testing.T, s *coffertest.Server) {
+	s.Bucket("not-offered", "", "", false)
+	s.Put("not-offered", "k", "x")
 	refused := 0
 	for _, f := range s.Core.Handler().Families() {
 		for _, op := range f.Ops {
@@ -150,7 +148,7 @@ func TestRefusedOperations(t *testing.T) {
 				kmsCall(s, op.Name, "{}").refused(t, op.Name, 400, "UnsupportedOperationException", "not supported by Coffer")
 				continue
 			}
-			a := request{method: op.Route.Method, target: target(op.Route), body: ""}.do(s)
+			a := request{method: op.Route.Method, target: target(op.Route, "not-offered")}.do(s)
 			text := "The operation " + op.Name + " is not implemented."
 			if a.status != 501 || a.get("Code") != "NotImplemented" || a.get("Message") != text {
 				t.Errorf("%s: %d %s", op.Name, a.status, a.body)
@@ -160,13 +158,13 @@ func TestRefusedOperations(t *testing.T) {
 	if refused < 50 {
 		t.Errorf("only %d operations are refused", refused)
 	}
-	if body, _ := s.Get("vault", "k"); body != "x" {
+	if body, _ := s.Get("not-offered", "k"); body != "x" {
 		t.Errorf("reads %q", body)
 	}
 }
 
 // target is a request target that an operation's route matches.
-func target(r pipeline.Route) string {
-	path := strings.NewReplacer("{bucket}", "vault", "{key}", "k").Replace(r.Path)
+func target(r pipeline.Route, bucket string) string {
+	path := strings.NewReplacer("{bucket}", bucket, "{key}", "k").Replace(r.Path)
 	return path + "?" + strings.Join(r.Query, "&")
 }

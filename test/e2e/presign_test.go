@@ -36,12 +36,10 @@ func open(t testing.TB, p *v4.PresignedHTTPRequest, body string, edit ...func(*h
 	return send(t, req)
 }
 
-func TestPresignedURLs(t *testing.T) {
-	t.Parallel()
-	s := start(t)
+func testPresignedURLs(t *testing.T, s *coffertest.Server) {
 	key := s.Key()
-	s.Bucket("vault", "aws:kms", key, true)
-	s.Bucket("plain", "", "", false)
+	s.Bucket("presigned", "aws:kms", key, true)
+	s.Bucket("presigned-plain", "", "", false)
 	sign := s3.NewPresignClient(s.S3)
 	must := func(p *v4.PresignedHTTPRequest, err error) *v4.PresignedHTTPRequest {
 		t.Helper()
@@ -50,23 +48,23 @@ func TestPresignedURLs(t *testing.T) {
 		}
 		return p
 	}
-	vault, plain, name := aws.String("vault"), aws.String("plain"), aws.String("a b/ü+&")
+	bucket, plain, name := aws.String("presigned"), aws.String("presigned-plain"), aws.String("a b/ü+&")
 	ctx := t.Context()
 
 	// The bucket's default encrypts; the URL's signer asks for the key.
-	put := must(sign.PresignPutObject(ctx, &s3.PutObjectInput{Bucket: vault, Key: name}))
+	put := must(sign.PresignPutObject(ctx, &s3.PutObjectInput{Bucket: bucket, Key: name}))
 	a := open(t, put, "hello")
 	if got := encryptionHeaders(a.header); a.status != 200 || got[""] != "aws:kms" || got["-aws-kms-key-id"] != key || got["-bucket-key-enabled"] != "true" {
 		t.Errorf("put: %d %v %s", a.status, got, a.body)
 	}
-	get := must(sign.PresignGetObject(ctx, &s3.GetObjectInput{Bucket: vault, Key: name, ResponseContentType: aws.String("text/x")}, s3.WithPresignExpires(time.Minute)))
+	get := must(sign.PresignGetObject(ctx, &s3.GetObjectInput{Bucket: bucket, Key: name, ResponseContentType: aws.String("text/x")}, s3.WithPresignExpires(time.Minute)))
 	if a := open(t, get, ""); a.status != 200 || a.body != "hello" || a.header.Get("Content-Type") != "text/x" {
 		t.Errorf("get: %d %q %v", a.status, a.body, a.header)
 	}
 	if a := open(t, get, "", func(r *http.Request) { r.Header.Set("Range", "bytes=1-2") }); a.status != 206 || a.body != "el" {
 		t.Errorf("range: %d %q", a.status, a.body)
 	}
-	head := must(sign.PresignHeadObject(ctx, &s3.HeadObjectInput{Bucket: vault, Key: name}))
+	head := must(sign.PresignHeadObject(ctx, &s3.HeadObjectInput{Bucket: bucket, Key: name}))
 	if a := open(t, head, ""); a.status != 200 || a.header.Get("Content-Length") != "5" {
 		t.Errorf("head: %d %v", a.status, a.header)
 	}
@@ -91,28 +89,28 @@ func TestPresignedURLs(t *testing.T) {
 			t.Errorf("%s: %d %s", what, a.status, a.body)
 		}
 	}
-	if got, _ := s.Get("plain", *name); got != "secret" {
+	if got, _ := s.Get("presigned-plain", *name); got != "secret" {
 		t.Errorf("reads %q", got)
 	}
 	open(t, put, "x", func(r *http.Request) { r.Header.Set(sseHeader, "AES256") }).
 		is(refusal{status: 403, code: "AccessDenied", text: "There were headers present in the request which were not signed", elements: []string{"HeadersNotSigned=" + sseHeader}})
 	// Encryption as a parameter that is signed stands for the header.
-	query := presigned(s, "PUT", "/plain/by-query", url.Values{"X-Amz-Server-Side-Encryption": {"aws:kms"}, "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id": {key}}, time.Now(), "900")
+	query := presigned(s, "PUT", "/presigned-plain/by-query", url.Values{"X-Amz-Server-Side-Encryption": {"aws:kms"}, "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id": {key}}, time.Now(), "900")
 	if a := query("x"); a.status != 200 || encryptionHeaders(a.header)["-aws-kms-key-id"] != key {
 		t.Errorf("by query: %d %v %s", a.status, a.header, a.body)
 	}
 	// A part, and a removal.
-	up := begin(s, "vault", "parts")
-	part := must(sign.PresignUploadPart(ctx, &s3.UploadPartInput{Bucket: vault, Key: aws.String("parts"), UploadId: &up.id, PartNumber: aws.Int32(1)}))
+	up := begin(s, "presigned", "parts")
+	part := must(sign.PresignUploadPart(ctx, &s3.UploadPartInput{Bucket: bucket, Key: aws.String("parts"), UploadId: &up.id, PartNumber: aws.Int32(1)}))
 	a = open(t, part, "part")
 	up.parts = []types.CompletedPart{{PartNumber: aws.Int32(1), ETag: aws.String(a.header.Get("Etag"))}}
 	do(t, s.S3.CompleteMultipartUpload, up.completion())
-	if got, _ := s.Get("vault", "parts"); got != "part" {
+	if got, _ := s.Get("presigned", "parts"); got != "part" {
 		t.Errorf("parts read %q", got)
 	}
-	drop := must(sign.PresignDeleteObject(ctx, &s3.DeleteObjectInput{Bucket: vault, Key: aws.String("parts")}))
-	if a := open(t, drop, ""); a.status != 204 || keys(s, "vault") != "["+*name+"]" {
-		t.Errorf("delete: %d, left %s", a.status, keys(s, "vault"))
+	drop := must(sign.PresignDeleteObject(ctx, &s3.DeleteObjectInput{Bucket: bucket, Key: aws.String("parts")}))
+	if a := open(t, drop, ""); a.status != 204 || keys(s, "presigned") != "["+*name+"]" {
+		t.Errorf("delete: %d, left %s", a.status, keys(s, "presigned"))
 	}
 }
 
@@ -142,11 +140,9 @@ func presigned(s *coffertest.Server, method, target string, parameters url.Value
 	}
 }
 
-func TestPresignedURLsThatAreRefused(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	s.Bucket("vault", "", "", false)
-	s.Put("vault", "k", "x")
+func testPresignedURLsThatAreRefused(t *testing.T, s *coffertest.Server) {
+	s.Bucket("bad-urls", "", "", false)
+	s.Put("bad-urls", "k", "x")
 	now := time.Now()
 	lives := []string{"X-Amz-Expires", "Expires", "ServerTime"}
 	const six = "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters."
@@ -167,7 +163,7 @@ func TestPresignedURLsThatAreRefused(t *testing.T) {
 		{"for ever", now, "", 400, "AuthorizationQueryParametersError", six, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			a := presigned(s, "GET", "/vault/k", nil, c.at, c.seconds)("")
+			a := presigned(s, "GET", "/bad-urls/k", nil, c.at, c.seconds)("")
 			a.t = t
 			a.is(refusal{status: c.status, code: c.code, text: c.text, elements: c.elements})
 		})
@@ -199,12 +195,12 @@ func TestPresignedURLsThatAreRefused(t *testing.T) {
 			if q.Set(c.parameter, c.value); c.value == "" {
 				q.Del(c.parameter)
 			}
-			a := request{method: "GET", target: "/vault/k?" + q.Encode(), anonymous: true}.do(s)
+			a := request{method: "GET", target: "/bad-urls/k?" + q.Encode(), anonymous: true}.do(s)
 			if a.status != c.status || a.get("Code") != c.code || !strings.Contains(a.get("Message"), c.text) {
 				t.Errorf("%d %s", a.status, a.body)
 			}
 		})
 	}
-	(request{method: "GET", target: "/vault/k?AWSAccessKeyId=x&Signature=y&Expires=1", anonymous: true}).do(s).
+	(request{method: "GET", target: "/bad-urls/k?AWSAccessKeyId=x&Signature=y&Expires=1", anonymous: true}).do(s).
 		is(refusal{status: 400, code: "InvalidRequest", text: "Please use AWS4-HMAC-SHA256."})
 }

@@ -81,22 +81,20 @@ func TestSignaturesThatAreRefused(t *testing.T) {
 	}
 }
 
-// TestHeadsThatAreTooLong: more than a request may say before its body.
-func TestHeadsThatAreTooLong(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	s.Bucket("vault", "", "", false)
+// testHeadsThatAreTooLong: more than a request may say before its body.
+func testHeadsThatAreTooLong(t *testing.T, s *coffertest.Server) {
+	s.Bucket("heads-too-long", "", "", false)
 	long := strings.Repeat("x", 9<<10)
 	const text = "Your request header and query parameters exceed the maximum allowed size."
 	refuse(t, s, []refusal{
-		{"a header", request{method: "GET", target: "/vault?list-type=2", headers: []string{"X-Other", long}}, 400, "RequestHeaderSectionTooLarge", text, nil},
-		{"many headers", request{method: "GET", target: "/vault?list-type=2", headers: []string{"X-A", long[:5000], "X-B", long[:5000]}}, 400, "RequestHeaderSectionTooLarge", text, nil},
+		{"a header", request{method: "GET", target: "/heads-too-long?list-type=2", headers: []string{"X-Other", long}}, 400, "RequestHeaderSectionTooLarge", text, nil},
+		{"many headers", request{method: "GET", target: "/heads-too-long?list-type=2", headers: []string{"X-A", long[:5000], "X-B", long[:5000]}}, 400, "RequestHeaderSectionTooLarge", text, nil},
 	})
-	a := request{method: "GET", target: "/vault?list-type=2", headers: []string{"X-Other", strings.Repeat(long, 20)}}.do(s)
+	a := request{method: "GET", target: "/heads-too-long?list-type=2", headers: []string{"X-Other", strings.Repeat(long, 20)}}.do(s)
 	if a.status != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("far too long: %d", a.status)
 	}
-	if a := (request{method: "GET", target: "/vault?list-type=2", headers: []string{"X-Other", long[:4000]}}).do(s); a.status != 200 {
+	if a := (request{method: "GET", target: "/heads-too-long?list-type=2", headers: []string{"X-Other", long[:4000]}}).do(s); a.status != 200 {
 		t.Errorf("not too long: %d", a.status)
 	}
 }

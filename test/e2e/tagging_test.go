@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/cofferstore/coffer/test/coffertest"
 )
 
 func tagSet(pairs ...string) *types.Tagging {
@@ -82,11 +84,9 @@ func TestTags(t *testing.T) {
 	fails(t, s.S3.PutObjectTagging, &s3.PutObjectTaggingInput{Bucket: bucket, Key: key, Tagging: tagSet("a", "1")}, 404, "NoSuchKey", "")
 }
 
-func TestTagsThatAreRefused(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	s.Bucket("vault", "", "", false)
-	s.Put("vault", "k", "x", func(in *s3.PutObjectInput) { in.Tagging = aws.String("old=1") })
+func testTagsThatAreRefused(t *testing.T, s *coffertest.Server) {
+	s.Bucket("bad-tags", "", "", false)
+	s.Put("bad-tags", "k", "x", func(in *s3.PutObjectInput) { in.Tagging = aws.String("old=1") })
 	put := func(target, tags string) request {
 		body := "<Tagging><TagSet>" + tags + "</TagSet></Tagging>"
 		return request{method: "PUT", target: target, body: body, headers: md5Header(body)}
@@ -100,9 +100,9 @@ func TestTagsThatAreRefused(t *testing.T) {
 		}
 		return tags
 	}
-	const object, bucket = "/vault/k?tagging", "/vault?tagging"
+	const object, bucket = "/bad-tags/k?tagging", "/bad-tags?tagging"
 	header := func(name, value string, elements ...string) refusal {
-		return refusal{"header " + name, request{method: "PUT", target: "/vault/new", body: "x", headers: []string{"X-Amz-Tagging", value}}, 400, "InvalidArgument",
+		return refusal{"header " + name, request{method: "PUT", target: "/bad-tags/new", body: "x", headers: []string{"X-Amz-Tagging", value}}, 400, "InvalidArgument",
 			"The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.", []string{"ArgumentName=x-amz-tagging", "ArgumentValue=" + value}}
 	}
 	long := strings.Repeat("k", 129)
@@ -119,12 +119,12 @@ func TestTagsThatAreRefused(t *testing.T) {
 		{"no key", put(bucket, "<Tag><Value>a</Value></Tag>"), 400, "MalformedXML", "well-formed", nil},
 		{"no set", request{method: "PUT", target: object, body: "<Tagging/>", headers: md5Header("<Tagging/>")}, 400, "MalformedXML", "well-formed", nil},
 		{"no digest", request{method: "PUT", target: object, body: "<Tagging/>"}, 400, "InvalidRequest", "Content-MD5", nil},
-		{"no object", put("/vault/missing?tagging", tag("a", "1")), 404, "NoSuchKey", "", []string{"Key=missing"}},
+		{"no object", put("/bad-tags/missing?tagging", tag("a", "1")), 404, "NoSuchKey", "", []string{"Key=missing"}},
 		header("a key twice", "a=1&a=2"), header("a bad escape", "a=%zz"), header("no UTF-8", "a=%ff"), header("a strange character", "a=%3F"),
-		{"header of eleven", request{method: "PUT", target: "/vault/new", body: "x", headers: []string{"X-Amz-Tagging", "a=&b=&c=&d=&e=&f=&g=&h=&i=&j=&k="}}, 400, "BadRequest", "Object tags cannot be greater than 10", nil},
+		{"header of eleven", request{method: "PUT", target: "/bad-tags/new", body: "x", headers: []string{"X-Amz-Tagging", "a=&b=&c=&d=&e=&f=&g=&h=&i=&j=&k="}}, 400, "BadRequest", "Object tags cannot be greater than 10", nil},
 	})
-	out := do(t, s.S3.GetObjectTagging, &s3.GetObjectTaggingInput{Bucket: aws.String("vault"), Key: aws.String("k")})
-	if tagText(out.TagSet) != "old=1" || keys(s, "vault") != "[k]" {
-		t.Errorf("left %s, %s", tagText(out.TagSet), keys(s, "vault"))
+	out := do(t, s.S3.GetObjectTagging, &s3.GetObjectTaggingInput{Bucket: aws.String("bad-tags"), Key: aws.String("k")})
+	if tagText(out.TagSet) != "old=1" || keys(s, "bad-tags") != "[k]" {
+		t.Errorf("left %s, %s", tagText(out.TagSet), keys(s, "bad-tags"))
 	}
 }

@@ -47,14 +47,12 @@ func versions(s *coffertest.Server, bucket string) string {
 	return strings.Join(out, ", ")
 }
 
-func TestVersions(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	s.Bucket("vault", "aws:kms", "", true)
-	bucket, key := aws.String("vault"), aws.String("k")
+func testVersions(t *testing.T, s *coffertest.Server) {
+	s.Bucket("versions", "aws:kms", "", true)
+	bucket, key := aws.String("versions"), aws.String("k")
 	has := func(step, want string) {
 		t.Helper()
-		if got := versions(s, "vault"); got != want {
+		if got := versions(s, "versions"); got != want {
 			t.Errorf("%s: %s, want %s", step, got, want)
 		}
 	}
@@ -62,17 +60,17 @@ func TestVersions(t *testing.T) {
 		t.Helper()
 		return do(t, s.S3.DeleteObject, &s3.DeleteObjectInput{Bucket: bucket, Key: key, VersionId: id})
 	}
-	if out := s.Put("vault", "k", "0"); out.VersionId != nil {
+	if out := s.Put("versions", "k", "0"); out.VersionId != nil {
 		t.Errorf("a version before versioning: %s", *out.VersionId)
 	}
 	if out := do(t, s.S3.GetBucketVersioning, &s3.GetBucketVersioningInput{Bucket: bucket}); out.Status != "" {
 		t.Errorf("status %q", out.Status)
 	}
-	s.Versioning("vault", types.BucketVersioningStatusEnabled)
+	s.Versioning("versions", types.BucketVersioningStatusEnabled)
 	if out := do(t, s.S3.GetBucketVersioning, &s3.GetBucketVersioningInput{Bucket: bucket}); out.Status != "Enabled" {
 		t.Errorf("status %q", out.Status)
 	}
-	one, two := s.Put("vault", "k", "1"), s.Put("vault", "k", "2")
+	one, two := s.Put("versions", "k", "1"), s.Put("versions", "k", "2")
 	if id := *one.VersionId; !regexp.MustCompile(`^[A-Za-z0-9._]{32}$`).MatchString(id) || id == *two.VersionId {
 		t.Errorf("version ids %q, %q", id, *two.VersionId)
 	}
@@ -83,17 +81,17 @@ func TestVersions(t *testing.T) {
 		t.Errorf("marker %+v", marker)
 	}
 	has("hidden", "k=-*, k=2, k=1, k=0 null")
-	a := request{method: "GET", target: "/vault/k"}.do(s)
+	a := request{method: "GET", target: "/versions/k"}.do(s)
 	a.is(refusal{status: 404, code: "NoSuchKey", elements: []string{"Key=k"}})
 	if a.header.Get("X-Amz-Delete-Marker") != "true" || a.header.Get("X-Amz-Version-Id") != *marker.VersionId {
 		t.Errorf("hidden: %v", a.header)
 	}
-	a = request{method: "GET", target: "/vault/k?versionId=" + *marker.VersionId}.do(s)
+	a = request{method: "GET", target: "/versions/k?versionId=" + *marker.VersionId}.do(s)
 	a.is(refusal{status: 405, code: "MethodNotAllowed", elements: []string{"Method=GET", "ResourceType=DeleteMarker"}})
 	if a.header.Get("X-Amz-Delete-Marker") != "true" || a.header.Get("Allow") != "DELETE" || a.header.Get("Last-Modified") == "" {
 		t.Errorf("marker: %v", a.header)
 	}
-	if got := keys(s, "vault"); got != "[]" {
+	if got := keys(s, "versions"); got != "[]" {
 		t.Errorf("hidden keys are listed: %s", got)
 	}
 	if out := drop(marker.VersionId); !aws.ToBool(out.DeleteMarker) || *out.VersionId != *marker.VersionId {
@@ -107,8 +105,8 @@ func TestVersions(t *testing.T) {
 	drop(two.VersionId) // again, without effect
 
 	// Suspended: one version is null, and each write replaces it.
-	s.Versioning("vault", types.BucketVersioningStatusSuspended)
-	if out := s.Put("vault", "k", "3"); aws.ToString(out.VersionId) != "null" {
+	s.Versioning("versions", types.BucketVersioningStatusSuspended)
+	if out := s.Put("versions", "k", "3"); aws.ToString(out.VersionId) != "null" {
 		t.Errorf("suspended: version %q", aws.ToString(out.VersionId))
 	}
 	has("suspended", "k=3 null*, k=1")
@@ -116,35 +114,33 @@ func TestVersions(t *testing.T) {
 		t.Errorf("suspended marker: %+v", out)
 	}
 	has("suspended and hidden", "k=- null*, k=1")
-	s.Versioning("vault", types.BucketVersioningStatusEnabled)
-	s.Put("vault", "k", "4")
+	s.Versioning("versions", types.BucketVersioningStatusEnabled)
+	s.Put("versions", "k", "4")
 	has("enabled again", "k=4*, k=- null, k=1")
 	drop(aws.String("null"))
 	has("null removed", "k=4*, k=1")
-	if _, out := s.Get("vault", "k", func(in *s3.GetObjectInput) { in.VersionId = one.VersionId }); *out.VersionId != *one.VersionId {
+	if _, out := s.Get("versions", "k", func(in *s3.GetObjectInput) { in.VersionId = one.VersionId }); *out.VersionId != *one.VersionId {
 		t.Errorf("get answers version %s", *out.VersionId)
 	}
 	refuse(t, s, []refusal{
-		{"a version that is not there", request{method: "GET", target: "/vault/k?versionId=" + *two.VersionId}, 404, "NoSuchVersion", "", []string{"Key=k", "VersionId=" + *two.VersionId}},
-		{"no version id", request{method: "GET", target: "/vault/k?versionId=..x"}, 400, "InvalidArgument", "Invalid version id specified", []string{"ArgumentName=versionId", "ArgumentValue=..x"}},
-		{"an empty one", request{method: "GET", target: "/vault/k?versionId="}, 400, "InvalidArgument", "Version id cannot be the empty string", []string{"ArgumentName=versionId", "ArgumentValue="}},
-		{"to delete no version id", request{method: "DELETE", target: "/vault/k?versionId=..x"}, 400, "InvalidArgument", "Invalid version id specified", []string{"ArgumentName=versionId", "ArgumentValue=..x"}},
-		{"null that is not there", request{method: "GET", target: "/vault/k?versionId=null"}, 404, "NoSuchVersion", "", []string{"Key=k", "VersionId=null"}},
+		{"a version that is not there", request{method: "GET", target: "/versions/k?versionId=" + *two.VersionId}, 404, "NoSuchVersion", "", []string{"Key=k", "VersionId=" + *two.VersionId}},
+		{"no version id", request{method: "GET", target: "/versions/k?versionId=..x"}, 400, "InvalidArgument", "Invalid version id specified", []string{"ArgumentName=versionId", "ArgumentValue=..x"}},
+		{"an empty one", request{method: "GET", target: "/versions/k?versionId="}, 400, "InvalidArgument", "Version id cannot be the empty string", []string{"ArgumentName=versionId", "ArgumentValue="}},
+		{"to delete no version id", request{method: "DELETE", target: "/versions/k?versionId=..x"}, 400, "InvalidArgument", "Invalid version id specified", []string{"ArgumentName=versionId", "ArgumentValue=..x"}},
+		{"null that is not there", request{method: "GET", target: "/versions/k?versionId=null"}, 404, "NoSuchVersion", "", []string{"Key=k", "VersionId=null"}},
 	})
 }
 
-func TestDeleteObjects(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	s.Bucket("vault", "", "", false)
-	s.Versioning("vault", types.BucketVersioningStatusEnabled)
-	id := *s.Put("vault", "a", "1").VersionId
-	s.Put("vault", "b <&>", "1")
-	gone := *s.Put("vault", "c", "1").VersionId
-	do(t, s.S3.DeleteObject, &s3.DeleteObjectInput{Bucket: aws.String("vault"), Key: aws.String("c"), VersionId: &gone})
+func testDeleteObjects(t *testing.T, s *coffertest.Server) {
+	s.Bucket("deletes", "", "", false)
+	s.Versioning("deletes", types.BucketVersioningStatusEnabled)
+	id := *s.Put("deletes", "a", "1").VersionId
+	s.Put("deletes", "b <&>", "1")
+	gone := *s.Put("deletes", "c", "1").VersionId
+	do(t, s.S3.DeleteObject, &s3.DeleteObjectInput{Bucket: aws.String("deletes"), Key: aws.String("c"), VersionId: &gone})
 	objects := func(quiet bool, list ...types.ObjectIdentifier) *s3.DeleteObjectsOutput {
 		t.Helper()
-		return do(t, s.S3.DeleteObjects, &s3.DeleteObjectsInput{Bucket: aws.String("vault"), Delete: &types.Delete{Objects: list, Quiet: &quiet}})
+		return do(t, s.S3.DeleteObjects, &s3.DeleteObjectsInput{Bucket: aws.String("deletes"), Delete: &types.Delete{Objects: list, Quiet: &quiet}})
 	}
 	out := objects(false,
 		types.ObjectIdentifier{Key: aws.String("a"), VersionId: &id},
@@ -164,7 +160,7 @@ func TestDeleteObjects(t *testing.T) {
 	if text := strings.Join(got, "; "); !strings.HasPrefix(text, want) || len(out.Errors) != 2 {
 		t.Errorf("deleted %s, want %s and another error", text, want)
 	}
-	s.Put("vault", "d", "1")
+	s.Put("deletes", "d", "1")
 	out = objects(true, types.ObjectIdentifier{Key: aws.String("d")}, types.ObjectIdentifier{Key: aws.String("d"), VersionId: aws.String("nonsense")})
 	if len(out.Deleted) != 0 || len(out.Errors) != 1 || *out.Errors[0].Code != "NoSuchVersion" {
 		t.Errorf("quietly: %+v", out)

@@ -62,10 +62,39 @@ var clientGoes = mishap{"the client goes", false, func(th *theatre, n int) (cont
 	}
 }}
 
+// processDies makes the nth call of the rows the last of all calls of both stores.
+var processDies = mishap{"the process dies", false, func(th *theatre, n int) (context.Context, func() bool) {
+	var mu sync.Mutex
+	calls := 0
+	th.rows.direct(func(_ context.Context, _ rowCall, do func() error) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if calls++; calls > n {
+			return errRows
+		}
+		err := do()
+		if calls == n {
+			for _, op := range blobOps {
+				for i := range 100 {
+					th.w.blobs.Fail(op, i+1, nil)
+				}
+			}
+		}
+		return err
+	})
+	return th.w.t.Context(), func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return calls > n
+	}
+}}
+
+var blobOps = []faulty.Op{faulty.Create, faulty.Write, faulty.Commit, faulty.Read, faulty.Delete}
+
 var mishaps = []mishap{
 	rowsFail(getRows, false), rowsFail(scanRows, false), rowsFail(commitRows, false), rowsFail(commitRows, true),
 	blobsFail(faulty.Create), blobsFail(faulty.Write), blobsFail(faulty.Commit), blobsFail(faulty.Read), blobsFail(faulty.Delete),
-	clientGoes,
+	clientGoes, processDies,
 }
 
 // wreck is a scene in which something failed, and what was there afterwards.
@@ -120,6 +149,7 @@ func (th *theatre) wreckAll(st stage, a *deed) (out []wreck) {
 			happened := met()
 			th.rows.direct(nil)
 			th.w.blobs.Disarm()
+			time.Sleep(2 * time.Minute) // a bucket's deletion that stopped half way holds off writers for one
 			after := s.after()
 			how := fmt.Sprintf("%q, where the %d. %s", a.name, n, m.name)
 			switch {
@@ -157,4 +187,93 @@ func (th *theatre) settle() {
 	if err := w.consistent(true); err != nil {
 		w.t.Errorf("after the sweep: %v", err)
 	}
+}
+
+// A writer may stand still for longer than the sweep waits before it takes a stream
+// for an orphan, and longer than its bucket key takes new wraps. Then it succeeds as
+// a whole, or is told that it did not.
+func TestTheSweepTakesNothingFromSlowWriters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		th := newTheatre(t, filed)
+		sweep := deed{name: "sweep", do: func(ctx context.Context, s *scene, _ int) (string, error) {
+			time.Sleep(30 * time.Hour)
+			if _, err := s.w.objects.Sweep(ctx); err != nil {
+				return "", err
+			}
+			_, err := s.w.objects.RemoveDue(ctx)
+			return "swept", err
+		}}
+		for _, st := range []stage{stages[0], stages[2]} {
+			for i := range deeds {
+				a := &deeds[i]
+				if a.on&st.who == 0 {
+					continue
+				}
+				before := th.scene(st, a.on).after()
+				said, done := th.alone(st, a.on, a, firstSize)
+				for n := 1; ; n++ {
+					got, ok := th.interleaved(st, a, &sweep, n)
+					if !ok {
+						break
+					}
+					switch {
+					case got.second != "swept":
+						t.Errorf("sweep: %s", got.second)
+					case got.first == said && got.after == done:
+					case got.first != said && got.after == before:
+					default:
+						t.Errorf("%q stopped before call %d for a sweep: told %q;\nthere was %s\n there is %s\n  done is %s",
+							a.name, n, got.first, before, got.after, done)
+					}
+				}
+			}
+		}
+		th.settle()
+	})
+}
+
+// A reader may stand still for longer than streams stay whose versions went.
+func TestNothingIsRemovedUnderAReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		th := newTheatre(t, filed)
+		st := stages[2]
+		removal := deed{name: "removal", do: func(ctx context.Context, s *scene, size int) (string, error) {
+			for _, version := range []string{"current", "old", Null} {
+				if _, err := s.delete(ctx, version, ""); err != nil {
+					return "", err
+				}
+			}
+			if _, err := s.put(ctx, size, WriteCondition{}); err != nil {
+				return "", err
+			}
+			time.Sleep(time.Hour)
+			_, err := s.w.objects.RemoveDue(ctx)
+			return "removed", err
+		}}
+		copyOld := deed{name: "copy the old version", do: func(ctx context.Context, s *scene, _ int) (string, error) {
+			_, err := s.w.objects.Copy(ctx, alice, Copy{
+				Ref: ref(s.name, s.key+"-copy"), Source: Source{VersionRef: VersionRef{s.ref(), s.ids["old"]}},
+			})
+			if err != nil {
+				return "", err
+			}
+			data, _ := s.w.get(read(s.name, s.key+"-copy", ""))
+			return fmt.Sprint(len(data)), nil
+		}}
+		for _, a := range append(deeds[len(deeds)-reads:], copyOld) {
+			before, _ := th.alone(st, anObject, &a, firstSize)
+			_, after, _ := th.serially(st, &removal, &a, secondSize, firstSize)
+			for n := 1; ; n++ {
+				got, ok := th.interleaved(st, &a, &removal, n)
+				if !ok {
+					break
+				}
+				if got.second != "removed" || got.first != before && got.first != after {
+					t.Errorf("%q stopped before call %d for a removal: told %q and %q, want %q or %q",
+						a.name, n, got.first, got.second, before, after)
+				}
+			}
+		}
+		th.settle()
+	})
 }

@@ -6,11 +6,15 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/kms"
@@ -202,6 +206,35 @@ func TestRequestsThatNoSDKSends(t *testing.T) {
 }
 
 // FuzzDecode looks for documents that the codec takes and writes differently.
+// unread is a body that nobody may read.
+type unread struct{ t *testing.T }
+
+func (u unread) Read([]byte) (int, error) {
+	u.t.Error("the body of a stranger was read")
+	return 0, io.EOF
+}
+
+func TestNobodyReadsAStrangersBody(t *testing.T) {
+	s := newStation(t)
+	for authorization, want := range map[string]string{
+		"": "MissingAuthenticationTokenException",
+		"AWS4-HMAC-SHA256 Credential=AKIASTRANGER/" + time.Now().UTC().Format("20060102") + "/" + region +
+			"/kms/aws4_request, SignedHeaders=host;x-amz-date;x-amz-target, Signature=00": "UnrecognizedClientException",
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/", unread{t})
+		r.Header.Set("X-Amz-Target", "TrentService.Encrypt")
+		if authorization != "" {
+			r.Header.Set("Authorization", authorization)
+			r.Header.Set("X-Amz-Date", time.Now().UTC().Format("20060102T150405Z"))
+		}
+		w := httptest.NewRecorder()
+		s.road.ServeHTTP(w, r)
+		if got := w.Header().Get("X-Amzn-Errortype"); got != want {
+			t.Errorf("%.30q: %s, want %s", authorization, got, want)
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"KeyId":"a","Plaintext":"YQ==","EncryptionContext":{"a":"\ud83d\ude00"},"GrantTokens":["x"],"DryRun":true}`))
 	f.Add([]byte(`{"KeyId":"\u0000","EncryptionContext":{}}`))

@@ -161,6 +161,9 @@ func (road *Road) authenticate(c *Call) (err error) {
 		}
 		c.Auth, err = road.cfg.Verifier.VerifyForm(c.Request.Context(), c.Form.Authentication(), c.family.Services...)
 	case c.family.Whole:
+		if err := road.cfg.Verifier.Precheck(c.Request, c.family.Services...); err != nil {
+			return err
+		}
 		if c.whole, err = readBounded(c.body, c.Op.maxBody()); err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -50,9 +51,14 @@ type station struct {
 }
 
 // memoryTrail keeps audit records of S3 and KMS.
-type memoryTrail struct{ records []audit.Record }
+type memoryTrail struct {
+	mu      sync.Mutex // items of one call are appended at a time
+	records []audit.Record
+}
 
 func (m *memoryTrail) Append(_ context.Context, r audit.Record, _ bool) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.records = append(m.records, r)
 	return nil
 }

@@ -127,6 +127,21 @@ func (v *Verifier) Verify(r *http.Request, services ...string) (*Result, error) 
 	return v.verify(r, nil, services)
 }
 
+// Precheck refuses what VerifyWhole would refuse whatever the body is: a request that
+// is not signed, too late, for another service or by an unknown access key. Nothing
+// is proved by passing it; it is for asking before a stranger's body is read.
+func (v *Verifier) Precheck(r *http.Request, services ...string) error {
+	c, err := v.claimOf(headOf(r), services)
+	if err != nil {
+		return err
+	}
+	if c == nil {
+		return MissingAuthentication
+	}
+	_, _, err = v.lookUp(r.Context(), c)
+	return err
+}
+
 // VerifyWhole authenticates a request together with its body, for services
 // that read bodies whole and sign their hash whatever the headers say: all but
 // S3.
