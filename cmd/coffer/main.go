@@ -46,6 +46,6 @@ Commands that talk to a running server find it as the AWS CLI does: by
 AWS_ENDPOINT_URL, AWS_DEFAULT_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.`,
 		SilenceUsage: true, SilenceErrors: true,
 	}
-	root.AddCommand(newServe(), newVersion(), newDemo(), newAudit(), newKeys(), newScrub(), newConfig())
+	root.AddCommand(newServe(), newVersion(), newDemo(), newAudit(), newKeys(), newBucketKey(), newScrub(), newConfig())
 	return root
 }

@@ -37,10 +37,18 @@ var alice = iam.Caller{
 }
 
 // kmsTrail counts the KMS requests made for S3.
-type kmsTrail struct{ records []audit.Record }
+type kmsTrail struct {
+	records []audit.Record
+	// meanwhile, if set, is done once: while the next KMS request is under way.
+	meanwhile func()
+}
 
 func (k *kmsTrail) Append(_ context.Context, r audit.Record, _ bool) error {
 	k.records = append(k.records, r)
+	if do := k.meanwhile; do != nil {
+		k.meanwhile = nil
+		do()
+	}
 	return nil
 }
 
