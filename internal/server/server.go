@@ -21,7 +21,9 @@ import (
 	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/bucketkey"
+	"github.com/cofferstore/coffer/internal/core/consolidate"
 	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/core/jobs"
 	"github.com/cofferstore/coffer/internal/core/kms"
 	"github.com/cofferstore/coffer/internal/core/object"
 	"github.com/cofferstore/coffer/internal/core/sse"
@@ -62,7 +64,10 @@ type Server struct {
 	owned     *bucketkey.Cache // of the service's own key
 	buckets   *bucket.Buckets
 	objects   *object.Objects
+	jobs      *jobs.Runner
 	road      *pipeline.Road
+
+	consolidator *consolidate.Consolidator
 }
 
 // Tuning is what a caller may set beside the configuration.
@@ -176,6 +181,9 @@ func (s *Server) openServices(tune Tuning) {
 		tune.Objects.InlineLimit = -1
 	}
 	s.objects = object.New(s.buckets, s.rows, s.blobs, sse.New(viaS3, s.keys, s.owned), s.bindKey, tune.Objects)
+	s.jobs = jobs.New(s.rows, jobs.Config{Log: s.log, Metrics: s.metrics})
+	ledger := bucketkey.NewLedger(s.kms.ForService(), s.rows)
+	s.consolidator = consolidate.New(s.buckets, s.objects, ledger, s.jobs, consolidate.Config{Log: s.log, Metrics: s.metrics})
 }
 
 // clearBucket drops what is kept for a bucket that was deleted.

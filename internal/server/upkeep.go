@@ -10,11 +10,16 @@ import (
 )
 
 // Upkeep runs until ctx is done: key rotation and deletion, removal of streams
-// that nothing names any more, the rest of deleted buckets, the sweep for orphans.
+// that nothing names any more, the rest of deleted buckets, the sweep for orphans,
+// background jobs, and the consolidation of bucket keys.
 func (s *Server) upkeep(ctx context.Context) {
 	var all sync.WaitGroup
 	defer all.Wait()
 	all.Go(func() { s.kms.Run(ctx) })
+	all.Go(func() { s.jobs.Run(ctx) })
+	all.Go(func() {
+		s.every(ctx, consolidateEvery, "begin consolidation", func() (int, error) { return s.consolidator.Sweep(ctx) })
+	})
 	all.Go(func() {
 		s.every(ctx, removeEvery, "remove old streams", func() (int, error) { return s.objects.RemoveDue(ctx) })
 	})
@@ -29,6 +34,8 @@ func (s *Server) upkeep(ctx context.Context) {
 const (
 	removeEvery = 30 * time.Second
 	sweepEvery  = 24 * time.Hour
+
+	consolidateEvery = 24 * time.Hour
 )
 
 // every does work now and then again after each interval. A failure is logged and

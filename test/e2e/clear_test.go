@@ -36,7 +36,7 @@ func TestNothingIsStoredInClear(t *testing.T) {
 	for _, b := range []struct {
 		name, sse string
 		bk        bool
-	}{{"in-sse-s3", "AES256", false}, {"in-sse-kms", "aws:kms", false}, {"in-bucket-key", "aws:kms", true}} {
+	}{{"in-sse-s3", "AES256", false}, {"in-sse-kms", "aws:kms", false}, {"in-bucket-key", "aws:kms", true}, {"in-two-layers", "aws:kms:dsse", false}} {
 		k := key
 		if b.sse == "AES256" {
 			k = ""

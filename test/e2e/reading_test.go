@@ -8,10 +8,14 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/cofferstore/coffer/test/coffertest"
 )
 
 // TestReadsOfEncryptedObjects: reading is the same under every encryption, and so
@@ -140,9 +144,24 @@ func TestPresignedURLsAndEncryption(t *testing.T) {
 			other[name], changed = []string{s.k1}, true
 		}
 	}
-	mismatch := rejection{403, "SignatureDoesNotMatch", "", "", nil}
-	if changed {
-		s.follow("PUT", url, "body", other).isRejected("another key than signed", false, mismatch)
+	if !changed {
+		t.Fatalf("the SDK signs %v", signed)
+	}
+	s.follow("PUT", url, "body", other).
+		isRejected("another key than signed", false, rejection{403, "SignatureDoesNotMatch", "", "", nil})
+	// As parameters of the URL they are as good as headers.
+	req, err := http.NewRequestWithContext(ctx, "PUT", s.URL+"/vault/k?"+sseHeader+"=aws:kms:dsse&"+keyHeader+"="+s.k2+"&X-Amz-Expires=60", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := aws.Credentials{AccessKeyID: coffertest.AccessKeyID, SecretAccessKey: coffertest.SecretAccessKey}
+	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
+	url, signed, err = signer.PresignHTTP(ctx, root, req, "UNSIGNED-PAYLOAD", "s3", coffertest.Region, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := s.follow("PUT", url, "body", signed); a.status != 200 || a.header.Get(sseHeader) != string(dsse) || a.header.Get(keyHeader) != s.k2 {
+		t.Errorf("parameters: %d %s %v", a.status, a.body, encryptionOf(a.header))
 	}
 	in := &s3.GetObjectInput{Bucket: aws.String("vault"), Key: aws.String("k")}
 	get, err := pre.PresignGetObject(ctx, in)

@@ -290,19 +290,7 @@ func TestPresignedCustomersKeys(t *testing.T) {
 	if strings.Contains(signed.URL, *c.key) || strings.Contains(signed.URL, base64.URLEncoding.EncodeToString(keyA)) {
 		t.Fatalf("the URL has the key: %s", signed.URL)
 	}
-	follow := func(method, url, body string, h http.Header) answer {
-		req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for name, values := range h {
-			if name != "Host" && name != "Content-Length" {
-				req.Header[name] = values
-			}
-		}
-		return send(t, req)
-	}
-	if a := follow("PUT", signed.URL, "secret", signed.SignedHeader); a.status != 200 || fmt.Sprint(encryptionOf(a.header)) != c.told() {
+	if a := s.follow("PUT", signed.URL, "secret", signed.SignedHeader); a.status != 200 || fmt.Sprint(encryptionOf(a.header)) != c.told() {
 		t.Errorf("%d %s %v", a.status, a.body, encryptionOf(a.header))
 	}
 	get := &s3.GetObjectInput{Bucket: put.Bucket, Key: put.Key}
@@ -310,7 +298,7 @@ func TestPresignedCustomersKeys(t *testing.T) {
 	if signed, err = s3.NewPresignClient(s.S3).PresignGetObject(t.Context(), get); err != nil {
 		t.Fatal(err)
 	}
-	if a := follow("GET", signed.URL, "", signed.SignedHeader); a.status != 200 || a.body != "secret" {
+	if a := s.follow("GET", signed.URL, "", signed.SignedHeader); a.status != 200 || a.body != "secret" {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 }

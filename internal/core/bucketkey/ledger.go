@@ -78,6 +78,21 @@ type Entry struct {
 // under a retired generation moves.
 func (e *Entry) StateVer() uint64 { return e.stateVer }
 
+// Successor reports whether its data keys go to another generation.
+func (e *Entry) Successor() bool { return e.Into != uuid.Nil }
+
+// State is "open" while writers may wrap under the generation, "closed" after that,
+// and "retired" when its data keys are leaving it.
+func (e *Entry) State(now time.Time) string {
+	switch {
+	case !e.Retired.IsZero():
+		return "retired"
+	case e.closed(now, nil):
+		return "closed"
+	}
+	return "open"
+}
+
 func (e *Entry) state() state {
 	return state{tier: e.Tier, retired: e.Retired, into: e.Into, counted: e.Counted, objects: e.Objects, moves: e.moves}
 }

@@ -56,7 +56,7 @@ func TestPlan(t *testing.T) {
 		"large ones in two":       {closedOnes(0, half, half, half, half, half, half, half, half), []int{2, 2, 2, 2}},
 		"full ones stay":          {closedOnes(3, half+1, half+1, half+1, 1, 1, 1, 1, 1, 1, 1), nil},
 		"what is left alone":      {closedOnes(0, 1, 1, 1, 1, 1, 1, MaxObjects/2, MaxObjects/2), []int{7}},
-		"the bound is met":        {closedOnes(0, half, half-7, 1, 1, 1, 1, 1, 1), []int{7}},
+		"the bound is met":        {closedOnes(0, half, half-6, 1, 1, 1, 1, 1, 1), []int{8}},
 		"the bound is not passed": {closedOnes(0, half, half, 1, 1, 1, 1, 1, 1), []int{2, 6}},
 	} {
 		var got []int

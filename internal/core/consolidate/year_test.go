@@ -33,6 +33,9 @@ type year struct {
 
 // TestYear writes for 400 days, and then reads everything.
 func TestYear(t *testing.T) {
+	if testing.Short() {
+		t.Skip("two years of writing")
+	}
 	var without, with year
 	inTime(t, func(t *testing.T, w *world) { without = w.simulate(false) })
 	inTime(t, func(t *testing.T, w *world) { with = w.simulate(true) })

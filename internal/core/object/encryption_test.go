@@ -121,6 +121,71 @@ func TestUpdatesThatAreRefused(t *testing.T) {
 	}
 }
 
+// TestUpdatesMeetChanges: an update is of the version that it found when it began,
+// wherever that stands by then, and of no other.
+func TestUpdatesMeetChanges(t *testing.T) {
+	newer := func(w *world, _ string) { w.put(put("bkt", "k", pattern(2))) }
+	for what, c := range map[string]struct {
+		versioning string
+		meanwhile  func(w *world, version string)
+		fault      error // nil: the version is updated
+		current    bool  // it is still the current one
+	}{
+		"a newer version":             {bucket.Enabled, newer, nil, false},
+		"a delete marker":             {bucket.Enabled, func(w *world, _ string) { w.delete("bkt", "k", "") }, nil, false},
+		"the version deleted":         {bucket.Enabled, func(w *world, v string) { w.delete("bkt", "k", v) }, NoSuchKey, false},
+		"overwritten":                 {"", newer, NoSuchKey, false},
+		"deleted":                     {"", func(w *world, _ string) { w.delete("bkt", "k", "") }, NoSuchKey, false},
+		"null overwritten":            {bucket.Suspended, newer, NoSuchKey, false},
+		"null deleted":                {bucket.Suspended, func(w *world, _ string) { w.delete("bkt", "k", "") }, NoSuchKey, false},
+		"null behind a newer version": {"", func(w *world, v string) { w.versioning("bkt", bucket.Enabled); newer(w, v) }, nil, false},
+		"tags": {bucket.Enabled, func(w *world, v string) {
+			_, err := w.objects.PutTagging(w.t.Context(), alice, PutTagging{VersionRef{ref("bkt", "k"), v}, []bucket.Tag{{Key: "a", Value: "b"}}})
+			if err != nil {
+				w.t.Error(err)
+			}
+		}, nil, true},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t, small)
+			w.bucket("bkt", c.versioning)
+			key := w.key()
+			version := w.put(put("bkt", "k", pattern(1))).VersionID
+			w.trail.meanwhile = func() { c.meanwhile(w, version) }
+			_, err := w.objects.UpdateEncryption(t.Context(), alice, UpdateEncryption{VersionRef{ref("bkt", "k"), ""}, key, false})
+			if w.trail.meanwhile != nil {
+				t.Fatal("nothing happened meanwhile")
+			}
+			if c.fault != nil {
+				want(t, err, c.fault)
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			if c.fault == nil {
+				if version == "" {
+					version = "null"
+				}
+				got, o := w.get(read("bkt", "k", version))
+				if len(got) != 1 || o.SSE.Algorithm != sse.KMS || c.current && o.TagCount != 1 {
+					t.Errorf("%d bytes, %+v", len(got), o)
+				}
+			}
+			if c.current {
+				return
+			}
+			o, err := w.objects.Get(t.Context(), alice, read("bkt", "k", ""))
+			if err != nil {
+				want(t, err, NoSuchKey)
+				return
+			}
+			defer o.Body.Close()
+			if o.Size != 2 || o.SSE.Algorithm != sse.AES256 {
+				t.Errorf("the newer version is %+v", o)
+			}
+		})
+	}
+}
+
 func TestCustomersKeys(t *testing.T) {
 	w := newWorld(t, small)
 	w.bucket("bkt", "")

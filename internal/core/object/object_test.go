@@ -41,12 +41,19 @@ var alice = iam.Caller{
 type kmsTrail struct {
 	mu      sync.Mutex
 	records []audit.Record
+	// meanwhile, if set, is done once: while the next KMS request is under way.
+	meanwhile func()
 }
 
 func (k *kmsTrail) Append(_ context.Context, r audit.Record, _ bool) error {
 	k.mu.Lock()
-	defer k.mu.Unlock()
 	k.records = append(k.records, r)
+	do := k.meanwhile
+	k.meanwhile = nil
+	k.mu.Unlock()
+	if do != nil {
+		do()
+	}
 	return nil
 }
 

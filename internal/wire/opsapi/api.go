@@ -62,6 +62,8 @@ type API struct {
 	// FlushKeys drops bucket keys from memory and returns how many: those of a
 	// bucket, those under a KMS key, or both; "" is any.
 	FlushKeys func(ctx context.Context, bucket, keyARN string) (int, error)
+	// BucketKeys are the bucket keys of buckets.
+	BucketKeys BucketKeys
 	// Scrub reads everything and compares it with what is known of it. report is
 	// called now and then, and at the end. It must not be kept.
 	Scrub func(ctx context.Context, deep bool, report func(any)) error
@@ -81,6 +83,7 @@ func (a *API) Families() []*pipeline.Family {
 	}
 	api := a.family(apiPrefix, []pipeline.Op{
 		a.versionOp(), a.configOp(), a.auditOp(), a.flushKeysOp(), a.scrubOp(),
+		a.bucketKeysOp(), a.consolidateOp(), a.switchConsolidationOp(),
 	})
 	api.Name, api.Source, api.Services, api.Whole, api.Fault = "operator", service, []string{service}, true, renderJSON
 	health := a.family(prefix, []pipeline.Op{a.livezOp(), a.readyzOp(), a.metricsOp()})

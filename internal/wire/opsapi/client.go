@@ -111,6 +111,28 @@ func (c *Client) Scrub(ctx context.Context, deep bool, fn func(report []byte) er
 	return c.lines(ctx, http.MethodPost, "scrub", p, fn)
 }
 
+// BucketKeys returns what is known of a bucket's bucket keys, as JSON.
+func (c *Client) BucketKeys(ctx context.Context, bucket string) (json.RawMessage, error) {
+	return c.value(ctx, http.MethodGet, "bucketkeys", url.Values{"bucket": {bucket}})
+}
+
+// Consolidate has the server consolidate a bucket's bucket keys, and calls fn with the
+// job now and then, as JSON that fn must not keep. The last one says how it ended.
+// The job goes on when ctx is done, or fn returned an error.
+func (c *Client) Consolidate(ctx context.Context, bucket string, fn func(job []byte) error) error {
+	return c.lines(ctx, http.MethodPost, "bucketkeys/consolidate", url.Values{"bucket": {bucket}}, fn)
+}
+
+// SwitchConsolidation says whether upkeep may consolidate a bucket.
+func (c *Client) SwitchConsolidation(ctx context.Context, bucket string, on bool) error {
+	p := url.Values{"bucket": {bucket}, "on": {"0"}}
+	if on {
+		p.Set("on", "1")
+	}
+	_, err := c.value(ctx, http.MethodPost, "bucketkeys/switch", p)
+	return err
+}
+
 // value reads an answer that is one JSON value.
 func (c *Client) value(ctx context.Context, method, path string, p url.Values) (json.RawMessage, error) {
 	resp, err := c.call(ctx, method, path, p)

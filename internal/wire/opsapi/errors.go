@@ -8,6 +8,7 @@ import (
 
 	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/bucket"
+	"github.com/cofferstore/coffer/internal/core/consolidate"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/store/meta"
@@ -34,6 +35,7 @@ var codes = pipeline.Codes{
 
 	bucket.InvalidName:  pipeline.As(400, "InvalidBucketName", "The specified bucket is not valid."),
 	bucket.NoSuchBucket: pipeline.As(404, "NoSuchBucket", "The specified bucket does not exist."),
+	consolidate.Off:     pipeline.As(409, "ConsolidationOff", "Consolidation is switched off for this bucket."),
 	iam.AccessDenied:    pipeline.As(403, "AccessDenied", "Access denied."),
 	iam.NoSuchAccessKey: pipeline.As(403, "UnknownAccessKey", unknownKey),
 	audit.Unavailable:   pipeline.As(503, "Unavailable", unavailable),

@@ -90,6 +90,11 @@ var notS3 = map[string]string{
 	"blob: no such stream":        "package object turns it into Damaged",
 	"blob: stream already exists": "stream ids are random; a second use is a mistake of ours",
 
+	"consolidate: stopped by the bucket's setting": "operator's API only",
+	"jobs: no such job":                            "operator's API only",
+	"jobs: kind is not registered":                 "upkeep only",
+	"jobs: lease was lost":                         "upkeep only",
+
 	"kms: already exists":            "KMS API only: making an alias",
 	"kms: dry run succeeded":         "KMS API only: S3 makes no dry runs",
 	"kms: invalid alias name":        "KMS API only: making an alias",

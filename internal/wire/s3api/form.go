@@ -72,7 +72,7 @@ func (f *postForm) Authentication() sigv4.PostForm {
 	return sigv4.PostForm{
 		Policy: f.value("policy"), Algorithm: f.value("x-amz-algorithm"), Credential: f.value("x-amz-credential"),
 		Date: f.value("x-amz-date"), Signature: f.value("x-amz-signature"), SecurityToken: f.value("x-amz-security-token"),
-		V2: f.value("signature") != "" || f.value("awsaccesskeyid") != "",
+		V2: f.value("signature") != "" && f.value("awsaccesskeyid") != "",
 	}
 }
 

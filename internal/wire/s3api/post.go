@@ -32,10 +32,10 @@ func decodePost(c *pipeline.Call) (in object.Put, err error) {
 	head := c.Request.Header
 	c.Request, c.Key = f.asRequest(c.Request), f.value("key")
 	c.AuditParameters(requestParameters(c))
-	c.AuditResource(audit.Resource{Type: "AWS::S3::Object", ARN: aws.ObjectARN(c.Bucket, c.Key)})
 	if err := f.checkKey(); err != nil {
 		return in, err
 	}
+	c.AuditResource(audit.Resource{Type: "AWS::S3::Object", ARN: aws.ObjectARN(c.Bucket, c.Key)})
 	allowed := anySize()
 	if c.Auth.Method == sigv4.Form {
 		policy, err := parsePostPolicy(f.value("policy"))

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package consolidate
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/cofferstore/coffer/internal/core/bucket"
+	"github.com/cofferstore/coffer/internal/core/jobs"
+	"github.com/cofferstore/coffer/internal/core/kms"
+)
+
+// Status is a bucket's bucket keys, and its last consolidation.
+type Status struct {
+	Bucket        string             `json:"bucket"`
+	Consolidation bool               `json:"consolidation"` // the bucket's setting
+	Keys          []KeyStatus        `json:"keys"`
+	Generations   []GenerationStatus `json:"generations"`
+	Job           *jobs.Status       `json:"job,omitempty"`
+}
+
+// KeyStatus sums the generations under one KMS key.
+type KeyStatus struct {
+	KeyARN      string `json:"keyArn"`
+	Usable      bool   `json:"usable"` // now, by upkeep
+	Generations int    `json:"generations"`
+	Outdated    int    `json:"outdated"` // under old material
+	Objects     int64  `json:"objects"`  // data keys, where counted
+}
+
+// GenerationStatus is one generation.
+type GenerationStatus struct {
+	ID       string      `json:"id"`
+	KeyARN   string      `json:"keyArn"`
+	Context  kms.Context `json:"encryptionContext"`
+	Tier     int         `json:"tier"`
+	State    string      `json:"state"` // open, closed or retired
+	Created  time.Time   `json:"created"`
+	Objects  int64       `json:"objects"`
+	Counted  time.Time   `json:"counted,omitzero"` // when Objects was right; zero: never
+	Material uint32      `json:"material"`         // version of the KMS key's material; 0 when it cannot be told
+	Outdated bool        `json:"outdated,omitempty"`
+	Into     string      `json:"into,omitempty"` // where the data keys of a retired one go
+}
+
+// Status describes a bucket's generations, the oldest first. It uses no key. Fault:
+// NoSuchBucket.
+func (c *Consolidator) Status(ctx context.Context, name string) (Status, error) {
+	b, err := c.buckets.Find(ctx, bucket.Ref{Bucket: name})
+	if err != nil {
+		return Status{}, err
+	}
+	entries, err := c.ledger.List(ctx, b.UID)
+	if err != nil {
+		return Status{}, err
+	}
+	out := Status{Bucket: b.Name, Consolidation: !b.NoConsolidation, Keys: []KeyStatus{}, Generations: []GenerationStatus{}}
+	at := map[string]int{}
+	now := time.Now()
+	for i := range entries {
+		e := &entries[i]
+		n, ok := at[e.KeyARN]
+		if !ok {
+			n = len(out.Keys)
+			at[e.KeyARN] = n
+			out.Keys = append(out.Keys, KeyStatus{KeyARN: e.KeyARN, Usable: c.ledger.Usable(ctx, e.KeyARN)})
+		}
+		g := GenerationStatus{
+			ID: e.ID.String(), KeyARN: e.KeyARN, Context: e.Context, Tier: int(e.Tier), State: e.State(now),
+			Created: e.Created.UTC(), Objects: e.Objects,
+		}
+		if !e.Counted.IsZero() {
+			g.Counted = e.Counted.UTC()
+		}
+		if e.Successor() {
+			g.Into = e.Into.String()
+		}
+		if version, current, err := c.ledger.Material(ctx, e); err == nil {
+			g.Material, g.Outdated = version, !current
+		}
+		k := &out.Keys[n]
+		k.Generations++
+		k.Objects += e.Objects
+		if g.Outdated {
+			k.Outdated++
+		}
+		out.Generations = append(out.Generations, g)
+	}
+	job, err := c.runner.Get(ctx, Argument{}.Kind(), jobID(b.UID))
+	switch {
+	case err == nil:
+		out.Job = &job
+	case !errors.Is(err, jobs.NoSuchJob):
+		return Status{}, err
+	}
+	return out, nil
+}
+
+// followEvery is how often a job is looked at.
+const followEvery = 500 * time.Millisecond
+
+// Follow begins a consolidation, or joins the one under way, and calls report now and
+// then, and with the job when it is over. Faults: NoSuchBucket, Off.
+func (c *Consolidator) Follow(ctx context.Context, name string, report func(jobs.Status)) error {
+	if _, err := c.Start(ctx, name); err != nil {
+		return err
+	}
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	for {
+		s, err := c.Job(ctx, name)
+		if err != nil {
+			return err
+		}
+		report(s)
+		if s.State.Over() {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// Switch says whether upkeep may consolidate a bucket. Fault: NoSuchBucket.
+func (c *Consolidator) Switch(ctx context.Context, name string, on bool) error {
+	return c.buckets.SetConsolidation(ctx, name, on)
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package opsapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"testing"
+
+	"github.com/cofferstore/coffer/internal/core/bucket"
+	"github.com/cofferstore/coffer/internal/core/consolidate"
+	"github.com/cofferstore/coffer/internal/core/jobs"
+)
+
+// shelf is bucket keys of one bucket, "photos".
+type shelf struct {
+	on      bool
+	reports []jobs.Status
+}
+
+func (s *shelf) find(name string) error {
+	if name != "photos" {
+		return bucket.NoSuchBucket
+	}
+	return nil
+}
+
+func (s *shelf) Status(_ context.Context, name string) (consolidate.Status, error) {
+	return consolidate.Status{Bucket: name, Consolidation: s.on}, s.find(name)
+}
+
+func (s *shelf) Start(_ context.Context, name string) (jobs.Status, error) {
+	if err := s.find(name); err != nil || s.on {
+		return jobs.Status{}, err
+	}
+	return jobs.Status{}, consolidate.Off
+}
+
+func (s *shelf) Follow(_ context.Context, _ string, report func(jobs.Status)) error {
+	for _, r := range s.reports {
+		report(r)
+	}
+	return nil
+}
+
+func (s *shelf) Switch(_ context.Context, name string, on bool) error {
+	s.on = on
+	return s.find(name)
+}
+
+func TestBucketKeys(t *testing.T) {
+	keys := &shelf{reports: []jobs.Status{{State: jobs.Running, Done: 1, Total: 2}, {State: jobs.Done, Done: 2, Total: 2}}}
+	s := newStation(t, func(a *API) { a.BucketKeys = keys })
+	ctx := t.Context()
+	last := func() (j jobs.Status, n int, err error) {
+		err = s.Consolidate(ctx, "photos", func(line []byte) error {
+			n++
+			j = jobs.Status{}
+			return json.Unmarshal(line, &j)
+		})
+		return j, n, err
+	}
+	_, _, err := last()
+	says(t, "a bucket that is off", err, "ConsolidationOff", "switched off")
+	if err := s.SwitchConsolidation(ctx, "photos", true); err != nil || !keys.on {
+		t.Errorf("switched on: %t, %v", keys.on, err)
+	}
+	if j, n, err := last(); n != 2 || j.State != jobs.Done || err != nil {
+		t.Errorf("%d reports, the last is %+v, %v", n, j, err)
+	}
+	var status consolidate.Status
+	body, err := s.BucketKeys(ctx, "photos")
+	if err := errors.Join(err, json.Unmarshal(body, &status)); err != nil || status.Bucket != "photos" || !status.Consolidation {
+		t.Errorf("%s, %v", body, err)
+	}
+	_, err = s.BucketKeys(ctx, "none")
+	says(t, "no such bucket", err, "NoSuchBucket")
+	_, err = s.BucketKeys(ctx, "")
+	says(t, "no bucket", err, "InvalidParameter", "missing")
+	says(t, "neither on nor off", s.lines(ctx, "POST", "bucketkeys/switch", map[string][]string{"bucket": {"photos"}}, nil), "InvalidParameter")
+	_, err = s.as("AKIAUSER", password).BucketKeys(ctx, "photos")
+	says(t, "a user", err, "AccessDenied", "coffer:ReadBucketKeys")
+}
