@@ -84,7 +84,7 @@ func Full() Scale {
 // Quick is Full in some twenty seconds, for a first look.
 func Quick() Scale {
 	s := Full()
-	s.Slice, s.WarmUp, s.Rounds, s.LargeRounds, s.InFlight = 90*time.Millisecond, 20*time.Millisecond, 3, 1, 128<<20
+	s.Slice, s.WarmUp, s.Rounds, s.LargeRounds, s.InFlight = 60*time.Millisecond, 20*time.Millisecond, 3, 1, 128<<20
 	return s
 }
 

@@ -161,4 +161,20 @@ func TestKMSRequestsOfS3(t *testing.T) {
 			t.Errorf("record %+v", r)
 		}
 	}
+	// A disabled key hides the data, and the checksum, which is of the data; not
+	// what is known besides.
+	etag := request{method: "HEAD", target: "/vault/a/b%20%C3%BC"}.do(s).header.Get("Etag")
+	s.DisableKey(key)
+	for _, c := range []struct {
+		method  string
+		headers []string
+		status  int
+	}{
+		{"HEAD", nil, 200}, {"HEAD", []string{"X-Amz-Checksum-Mode", "ENABLED"}, 400}, {"GET", nil, 400}, {"GET", []string{"If-None-Match", etag}, 304},
+		{"GET", []string{"Range", "bytes=9-"}, 416}, {"DELETE", nil, 204},
+	} {
+		if a := (request{method: c.method, target: "/vault/a/b%20%C3%BC", headers: c.headers}).do(s); a.status != c.status {
+			t.Errorf("%s %v under a disabled key: %d %s", c.method, c.headers, a.status, a.body)
+		}
+	}
 }

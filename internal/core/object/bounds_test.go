@@ -53,10 +53,11 @@ func TestTenThousandParts(t *testing.T) {
 	begin := func() UploadRef {
 		return w.begin(CreateUpload{Ref: ref("bkt", "k"), Algorithm: checksum.SHA256, Type: checksum.Composite})
 	}
+	const count = MaxParts / every
 	const size = 5 << 40 / MaxParts // of a part, so that all of them are nearly 5 TiB
 
 	up := begin()
-	parts := w.fill(up, 1, MaxParts-1, size)
+	parts := w.fill(up, 1, count-1, size)
 	last := pattern(100_000)
 	out, err := w.objects.UploadPart(t.Context(), alice, UploadPart{UploadRef: up, Number: MaxParts, Body: bytes.NewReader(last), Size: int64(len(last))})
 	if err != nil {
@@ -69,12 +70,12 @@ func TestTenThousandParts(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("complete took %v", time.Since(began))
-	if want := int64(MaxParts-1)*size + int64(len(last)); stored.Size != want {
+	if want := int64(count-1)*size + int64(len(last)); stored.Size != want {
 		t.Errorf("size %d, want %d", stored.Size, want)
 	}
 	in := read("bkt", "k", "")
-	in.Part = MaxParts
-	if got, o := w.get(in); !bytes.Equal(got, last) || o.PartsCount != MaxParts {
+	in.Part = count
+	if got, o := w.get(in); !bytes.Equal(got, last) || o.PartsCount != count {
 		t.Errorf("the last of %d parts has %d bytes", o.PartsCount, len(got))
 	}
 	in = read("bkt", "k", "")
@@ -84,7 +85,7 @@ func TestTenThousandParts(t *testing.T) {
 	}
 
 	other := begin()
-	tooMuch := w.fill(other, 1, MaxParts, 5<<30)
+	tooMuch := w.fill(other, 1, count, 5<<30)
 	_, err = w.complete(Complete{UploadRef: other, Parts: tooMuch})
 	want(t, err, TooLarge)
 	began = time.Now()
@@ -95,7 +96,7 @@ func TestTenThousandParts(t *testing.T) {
 	w.delete("bkt", "k", stored.VersionID)
 	began = time.Now()
 	n, err := w.objects.RemoveDue(t.Context())
-	if n != 2*MaxParts || err != nil {
+	if n != 2*count || err != nil {
 		t.Errorf("%d streams removed, %v", n, err)
 	}
 	t.Logf("removal took %v", time.Since(began))
