@@ -35,10 +35,13 @@ func (s *stage) attributes(bucket, key string, edit ...func(*s3.GetObjectAttribu
 	return out
 }
 
-// TestAttributes asserts what is told of objects under every encryption: as stored,
-// and nothing of the encryption.
 func TestAttributes(t *testing.T) {
-	s := newStage(t)
+	newStage(t).each(t, shared{"KMS requests", attributesAskTheKMS}, shared{"every encryption", attributesOfObjects}, shared{"wrong requests", attributesThatCannotBeAskedFor})
+}
+
+// attributesOfObjects asserts what is told of objects under every encryption: as stored,
+// and nothing of the encryption.
+func attributesOfObjects(t *testing.T, s *stage) {
 	unblock(s.Server, "vault")
 	s.Versioning("vault", types.BucketVersioningStatusEnabled)
 	c := customerOf(keyA)
@@ -82,9 +85,8 @@ func TestAttributes(t *testing.T) {
 	}
 }
 
-// TestAttributesAskTheKMS: under SSE-KMS the checksum is protected as the data is.
-func TestAttributesAskTheKMS(t *testing.T) {
-	s := newStage(t)
+// attributesAskTheKMS: under SSE-KMS the checksum is protected as the data is.
+func attributesAskTheKMS(t *testing.T, s *stage) {
 	s.Put("vault", "shared", "x")
 	s.Put("vault", "own", "x", func(in *s3.PutObjectInput) { in.BucketKeyEnabled = aws.Bool(false) })
 	n := len(s.KMSRequests())
@@ -162,8 +164,7 @@ func TestAttributesOfParts(t *testing.T) {
 	}
 }
 
-func TestAttributesThatCannotBeAskedFor(t *testing.T) {
-	s := newStage(t)
+func attributesThatCannotBeAskedFor(t *testing.T, s *stage) {
 	s.Put("vault", "k", "x")
 	const name = "x-amz-object-attributes"
 	s.refuses("none", invalid("", name).of(""), "GET", "/vault/k?attributes", "")

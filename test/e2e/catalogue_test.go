@@ -242,10 +242,13 @@ func dropRows(t *testing.T, dir, prefix string) int {
 	return len(page.Items)
 }
 
-// TestOtherRefusals are the rows of the catalogue that are not about encryption
+func TestRefusals(t *testing.T) {
+	newStage(t).each(t, shared{"form", formOfRefusals}, shared{"others", otherRefusals})
+}
+
+// otherRefusals are the rows of the catalogue that are not about encryption
 // alone, for objects that are encrypted.
-func TestOtherRefusals(t *testing.T) {
-	s := newStage(t)
+func otherRefusals(t *testing.T, s *stage) {
 	s.Versioning("vault", types.BucketVersioningStatusEnabled)
 	s.Bucket("plain", "", "", false)
 	s.Put("plain", "src", "source")
@@ -305,9 +308,8 @@ func encryptionOf(h http.Header) map[string]string {
 	return found
 }
 
-// TestRefusalsShowTheRequestID asserts the form of an error's body.
-func TestRefusalsShowTheRequestID(t *testing.T) {
-	s := newStage(t)
+// formOfRefusals asserts the form of an error's body.
+func formOfRefusals(t *testing.T, s *stage) {
 	a := s.raw("PUT", "/vault/k", "", sseHeader, "rot13")
 	id := a.header.Get("X-Amz-Request-Id")
 	order := []string{"<Error><Code>InvalidArgument</Code><Message>", "</Message><ArgumentName>" + sseHeader + "</ArgumentName>",

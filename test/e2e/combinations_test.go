@@ -32,8 +32,12 @@ func choices(t *testing.T) *stage {
 	return s
 }
 
-func TestCombinationsThatMakeNoSense(t *testing.T) {
-	s := choices(t)
+func TestCombinations(t *testing.T) {
+	choices(t).each(t, shared{"no sense", combinationsThatMakeNoSense}, shared{"contexts that are none", contextsThatAreNone},
+		shared{"sense", combinationsThatMakeSense}, shared{"nothing created", noChoiceWhereNothingIsCreated})
+}
+
+func combinationsThatMakeNoSense(t *testing.T, s *stage) {
 	pairs := contextHeader(`{"dept":"x"}`)
 	trio := trioOf(keyA)
 	for _, c := range []struct {
@@ -67,8 +71,7 @@ func TestCombinationsThatMakeNoSense(t *testing.T) {
 	wantCode(t, err, 404, "NotFound")
 }
 
-func TestCombinationsThatMakeSense(t *testing.T) {
-	s := choices(t)
+func combinationsThatMakeSense(t *testing.T, s *stage) {
 	pairs := contextHeader(`{"dept":"x"}`)
 	for _, c := range []struct {
 		what    string
@@ -93,10 +96,9 @@ func TestCombinationsThatMakeSense(t *testing.T) {
 	}
 }
 
-// TestNoChoiceWhereNothingIsCreated sends the headers that choose an encryption to
+// noChoiceWhereNothingIsCreated sends the headers that choose an encryption to
 // operations that take none.
-func TestNoChoiceWhereNothingIsCreated(t *testing.T) {
-	s := choices(t)
+func noChoiceWhereNothingIsCreated(t *testing.T, s *stage) {
 	s.Put("vault", "k", "body")
 	part := s.begin("vault", "parts")
 	pairs := contextHeader(`{"dept":"x"}`)

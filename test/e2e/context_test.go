@@ -36,8 +36,7 @@ func (s *stage) pairs(n int) []string {
 	return out
 }
 
-func TestContextsThatAreNone(t *testing.T) {
-	s := choices(t)
+func contextsThatAreNone(t *testing.T, s *stage) {
 	for what, text := range map[string]string{
 		"not JSON":        contextHeader("dept=x"),
 		"not base64":      "{}%",

@@ -46,9 +46,13 @@ func (s *stage) readsDefault(what, want string) {
 	}
 }
 
-func TestDefaultsThatAreNone(t *testing.T) {
+func TestDefaultEncryption(t *testing.T) {
 	s := newStage(t)
 	s.Bucket("plain", "", "", false)
+	s.each(t, shared{"none", defaultsThatAreNone}, shared{"taken", defaultsThatAreTaken})
+}
+
+func defaultsThatAreNone(t *testing.T, s *stage) {
 	rule := "<Rule><ApplyServerSideEncryptionByDefault>" + sseS3 + "</ApplyServerSideEncryptionByDefault></Rule>"
 	config := func(inner string) string {
 		return "<ServerSideEncryptionConfiguration>" + inner + "</ServerSideEncryptionConfiguration>"
@@ -82,9 +86,7 @@ func TestDefaultsThatAreNone(t *testing.T) {
 	s.readsDefault("after all that", told(flagOff, sseS3, blockSSEC))
 }
 
-func TestDefaultsThatAreTaken(t *testing.T) {
-	s := newStage(t)
-	s.Bucket("plain", "", "", false)
+func defaultsThatAreTaken(t *testing.T, s *stage) {
 	key := func(id string) string { return "<KMSMasterKeyID>" + id + "</KMSMasterKeyID>" }
 	const other = "arn:aws:kms:eu-west-1:000000000009:key/11111111-2222-3333-4444-555555555555"
 	for _, c := range []struct{ what, body, want string }{

@@ -14,11 +14,19 @@ import (
 
 const dsse = types.ServerSideEncryptionAwsKmsDsse
 
-// TestEffectiveDSSE are the rows of the decision table about two layers: there is
-// never a bucket key, whatever bucket and request say of one.
-func TestEffectiveDSSE(t *testing.T) {
+func TestDSSE(t *testing.T) {
 	s := newStage(t) // default: aws:kms under K1 with a Bucket Key
 	s.Bucket("double", string(dsse), s.k1, true)
+	s.each(t, shared{"effective", effectiveDSSE}, shared{"KMS requests", requestsOfDSSE}, shared{"bodies", bodiesOfDSSE})
+	s.Restart()
+	if got, _ := s.Get("double", "k65537"); len(got) != 65537 {
+		t.Errorf("after a restart: %d bytes", len(got))
+	}
+}
+
+// effectiveDSSE are the rows of the decision table about two layers: there is
+// never a bucket key, whatever bucket and request say of one.
+func effectiveDSSE(t *testing.T, s *stage) {
 	s.Put("vault", "warm-up", "", func(in *s3.PutObjectInput) { in.ServerSideEncryption = types.ServerSideEncryptionAwsKms })
 	m := managed(s.Server)
 	yes, no := aws.Bool(true), aws.Bool(false)
@@ -62,11 +70,9 @@ func TestEffectiveDSSE(t *testing.T) {
 	}
 }
 
-// TestDSSEAsksForEveryObject: each object costs one KMS request to write and one to
+// requestsOfDSSE: each object costs one KMS request to write and one to
 // read, in its own context; the second layer costs none.
-func TestDSSEAsksForEveryObject(t *testing.T) {
-	s := newStage(t)
-	s.Bucket("double", string(dsse), s.k1, true)
+func requestsOfDSSE(t *testing.T, s *stage) {
 	n := len(s.KMSRequests())
 	for range 2 {
 		s.Put("double", "k", "x")
@@ -92,10 +98,8 @@ func TestDSSEAsksForEveryObject(t *testing.T) {
 	s.enable(s.k1)
 }
 
-// TestDSSEBodies reads bodies of every shape, across a restart.
-func TestDSSEBodies(t *testing.T) {
-	s := newStage(t)
-	s.Bucket("double", string(dsse), s.k1, false)
+// bodiesOfDSSE reads bodies of every shape.
+func bodiesOfDSSE(t *testing.T, s *stage) {
 	ctx := t.Context()
 	bodies := map[string][]byte{}
 	for _, size := range []int{0, 1, 1000, 1<<16 - 1, 1 << 16, 1<<16 + 1, 300_000} {
@@ -124,7 +128,6 @@ func TestDSSEBodies(t *testing.T) {
 		t.Fatal(err)
 	}
 	bodies["parts"] = bodies["k300000"]
-	s.Restart()
 	for key, want := range bodies {
 		got, out := s.Get("double", key)
 		if got != string(want) {

@@ -69,6 +69,24 @@ func send(t testing.TB, req *http.Request) answer {
 	return answer{t, resp.StatusCode, resp.Header, string(b)}
 }
 
+// shared is a test that shares its server with others.
+type shared struct {
+	name string
+	do   func(t *testing.T, s *stage)
+}
+
+// each runs tests on one server, in their order: a server takes longer to start than
+// most of them to run.
+func (s *stage) each(t *testing.T, tests ...shared) {
+	for _, c := range tests {
+		t.Run(c.name, func(t *testing.T) {
+			own := *s.Server
+			own.T = t
+			c.do(t, &stage{&own, s.k1, s.k2})
+		})
+	}
+}
+
 // want fails unless the answer is that error; text is a part of its message.
 func (a answer) want(status int, code, text string) {
 	a.t.Helper()

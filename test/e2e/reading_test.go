@@ -18,10 +18,13 @@ import (
 	"github.com/cofferstore/coffer/test/coffertest"
 )
 
-// TestReadsOfEncryptedObjects: reading is the same under every encryption, and so
+func TestReading(t *testing.T) {
+	choices(t).each(t, shared{"reads", readsOfEncryptedObjects}, shared{"presigned", presignedURLs})
+}
+
+// readsOfEncryptedObjects: reading is the same under every encryption, and so
 // is what it tells, whole or in part.
-func TestReadsOfEncryptedObjects(t *testing.T) {
-	s := choices(t)
+func readsOfEncryptedObjects(t *testing.T, s *stage) {
 	body := "0123456789"
 	c := customerOf(keyA)
 	s.Put("vault", "sse-s3", body, func(in *s3.PutObjectInput) { in.ServerSideEncryption = types.ServerSideEncryptionAes256 })
@@ -104,8 +107,7 @@ func (s *stage) follow(method, url, body string, signed http.Header, more ...str
 	return send(s.T, req)
 }
 
-func TestPresignedURLsAndEncryption(t *testing.T) {
-	s := choices(t)
+func presignedURLs(t *testing.T, s *stage) {
 	ctx := t.Context()
 	pre := s3.NewPresignClient(s.S3)
 	put := func(edit func(*s3.PutObjectInput)) (string, http.Header) {

@@ -96,11 +96,15 @@ func TestVectorsOfCustomersKeys(t *testing.T) {
 	}
 }
 
-// TestCustomersKeysThatAreWrong asserts the order in which the three headers are
+func TestCustomersKeys(t *testing.T) {
+	choices(t).each(t, shared{"wrong", wrongCustomersKeys}, shared{"use", useOfCustomersKeys}, shared{"uploads", uploadsUnderCustomersKeys},
+		shared{"presigned", presignedCustomersKeys}, shared{"blocked", blockedCustomersKeys})
+}
+
+// wrongCustomersKeys asserts the order in which the three headers are
 // checked, where something is written, where something is read, and of a copy's
 // source.
-func TestCustomersKeysThatAreWrong(t *testing.T) {
-	s := choices(t)
+func wrongCustomersKeys(t *testing.T, s *stage) {
 	s.accepts("put", "PUT", "/plain/secret", "secret", trioOf(keyA)...)
 	long := customerOf([]byte(*customerOf(keyA).key)) // encoded twice, as some clients do
 	good := customerOf(keyA)
@@ -144,8 +148,7 @@ func TestCustomersKeysThatAreWrong(t *testing.T) {
 	}
 }
 
-func TestUseOfCustomersKeys(t *testing.T) {
-	s := choices(t)
+func useOfCustomersKeys(t *testing.T, s *stage) {
 	s.accepts("put", "PUT", "/plain/secret", "secret", trioOf(keyA)...)
 	s.Put("vault", "kms", "under KMS")
 	s.Put("vault", "double", "under KMS, twice", func(in *s3.PutObjectInput) { in.ServerSideEncryption = types.ServerSideEncryptionAwsKmsDsse })
@@ -189,8 +192,7 @@ func TestUseOfCustomersKeys(t *testing.T) {
 	s.accepts("DELETE needs no key", "DELETE", "/plain/secret", "")
 }
 
-func TestUploadsUnderCustomersKeys(t *testing.T) {
-	s := choices(t)
+func uploadsUnderCustomersKeys(t *testing.T, s *stage) {
 	a, b := trioOf(keyA), trioOf(keyB)
 	secret := s.begin("plain", "secret", a...)
 	checked := s.begin("plain", "checked", with(a, "x-amz-checksum-algorithm", "CRC32")...)
@@ -243,10 +245,9 @@ func TestUploadsUnderCustomersKeys(t *testing.T) {
 	}
 }
 
-// TestWhereCustomersKeysAreBlocked: writes that ask for one are refused, nothing
+// blockedCustomersKeys: writes that ask for one are refused, nothing
 // else is.
-func TestWhereCustomersKeysAreBlocked(t *testing.T) {
-	s := choices(t)
+func blockedCustomersKeys(t *testing.T, s *stage) {
 	a := trioOf(keyA)
 	s.accepts("before", "PUT", "/plain/secret", "secret", a...)
 	upload := s.begin("plain", "upload", a...)
@@ -276,10 +277,9 @@ func TestWhereCustomersKeysAreBlocked(t *testing.T) {
 	s.accepts("DeleteObject", "DELETE", "/plain/secret", "")
 }
 
-// TestPresignedCustomersKeys: the algorithm is signed with the URL, the key comes
+// presignedCustomersKeys: the algorithm is signed with the URL, the key comes
 // with the request.
-func TestPresignedCustomersKeys(t *testing.T) {
-	s := choices(t)
+func presignedCustomersKeys(t *testing.T, s *stage) {
 	c := customerOf(keyA)
 	put := &s3.PutObjectInput{Bucket: aws.String("plain"), Key: aws.String("secret")}
 	c.put(put)

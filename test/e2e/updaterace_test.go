@@ -21,15 +21,17 @@ import (
 // TestUpdatesWhileObjectsChange: updates, overwrites, deletions and tags of the same
 // keys at once. Each ends in one of its own results, and what is there can be read.
 func TestUpdatesWhileObjectsChange(t *testing.T) {
+	s := newStage(t)
 	for _, versioning := range []types.BucketVersioningStatus{"", types.BucketVersioningStatusEnabled, types.BucketVersioningStatusSuspended} {
 		t.Run("versioning "+string(versioning), func(t *testing.T) {
-			s := newStage(t)
+			bucket := "vault" + strings.ToLower(string(versioning))
 			if versioning != "" {
-				s.Versioning("vault", versioning)
+				s.Bucket(bucket, "aws:kms", s.k1, true)
+				s.Versioning(bucket, versioning)
 			}
 			keys := []string{"a", "b", "c"}
 			for _, key := range keys {
-				s.Put("vault", key, key)
+				s.Put(bucket, key, key)
 			}
 			rounds := 40
 			if testing.Short() {
@@ -50,7 +52,7 @@ func TestUpdatesWhileObjectsChange(t *testing.T) {
 			}
 			for _, arn := range []string{s.k1, s.k2} {
 				work(func(i int, key string) error {
-					switch err := tryUpdate(s.Server, "vault/"+key, "", arn, i%2 == 0); {
+					switch err := tryUpdate(s.Server, bucket+"/"+key, "", arn, i%2 == 0); {
 					case err == nil:
 						updated.Add(1)
 					case codeOf(err) == "NoSuchKey", codeOf(err) == "MethodNotAllowed": // deleted before, or meanwhile
@@ -62,18 +64,18 @@ func TestUpdatesWhileObjectsChange(t *testing.T) {
 				})
 			}
 			work(func(i int, key string) error {
-				_, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("vault"), Key: &key, Body: strings.NewReader(key)})
+				_, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: strings.NewReader(key)})
 				return err
 			})
 			work(func(i int, key string) error {
 				if i%4 != 0 {
 					return nil
 				}
-				_, err := s.S3.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String("vault"), Key: &key})
+				_, err := s.S3.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: &bucket, Key: &key})
 				return err
 			})
 			work(func(i int, key string) error {
-				out, err := s.S3.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("vault"), Key: &key})
+				out, err := s.S3.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key})
 				if codeOf(err) == "NoSuchKey" {
 					return nil
 				}
@@ -90,12 +92,12 @@ func TestUpdatesWhileObjectsChange(t *testing.T) {
 			if updated.Load() == 0 {
 				t.Errorf("no update met an object, %d met none", gone.Load())
 			}
-			list, err := s.S3.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: aws.String("vault")})
+			list, err := s.S3.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: &bucket})
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, v := range list.Versions {
-				if got, _ := s.Get("vault", *v.Key, func(in *s3.GetObjectInput) { in.VersionId = v.VersionId }); got != *v.Key {
+				if got, _ := s.Get(bucket, *v.Key, func(in *s3.GetObjectInput) { in.VersionId = v.VersionId }); got != *v.Key {
 					t.Errorf("version %s of %s reads %q", *v.VersionId, *v.Key, got)
 				}
 			}
