@@ -24,7 +24,7 @@ import (
 	"github.com/cofferstore/coffer/test/coffertest"
 )
 
-var cases = flag.Int("cases", 30_000, "number of writes, each with one read of it, of the differential test")
+var cases = flag.Int("cases", 20_000, "number of writes, each with one read of it, of the differential test")
 
 // minPart is the least part of the differential test's uploads: small enough that
 // an upload of odd parts costs little.

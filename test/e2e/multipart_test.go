@@ -257,7 +257,7 @@ func testChecksumsOfUploads(t *testing.T, s *coffertest.Server) {
 		t.Helper()
 		request{method: "POST", target: "/upload-checksums/x?uploads", headers: headers}.do(s).is(refusal{status: status, code: code, text: text})
 	}
-	create(400, "InvalidRequest", "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]", "X-Amz-Checksum-Algorithm", "CRC16")
+	create(400, "InvalidRequest", "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256, SHA512, MD5, XXHASH64, XXHASH3, XXHASH128]", "X-Amz-Checksum-Algorithm", "CRC16")
 	create(400, "InvalidRequest", "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.", "X-Amz-Checksum-Type", "COMPOSITE")
 	create(400, "InvalidRequest", "The COMPOSITE checksum type cannot be used with the crc64nvme checksum algorithm.", "X-Amz-Checksum-Type", "COMPOSITE", "X-Amz-Checksum-Algorithm", "CRC64NVME")
 	create(400, "InvalidRequest", "The FULL_OBJECT checksum type cannot be used with the sha1 checksum algorithm.", "X-Amz-Checksum-Type", "FULL_OBJECT", "X-Amz-Checksum-Algorithm", "SHA1")
