@@ -51,7 +51,7 @@ vulnerabilities: bin/govulncheck
 
 # The documents that are made from the code.
 docs:
-	go test ./internal/config -update
+	go test ./internal/config ./internal/wire/apidoc -update
 
 fuzz:
 	scripts/fuzz $(FUZZTIME)

@@ -256,8 +256,6 @@ func (w *world) done(s jobs.Status) {
 	}
 }
 
-const day = 24 * time.Hour
-
 var errCut = errors.New("the store is cut off")
 
 // watched is a store that counts what is rewritten, and that can be cut off.
