@@ -6,6 +6,7 @@ package coffertest
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -98,11 +99,7 @@ func (s *Server) start() {
 	go func() { done <- core.Serve(ctx, l) }()
 	s.stop = func() error {
 		cancel()
-		err := <-done
-		if closeErr := core.Close(); err == nil {
-			err = closeErr
-		}
-		return err
+		return errors.Join(<-done, note(core), core.Close())
 	}
 	s.Core = core
 	s.connect(l.Addr())

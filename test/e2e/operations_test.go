@@ -8,9 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
@@ -21,7 +19,7 @@ import (
 // with success.
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if missing := operations.missing(); code == 0 && allTestsRan() && len(missing) > 0 {
+	if missing := coffertest.Uncalled(); code == 0 && allTestsRan() && len(missing) > 0 {
 		fmt.Fprintf(os.Stderr, "FAIL: no test calls with success: %s\n", strings.Join(missing, ", "))
 		code = 1
 	}
@@ -37,69 +35,11 @@ func allTestsRan() bool {
 	return true
 }
 
-// operations are what the servers of all tests offered and what was called on
-// them, by the servers' own count.
-var operations coverage
-
-type coverage struct {
-	mu              sync.Mutex
-	offered, called map[string]bool // "service operation"
-}
-
-func (c *coverage) missing() []string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var out []string
-	for name := range c.offered {
-		if !c.called[name] {
-			out = append(out, name)
-		}
-	}
-	slices.Sort(out)
-	return out
-}
-
-// note adds what a server counted.
-func (c *coverage) note(t testing.TB, s *coffertest.Server) {
-	families, err := s.Core.Metrics().Gather()
-	if err != nil {
-		t.Errorf("gather metrics: %v", err)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.offered == nil {
-		c.offered, c.called = map[string]bool{}, map[string]bool{}
-	}
-	for _, f := range s.Core.Handler().Families() {
-		for _, op := range f.Ops {
-			if !op.Refused {
-				c.offered[f.Name+" "+op.Name] = true
-			}
-		}
-	}
-	for _, f := range families {
-		if f.GetName() != "coffer_requests_total" {
-			continue
-		}
-		for _, m := range f.GetMetric() {
-			l := map[string]string{}
-			for _, pair := range m.GetLabel() {
-				l[pair.GetName()] = pair.GetValue()
-			}
-			if l["code"] == "" {
-				c.called[l["service"]+" "+l["operation"]] = true
-			}
-		}
-	}
-}
-
-// start starts a server and notes, when the test ends, what was called on it. An
-// error in its log is an error of the test, unless the options say where to log.
+// start starts a server. An error in its log is an error of the test, unless the
+// options say where to log.
 func start(t testing.TB, options ...coffertest.Option) *coffertest.Server {
 	t.Helper()
-	s := coffertest.Start(t, append([]coffertest.Option{coffertest.Log(noErrors{t})}, options...)...)
-	t.Cleanup(func() { operations.note(t, s) })
-	return s
+	return coffertest.Start(t, append([]coffertest.Option{coffertest.Log(noErrors{t})}, options...)...)
 }
 
 // noErrors is a log in which nothing may be an error.
