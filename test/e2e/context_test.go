@@ -57,7 +57,6 @@ func contextsThatAreNone(t *testing.T, s *stage) {
 		"the object's ARN where there is a bucket key": contextHeader(`{"aws:s3:arn":"arn:aws:s3:::vault/k"}`),
 		"pair of AWS's":           contextHeader(`{"aws:dept":"x"}`),
 		"pair of AWS's, capitals": contextHeader(`{"AWS:dept":"x"}`),
-		"too long":                contextHeader(`{"dept":"` + strings.Repeat("x", 4<<10) + `"}`),
 	} {
 		for op, r := range creating {
 			s.refuses(op+", "+what, badContext.of(text), r.method, r.target, "", with(r.headers, sseHeader, "aws:kms", keyHeader, s.k1, ctxHeader, text)...)
