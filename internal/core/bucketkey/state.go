@@ -122,6 +122,39 @@ func Retired(ctx context.Context, store meta.Store, bucketUID [16]byte, ids ...u
 	return out, nil
 }
 
+// Unfit returns those of the generations that take no new data keys, because they
+// are retired or, after that, gone: whoever held one long enough finds nothing of it.
+// When to ask is as with [Retired].
+func Unfit(ctx context.Context, store meta.Store, bucketUID [16]byte, ids ...uuid.UUID) ([]uuid.UUID, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	keys := make([][]byte, 0, 2*len(ids))
+	for _, id := range ids {
+		keys = append(keys, generationRow(bucketUID, id), stateRow(bucketUID, id))
+	}
+	items, err := store.Get(ctx, keys...)
+	if err != nil {
+		return nil, fmt.Errorf("read state of generations: %w", err)
+	}
+	var out []uuid.UUID
+	for i, id := range ids {
+		row, of := items[2*i], items[2*i+1]
+		unfit := row.Ver == 0
+		if of.Ver != 0 && !unfit {
+			s, err := parseState(of.Value)
+			if err != nil {
+				return nil, err
+			}
+			unfit = !s.retired.IsZero()
+		}
+		if unfit {
+			out = append(out, id)
+		}
+	}
+	return out, nil
+}
+
 // Moved adds to a batch that it moves a record under this generation from one row to
 // another. A scan for references may have passed the one row too late and the
 // other too early; the change makes it look again.

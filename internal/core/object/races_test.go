@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/cofferstore/coffer/internal/core/bucket"
+	"github.com/cofferstore/coffer/internal/core/sse"
 	"github.com/cofferstore/coffer/internal/fault"
 	metamem "github.com/cofferstore/coffer/internal/store/meta/mem"
 )
@@ -24,6 +25,8 @@ type scene struct {
 	uid  bucket.UID
 	key  string
 
+	kmsKey string // another than what is stored is under
+
 	ids   map[string]string // versions by what is in them: "old", "current", Null
 	etag  string            // of the current version
 	up    UploadRef
@@ -35,7 +38,10 @@ type scene struct {
 type deed struct {
 	name string
 	on   subject
-	do   func(ctx context.Context, s *scene, size int) (string, error)
+	// yields is what it is told when the version that it began with went: then it did
+	// nothing. "" means that it takes the next one.
+	yields string
+	do     func(ctx context.Context, s *scene, size int) (string, error)
 }
 
 // subject is what a deed is about, and what must be set up for it.
@@ -106,6 +112,14 @@ func (s *scene) tag(ctx context.Context, version string, size int) (string, erro
 	return "tagged", err
 }
 
+func (s *scene) changeKey(ctx context.Context, version string) (string, error) {
+	if id, ok := s.ids[version]; ok {
+		version = id
+	}
+	_, err := s.w.objects.UpdateEncryption(ctx, alice, UpdateEncryption{VersionRef: VersionRef{s.ref(), version}, KeyARN: s.kmsKey, BucketKey: true})
+	return "changed", err
+}
+
 func (s *scene) part(ctx context.Context, number, size int) (string, error) {
 	_, err := s.w.objects.UploadPart(ctx, alice, UploadPart{
 		UploadRef: s.up, Number: number, Body: bytes.NewReader(pattern(size)), Size: int64(size),
@@ -121,60 +135,62 @@ func (s *scene) complete(ctx context.Context, c WriteCondition) (string, error) 
 // deeds are all that may meet. Reads come last: one is never the second actor,
 // which acts while the other stands still.
 var deeds = []deed{
-	{"put", anObject, func(ctx context.Context, s *scene, n int) (string, error) { return s.put(ctx, n, WriteCondition{}) }},
-	{"create", anObject, func(ctx context.Context, s *scene, n int) (string, error) {
+	{"put", anObject, "", func(ctx context.Context, s *scene, n int) (string, error) { return s.put(ctx, n, WriteCondition{}) }},
+	{"create", anObject, "", func(ctx context.Context, s *scene, n int) (string, error) {
 		return s.put(ctx, n, WriteCondition{IfNoneMatch: "*"})
 	}},
-	{"replace", anObject, func(ctx context.Context, s *scene, n int) (string, error) {
+	{"replace", anObject, "", func(ctx context.Context, s *scene, n int) (string, error) {
 		return s.put(ctx, n, WriteCondition{IfMatch: s.etag})
 	}},
-	{"delete", anObject, func(ctx context.Context, s *scene, _ int) (string, error) { return s.delete(ctx, "", "") }},
-	{"delete if unchanged", anObject, func(ctx context.Context, s *scene, _ int) (string, error) { return s.delete(ctx, "", s.etag) }},
-	{"delete the current version", anObject, func(ctx context.Context, s *scene, _ int) (string, error) { return s.delete(ctx, "current", "") }},
-	{"delete the old version", anObject, func(ctx context.Context, s *scene, _ int) (string, error) { return s.delete(ctx, "old", "") }},
-	{"delete the null version", anObject, func(ctx context.Context, s *scene, _ int) (string, error) { return s.delete(ctx, Null, "") }},
-	{"tag", anObject, func(ctx context.Context, s *scene, n int) (string, error) { return s.tag(ctx, "", n) }},
-	{"tag the old version", anObject, func(ctx context.Context, s *scene, n int) (string, error) { return s.tag(ctx, "old", n) }},
-	{"copy", anObject, func(ctx context.Context, s *scene, n int) (string, error) {
+	{"delete", anObject, "", func(ctx context.Context, s *scene, _ int) (string, error) { return s.delete(ctx, "", "") }},
+	{"delete if unchanged", anObject, "", func(ctx context.Context, s *scene, _ int) (string, error) { return s.delete(ctx, "", s.etag) }},
+	{"delete the current version", anObject, "", func(ctx context.Context, s *scene, _ int) (string, error) { return s.delete(ctx, "current", "") }},
+	{"delete the old version", anObject, "", func(ctx context.Context, s *scene, _ int) (string, error) { return s.delete(ctx, "old", "") }},
+	{"delete the null version", anObject, "", func(ctx context.Context, s *scene, _ int) (string, error) { return s.delete(ctx, Null, "") }},
+	{"tag", anObject, "", func(ctx context.Context, s *scene, n int) (string, error) { return s.tag(ctx, "", n) }},
+	{"tag the old version", anObject, "", func(ctx context.Context, s *scene, n int) (string, error) { return s.tag(ctx, "old", n) }},
+	{"copy", anObject, "", func(ctx context.Context, s *scene, n int) (string, error) {
 		_, err := s.w.objects.Copy(ctx, alice, Copy{Ref: s.ref(), ReplaceHeaders: true, Source: Source{VersionRef: VersionRef{ref(sharedName, "source"), ""}}})
 		return "copied", err
 	}},
-	{"upload a part again", anUpload, func(ctx context.Context, s *scene, n int) (string, error) { return s.part(ctx, 1, n) }},
-	{"upload another part", anUpload, func(ctx context.Context, s *scene, n int) (string, error) { return s.part(ctx, 3, n) }},
-	{"complete", anUpload, func(ctx context.Context, s *scene, _ int) (string, error) { return s.complete(ctx, WriteCondition{}) }},
-	{"complete if unchanged", anUpload, func(ctx context.Context, s *scene, _ int) (string, error) {
+	{"change the key", anObject, string(NoSuchKey), func(ctx context.Context, s *scene, _ int) (string, error) { return s.changeKey(ctx, "") }},
+	{"change the key of the old version", anObject, string(NoSuchKey), func(ctx context.Context, s *scene, _ int) (string, error) { return s.changeKey(ctx, "old") }},
+	{"upload a part again", anUpload, "", func(ctx context.Context, s *scene, n int) (string, error) { return s.part(ctx, 1, n) }},
+	{"upload another part", anUpload, "", func(ctx context.Context, s *scene, n int) (string, error) { return s.part(ctx, 3, n) }},
+	{"complete", anUpload, "", func(ctx context.Context, s *scene, _ int) (string, error) { return s.complete(ctx, WriteCondition{}) }},
+	{"complete if unchanged", anUpload, "", func(ctx context.Context, s *scene, _ int) (string, error) {
 		return s.complete(ctx, WriteCondition{IfMatch: s.etag})
 	}},
-	{"abort", anUpload, func(ctx context.Context, s *scene, _ int) (string, error) {
+	{"abort", anUpload, "", func(ctx context.Context, s *scene, _ int) (string, error) {
 		_, err := s.w.objects.Abort(ctx, alice, Abort{s.up})
 		return "aborted", err
 	}},
-	{"begin an upload", anUpload, func(ctx context.Context, s *scene, _ int) (string, error) {
+	{"begin an upload", anUpload, "", func(ctx context.Context, s *scene, _ int) (string, error) {
 		_, err := s.w.objects.CreateUpload(ctx, alice, CreateUpload{Ref: s.ref()})
 		return "begun", err
 	}},
-	{"suspend versioning", theBucket, func(ctx context.Context, s *scene, _ int) (string, error) {
+	{"suspend versioning", theBucket, "", func(ctx context.Context, s *scene, _ int) (string, error) {
 		_, err := s.w.buckets.PutVersioning(ctx, alice, bucket.PutVersioning{Ref: s.ref().Ref, Status: bucket.Suspended})
 		return "suspended", err
 	}},
-	{"delete the bucket", theBucket, func(ctx context.Context, s *scene, _ int) (string, error) {
+	{"delete the bucket", theBucket, "", func(ctx context.Context, s *scene, _ int) (string, error) {
 		_, err := s.w.buckets.Delete(ctx, alice, bucket.Delete{Ref: s.ref().Ref})
 		return "deleted", err
 	}},
-	{"tag the bucket", theBucket, func(ctx context.Context, s *scene, n int) (string, error) {
+	{"tag the bucket", theBucket, "", func(ctx context.Context, s *scene, n int) (string, error) {
 		_, err := s.w.buckets.PutTagging(ctx, alice, bucket.PutTagging{Ref: s.ref().Ref, Tags: []bucket.Tag{{Key: "by", Value: fmt.Sprint(n)}}})
 		return "tagged", err
 	}},
-	{"make the bucket", theBucket, func(ctx context.Context, s *scene, _ int) (string, error) {
+	{"make the bucket", theBucket, "", func(ctx context.Context, s *scene, _ int) (string, error) {
 		_, err := s.w.buckets.Create(ctx, alice, bucket.Create{Bucket: s.name})
 		return "made", err
 	}},
 
-	{"get", anObject, func(ctx context.Context, s *scene, _ int) (string, error) { return s.get(ctx, "") }},
-	{"get the current version", anObject, func(ctx context.Context, s *scene, _ int) (string, error) { return s.get(ctx, "current") }},
-	{"get the old version", anObject, func(ctx context.Context, s *scene, _ int) (string, error) { return s.get(ctx, "old") }},
-	{"get the null version", anObject, func(ctx context.Context, s *scene, _ int) (string, error) { return s.get(ctx, Null) }},
-	{"list", anObject, func(ctx context.Context, s *scene, _ int) (string, error) { return s.history(ctx) }},
+	{"get", anObject, "", func(ctx context.Context, s *scene, _ int) (string, error) { return s.get(ctx, "") }},
+	{"get the current version", anObject, "", func(ctx context.Context, s *scene, _ int) (string, error) { return s.get(ctx, "current") }},
+	{"get the old version", anObject, "", func(ctx context.Context, s *scene, _ int) (string, error) { return s.get(ctx, "old") }},
+	{"get the null version", anObject, "", func(ctx context.Context, s *scene, _ int) (string, error) { return s.get(ctx, Null) }},
+	{"list", anObject, "", func(ctx context.Context, s *scene, _ int) (string, error) { return s.history(ctx) }},
 }
 
 const reads = 5
@@ -220,9 +236,13 @@ func (s *scene) after() string {
 			continue
 		}
 		s.ids["listed"] = e.VersionID
-		read, err := s.get(ctx, "listed")
+		said := answer(s.get(ctx, "listed"))
 		tags, _ := s.w.objects.Tagging(ctx, alice, GetTagging{VersionRef{s.ref(), e.VersionID}})
-		out = append(out, answer(read, err)+fmt.Sprint(tags.Tags))
+		head, err := s.w.objects.Head(ctx, alice, Get{VersionRef: VersionRef{s.ref(), e.VersionID}})
+		if err != nil {
+			head = &Object{SSE: sse.Applied{Algorithm: answer("", err)}}
+		}
+		out = append(out, fmt.Sprint(said, tags.Tags, head.SSE.Algorithm))
 	}
 	ups, err := s.w.objects.ListUploads(ctx, alice, ListUploads{Ref: s.ref().Ref, Prefix: s.key, Max: 1000})
 	out = append(out, answer(fmt.Sprint(len(ups.Uploads), " uploads"), err))
@@ -285,6 +305,7 @@ type theatre struct {
 	w      *world
 	rows   *staged
 	shared bucket.UID // the bucket of scenes that need none of their own
+	kmsKey string
 	made   int
 }
 
@@ -293,7 +314,7 @@ const sharedName = "shared"
 func newTheatre(t *testing.T, cfg Config) *theatre {
 	rows := &staged{Store: metamem.New()}
 	th := &theatre{w: newWorldOver(t, cfg, rows), rows: rows}
-	th.shared = th.open(sharedName)
+	th.shared, th.kmsKey = th.open(sharedName), th.w.key()
 	th.w.put(put(sharedName, "source", pattern(14)))
 	return th
 }
@@ -309,7 +330,7 @@ func (th *theatre) open(name string) bucket.UID {
 
 func (th *theatre) scene(st stage, on subject) *scene {
 	th.made++
-	s := &scene{w: th.w, name: sharedName, uid: th.shared, key: fmt.Sprintf("k-%06d", th.made), ids: map[string]string{}}
+	s := &scene{w: th.w, name: sharedName, uid: th.shared, key: fmt.Sprintf("k-%06d", th.made), kmsKey: th.kmsKey, ids: map[string]string{}}
 	if on&theBucket != 0 {
 		s.name = fmt.Sprintf("bucket-%d", th.made)
 		s.uid = th.open(s.name)
@@ -340,8 +361,10 @@ func (th *theatre) serially(st stage, a, b *deed, sizeA, sizeB int) (ra, rb, aft
 	return ra, rb, s.after()
 }
 
-// inTheWay is what a deed may be told that did nothing, because of the other.
-const inTheWay = string(bucket.BeingDeleted)
+// gaveWay reports whether a deed was told that it did nothing because of the other.
+func (d *deed) gaveWay(said string) bool {
+	return said == string(bucket.BeingDeleted) || d.yields != "" && said == d.yields
+}
 
 // legal returns the outcomes that clients may see: those of one deed after the
 // other. A deed that was refused for being in the other's way counts as not done.
@@ -350,13 +373,13 @@ func (th *theatre) legal(st stage, a, b *deed, got outcome) []outcome {
 	out := []outcome{{ra, rb, after}}
 	rb, ra, after = th.serially(st, b, a, secondSize, firstSize)
 	out = append(out, outcome{ra, rb, after})
-	if got.second == inTheWay {
+	if b.gaveWay(got.second) {
 		ra, after = th.alone(st, a.on|b.on, a, firstSize)
-		out = append(out, outcome{ra, inTheWay, after})
+		out = append(out, outcome{ra, got.second, after})
 	}
-	if got.first == inTheWay {
+	if a.gaveWay(got.first) {
 		rb, after = th.alone(st, a.on|b.on, b, secondSize)
-		out = append(out, outcome{inTheWay, rb, after})
+		out = append(out, outcome{got.first, rb, after})
 	}
 	return out
 }

@@ -27,18 +27,18 @@ func (e *retiredError) Error() string {
 	return fmt.Sprintf("object: generations %v are retired", e.ids)
 }
 
-// fresh fails when a new wrap names a retired generation. The bucket's guard was read
-// before, and is a condition of the commit that follows.
+// fresh fails when a new wrap names a generation that is retired, or gone. The
+// bucket's guard was read before, and is a condition of the commit that follows.
 func (o *Objects) fresh(ctx context.Context, b bucket.UID, wrap []byte) error {
-	retired, err := o.retired(ctx, b, wrap)
-	if err != nil || len(retired) == 0 {
+	ids, err := sse.Generations(wrap)
+	if err != nil {
 		return err
 	}
-	e := &retiredError{}
-	for _, r := range retired {
-		e.ids = append(e.ids, r.ID)
+	unfit, err := bucketkey.Unfit(ctx, o.store, b, ids...)
+	if err != nil || len(unfit) == 0 {
+		return err
 	}
-	return e
+	return &retiredError{unfit}
 }
 
 // moving adds to a batch that a record with this wrap goes from one row to another,

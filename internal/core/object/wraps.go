@@ -210,15 +210,15 @@ func (o *Objects) rewrapAlone(ctx context.Context, ref bucket.Ref, uid bucket.UI
 }
 
 // takesWraps fails when a generation that data keys are moved to was retired itself,
-// by another node that took the work over.
+// or is gone, by another node that took the work over.
 func (o *Objects) takesWraps(ctx context.Context, uid bucket.UID, into map[uuid.UUID]bool) error {
 	ids := make([]uuid.UUID, 0, len(into))
 	for id := range into {
 		ids = append(ids, id)
 	}
-	retired, err := bucketkey.Retired(ctx, o.store, uid, ids...)
-	if err == nil && len(retired) > 0 {
-		err = fault.New(Busy, "").Because(fmt.Errorf("generation %v is retired", retired[0].ID))
+	unfit, err := bucketkey.Unfit(ctx, o.store, uid, ids...)
+	if err == nil && len(unfit) > 0 {
+		err = fault.New(Busy, "").Because(fmt.Errorf("generation %v is retired", unfit[0]))
 	}
 	return err
 }

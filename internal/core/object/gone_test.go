@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package object
+
+import (
+	"bytes"
+	"context"
+	"testing"
+
+	"github.com/cofferstore/coffer/internal/core/bucket"
+	"github.com/cofferstore/coffer/internal/core/bucketkey"
+	"github.com/cofferstore/coffer/internal/core/kms"
+)
+
+// noKeys is the KMS for upkeep that opens nothing.
+type noKeys struct{ bucketkey.ServiceKeys }
+
+func (noKeys) Deleted(context.Context, string, kms.Purpose) error { return nil }
+
+// dropGenerations retires and deletes all generations of a bucket that has nothing
+// in it.
+func (w *world) dropGenerations(name string) {
+	w.t.Helper()
+	ctx := w.t.Context()
+	ledger := bucketkey.NewLedger(noKeys{}, w.rows)
+	b, err := w.buckets.Find(ctx, bucket.Ref{Bucket: name})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	owner := bucketkey.Owned{Bucket: keyBucket(b), Account: b.Owner}
+	entries, err := ledger.List(ctx, b.UID)
+	if err != nil || len(entries) == 0 {
+		w.t.Fatalf("%d generations, %v", len(entries), err)
+	}
+	row, ver := b.Guard()
+	_, err = ledger.Retire(ctx, owner, bucketkey.Guard{Row: row, Ver: ver}, bucketkey.Merge{Sources: entries, Empty: true})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if entries, err = ledger.List(ctx, b.UID); err != nil {
+		w.t.Fatal(err)
+	}
+	for i := range entries {
+		e := &entries[i]
+		if e.Retired.IsZero() {
+			continue
+		}
+		if done, err := ledger.Delete(ctx, owner, e, e.StateVer()); !done || err != nil {
+			w.t.Fatalf("delete generation: %t, %v", done, err)
+		}
+	}
+}
+
+// A write that got its keys, and stands still until they were retired and are gone,
+// must be sealed under others: what it stores is read by a process that has the old
+// ones in no cache.
+func TestNoWriteIsSealedUnderKeysThatAreGone(t *testing.T) {
+	writes := map[string]func(ctx context.Context, w *world) error{
+		"put": func(ctx context.Context, w *world) error {
+			_, err := w.objects.Put(ctx, alice, put("bkt", "k", pattern(100)))
+			return err
+		},
+		"upload": func(ctx context.Context, w *world) error {
+			out, err := w.objects.CreateUpload(ctx, alice, CreateUpload{Ref: ref("bkt", "k")})
+			if err != nil {
+				return err
+			}
+			ctx = w.t.Context() // from here on the upload holds its keys
+			w.start(small)      // so that the part opens the key anew
+			up := UploadRef{ref("bkt", "k"), out.UploadID}
+			part, err := w.objects.UploadPart(ctx, alice, UploadPart{UploadRef: up, Number: 1, Body: bytes.NewReader(pattern(100)), Size: 100})
+			if err != nil {
+				return err
+			}
+			_, err = w.complete(Complete{UploadRef: up, Parts: []CompletePart{{Number: 1, ETag: part.ETag}}})
+			return err
+		},
+	}
+	for name, write := range writes {
+		for n := 1; ; n++ {
+			w, rows := stagedWorld(t, small)
+			w.bucket("bkt", "")
+			w.put(put("bkt", "before", nil))
+			w.delete("bkt", "before", "")
+			reached, release := rows.pauseAt(n)
+			done := make(chan error, 1)
+			go func() { done <- write(slow(t.Context()), w) }()
+			paused := false
+			select {
+			case <-reached:
+				paused = true
+				w.dropGenerations("bkt")
+			case err := <-done:
+				done <- err
+			}
+			release()
+			if err := <-done; err != nil {
+				t.Errorf("%s stopped before call %d: %v", name, n, err)
+			}
+			w.start(small)
+			if err := w.getErr(read("bkt", "k", "")); err != nil {
+				t.Errorf("%s stopped before call %d: then the object is not read: %v", name, n, err)
+			} else if got, _ := w.get(read("bkt", "k", "")); !bytes.Equal(got, pattern(100)) {
+				t.Errorf("%s stopped before call %d: %d bytes", name, n, len(got))
+			}
+			if !paused {
+				break
+			}
+		}
+	}
+}
