@@ -19,7 +19,7 @@ const (
 	chartLine   = 20 // a cell
 	chartHead   = 30 // a group's title
 	chartGap    = 14 // below a group
-	chartTop    = 62
+	chartTop    = 76
 )
 
 // chartStyle has colours that can be read on white and on black, and text that
@@ -37,7 +37,9 @@ func (r *Report) SVG(w io.Writer) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" role="img" aria-label="Requests per second">`+"\n", width, height, width, height)
 	fmt.Fprintf(&b, "<style>%s</style>\n", chartStyle)
-	fmt.Fprintf(&b, `<text class="h" x="%d" y="26">Requests per second</text><text x="%d" y="46">%s</text>`+"\n", chartPad, chartPad, html.EscapeString(r.heading()))
+	where, how := r.heading()
+	fmt.Fprintf(&b, `<text class="h" x="%d" y="26">Requests per second</text>`+"\n", chartPad)
+	fmt.Fprintf(&b, `<text x="%d" y="46">%s</text><text x="%d" y="62">%s</text>`+"\n", chartPad, html.EscapeString(where), chartPad, html.EscapeString(how))
 	for i, groups := range columns {
 		y := chartTop
 		for _, g := range groups {

@@ -44,7 +44,8 @@ func TestText(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, line := range []string{
-		"Fast CPU, 2 cores, linux/amd64, go1.26, ext4, load 0.25 before (shared by server and load generator); 500ms slices, KMS latency 5ms; 2026-03-04 05:06Z, 12 s",
+		"Fast CPU, 2 cores, linux/amd64, go1.26, ext4, load 0.25 before",
+		"server and load generator share it; KMS latency 5ms; slices of 500ms; 2026-03-04 05:06Z, 12 s",
 		"PUT <4> KiB, 16 connections",
 		"ops/s ± MB/s p50 ms p99 ms CPU µs client µs KMS /SSE-S3 /SSE-KMS /bare",
 		"SSE-S3 2000 50 % 8.19 10.0 29.6 250 50 0 2.00 0.20",

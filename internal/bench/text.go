@@ -15,7 +15,8 @@ import (
 // Text writes the report as tables.
 func (r *Report) Text(w io.Writer) error {
 	var b bytes.Buffer
-	b.WriteString(r.heading() + "\n")
+	where, how := r.heading()
+	b.WriteString(where + "\n" + how + "\n")
 	width := 0
 	for _, g := range r.Groups {
 		for _, c := range g.Cells {
@@ -35,8 +36,8 @@ const legend = `ops/s: median of the slices; ±: half of their range. CPU: proce
 the load generator. KMS: KMS requests per 1000 requests. /X: requests per second against X. Lines with · are yardsticks.
 `
 
-// heading says where and how the run was.
-func (r *Report) heading() string {
+// heading says where and how the run was, a line each.
+func (r *Report) heading() (where, how string) {
 	m := r.Machine
 	parts := []string{count(m.Cores, "core"), m.OS + "/" + m.Arch, m.Go}
 	if m.CPU != "" {
@@ -48,15 +49,14 @@ func (r *Report) heading() string {
 	if m.Load != "" {
 		parts = append(parts, "load "+m.Load+" before")
 	}
-	where := "shared by server and load generator"
+	how = "server and load generator share it"
 	if r.Endpoint != "" {
-		where = "load generator for " + r.Endpoint
+		how = "load generator for " + r.Endpoint
 	}
-	kms := ""
 	if r.KMSLatency != "0s" {
-		kms = ", KMS latency " + r.KMSLatency
+		how += "; KMS latency " + r.KMSLatency
 	}
-	return fmt.Sprintf("%s (%s); %s slices%s; %s, %.0f s", strings.Join(parts, ", "), where, r.Slice, kms, r.Started.Format("2006-01-02 15:04Z"), r.Seconds)
+	return strings.Join(parts, ", "), fmt.Sprintf("%s; slices of %s; %s, %.0f s", how, r.Slice, r.Started.Format("2006-01-02 15:04Z"), r.Seconds)
 }
 
 func (g Group) table(b *bytes.Buffer, width int) {
