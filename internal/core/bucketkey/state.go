@@ -3,10 +3,12 @@
 package bucketkey
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -157,8 +159,13 @@ func Unfit(ctx context.Context, store meta.Store, bucketUID [16]byte, ids ...uui
 
 // Moved adds to a batch that it moves a record under this generation from one row to
 // another. A scan for references may have passed the one row too late and the
-// other too early; the change makes it look again.
+// other too early; the change makes it look again. A batch that moves several says so
+// once.
 func (r Retiring) Moved(b *meta.Batch) error {
+	said := func(p meta.Put) bool { return bytes.Equal(p.Key, r.item.Key) }
+	if slices.ContainsFunc(b.Puts, said) {
+		return nil
+	}
 	s, err := parseState(r.item.Value)
 	if err != nil {
 		return err

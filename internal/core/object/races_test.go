@@ -387,7 +387,10 @@ func (th *theatre) legal(st stage, a, b *deed, got outcome) []outcome {
 // interleaved stops a before its nth call of the store and lets b act meanwhile.
 // ok is false when a has fewer calls.
 func (th *theatre) interleaved(st stage, a, b *deed, n int) (_ outcome, ok bool) {
-	s := th.scene(st, a.on|b.on)
+	return th.interleavedIn(th.scene(st, a.on|b.on), a, b, n)
+}
+
+func (th *theatre) interleavedIn(s *scene, a, b *deed, n int) (_ outcome, ok bool) {
 	ctx := th.w.t.Context()
 	reached, release := th.rows.pauseAt(n)
 	defer th.rows.direct(nil)
