@@ -35,6 +35,7 @@ import (
 	"github.com/cofferstore/coffer/internal/store/blob/fs"
 	"github.com/cofferstore/coffer/internal/store/meta"
 	"github.com/cofferstore/coffer/internal/store/meta/authentic"
+	"github.com/cofferstore/coffer/internal/wire/iamapi"
 	"github.com/cofferstore/coffer/internal/wire/kmsapi"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
 	"github.com/cofferstore/coffer/internal/wire/s3api"
@@ -211,7 +212,7 @@ func (s *Server) newRoad(version any) *pipeline.Road {
 		Proxies:   s.cfg.TrustedProxies,
 		BodyIdle:  s.cfg.ReadTimeout,
 		SyncReads: s.cfg.AuditSyncReads,
-	}, append(s.operator(version).Families(), (&kmsapi.API{Keys: s.kms}).Family(), s3.Family())...)
+	}, append(s.operator(version).Families(), (&kmsapi.API{Keys: s.kms}).Family(), iamapi.API{}.Family(), s3.Family())...)
 }
 
 // room refuses growth when the device is too full.
