@@ -26,7 +26,7 @@ const headTimeout = 15 * time.Second
 func (s *Server) Listen() (net.Listener, error) {
 	l, err := net.Listen("tcp", s.cfg.Listen)
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", s.cfg.Listen, err)
+		return nil, fmt.Errorf("listen on %s: %w: choose another address by --listen", s.cfg.Listen, err)
 	}
 	return l, nil
 }

@@ -81,7 +81,7 @@ func openRoot(ctx context.Context, store meta.Store, sealKey secret.Bytes, cfg R
 		}
 		if err == nil {
 			if stored.account != cfg.Account {
-				return nil, "", fmt.Errorf("iam: this data belongs to account %s, and the account id configured is %s", stored.account, cfg.Account)
+				return nil, "", fmt.Errorf("this data belongs to account %s, and the account id configured is %s: start with --account-id %[1]s", stored.account, cfg.Account)
 			}
 			if !configured || stored.is(cfg) {
 				return stored, RootKept, nil
