@@ -35,6 +35,7 @@ import (
 	"github.com/cofferstore/coffer/internal/store/blob/fs"
 	"github.com/cofferstore/coffer/internal/store/meta"
 	"github.com/cofferstore/coffer/internal/store/meta/authentic"
+	"github.com/cofferstore/coffer/internal/store/meta/cached"
 	"github.com/cofferstore/coffer/internal/wire/iamapi"
 	"github.com/cofferstore/coffer/internal/wire/kmsapi"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
@@ -136,7 +137,9 @@ func (s *Server) openStores(ctx context.Context, tune Tuning) error {
 	if tune.Rows != nil {
 		rows = tune.Rows(raw)
 	}
-	s.rows = authentic.Wrap(rows, authentic.Keys{Current: mac.Current, Key: mac.Keys, Elsewhere: rootkey.IsServiceRow})
+	s.rows = cached.Wrap(
+		authentic.Wrap(rows, authentic.Keys{Current: mac.Current, Key: mac.Keys, Elsewhere: rootkey.IsServiceRow}),
+		cached.Config{Skip: rootkey.IsServiceRow})
 	if err := s.checkRegion(ctx); err != nil {
 		return err
 	}

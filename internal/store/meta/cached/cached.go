@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package cached is a meta.Store over another one that keeps rows that were read in
+// memory, bounded. It gives the same answers: a row is kept only while no commit
+// that touches it is under way, and the rows of one Get come from one moment.
+//
+// Every commit to the store below must go through it. Rows that somebody else
+// writes, and so those of a store that several processes share, must not be kept.
+package cached
+
+import (
+	"bytes"
+	"context"
+	"hash/maphash"
+	"slices"
+
+	"github.com/cofferstore/coffer/internal/store/meta"
+)
+
+// Config is what Wrap needs besides the store.
+type Config struct {
+	// Bytes is about how much memory rows may take; default 32 MiB.
+	Bytes int64
+	// Skip says which rows are written past this store. nil: none is.
+	Skip func(key []byte) bool
+}
+
+const (
+	defaultBytes = 32 << 20
+	shardCount   = 64
+	// maxKeys is the most keys of a Get that are looked up: those of one request,
+	// not of a walk.
+	maxKeys = 8
+	// maxRow is the largest row kept.
+	maxRow = 64 << 10
+)
+
+type store struct {
+	meta.Store
+	skip   func(key []byte) bool
+	seed   maphash.Seed
+	shards [shardCount]shard
+}
+
+// Wrap returns a store that keeps rows of s, which it then owns.
+func Wrap(s meta.Store, cfg Config) meta.Store {
+	if cfg.Bytes <= 0 {
+		cfg.Bytes = defaultBytes
+	}
+	w := &store{Store: s, skip: cfg.Skip, seed: maphash.MakeSeed()}
+	if w.skip == nil {
+		w.skip = func([]byte) bool { return false }
+	}
+	for i := range w.shards {
+		w.shards[i].init(cfg.Bytes / shardCount)
+	}
+	return w
+}
+
+func (s *store) shardOf(key []byte) int { return int(maphash.Bytes(s.seed, key) % shardCount) }
+
+// places are the shards of some keys: each key's, and all of them once, in the order
+// in which they are locked.
+type places struct {
+	of    [maxKeys]int
+	order []int
+	room  [maxKeys]int
+}
+
+func (s *store) locate(keys [][]byte) *places {
+	p := new(places)
+	p.order = p.room[:0]
+	for i, key := range keys {
+		p.of[i] = s.shardOf(key)
+		p.order = append(p.order, p.of[i])
+	}
+	slices.Sort(p.order)
+	p.order = slices.Compact(p.order)
+	return p
+}
+
+func (s *store) lock(order []int) {
+	for _, i := range order {
+		s.shards[i].mu.Lock()
+	}
+}
+
+func (s *store) unlock(order []int) {
+	for _, i := range order {
+		s.shards[i].mu.Unlock()
+	}
+}
+
+// Get is meta.Store.Get.
+func (s *store) Get(ctx context.Context, keys ...[]byte) ([]meta.Item, error) {
+	if len(keys) > maxKeys || slices.ContainsFunc(keys, s.skip) {
+		return s.Store.Get(ctx, keys...)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	at := s.locate(keys)
+	items := make([]meta.Item, len(keys))
+	var seen [maxKeys]uint64 // the changes of each key's shard
+	// All shards are locked at once: rows that are all here now are of now.
+	s.lock(at.order)
+	found := true
+	for i, key := range keys {
+		shard := &s.shards[at.of[i]]
+		seen[i] = shard.changes
+		if found {
+			items[i], found = shard.get(key)
+		}
+	}
+	s.unlock(at.order)
+	if found {
+		for i := range items { // nobody changes kept bytes; the caller may
+			items[i].Key, items[i].Value = bytes.Clone(keys[i]), bytes.Clone(items[i].Value)
+		}
+		return items, nil
+	}
+	read, err := s.Store.Get(ctx, keys...)
+	if err != nil {
+		return nil, err
+	}
+	for i, it := range read {
+		if it.Ver == meta.CounterVersion || len(it.Key)+len(it.Value) > maxRow {
+			continue
+		}
+		s.shards[at.of[i]].keep(it, seen[i])
+	}
+	return read, nil
+}
+
+// Commit is meta.Store.Commit. From before the rows change until after, they are
+// neither answered from here nor kept.
+func (s *store) Commit(ctx context.Context, b *meta.Batch) (uint64, error) {
+	s.each(b, (*shard).begin)
+	defer s.each(b, (*shard).end)
+	return s.Store.Commit(ctx, b)
+}
+
+// each calls f for each row that the batch writes.
+func (s *store) each(b *meta.Batch, f func(*shard, []byte)) {
+	do := func(key []byte) {
+		shard := &s.shards[s.shardOf(key)]
+		shard.mu.Lock()
+		defer shard.mu.Unlock()
+		f(shard, key)
+	}
+	for _, p := range b.Puts {
+		do(p.Key)
+	}
+	for _, key := range b.Deletes {
+		do(key)
+	}
+	for _, a := range b.Adds {
+		do(a.Key)
+	}
+}
+
+// Close is meta.Store.Close. What is kept is forgotten, so that later calls get the
+// answer of the store below.
+func (s *store) Close() error {
+	for i := range s.shards {
+		s.shards[i].close()
+	}
+	return s.Store.Close()
+}
+
+// Compact is meta.Compacter.Compact; without one below there is nothing to do.
+func (s *store) Compact(ctx context.Context, start, end []byte) error {
+	if c, ok := s.Store.(meta.Compacter); ok {
+		return c.Compact(ctx, start, end)
+	}
+	return nil
+}
