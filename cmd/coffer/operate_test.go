@@ -43,7 +43,7 @@ func operated(t *testing.T, api *opsapi.API) (data string, trail *audit.Trail) {
 	t.Helper()
 	data = t.TempDir()
 	api.AuditDir, api.Metrics = server.AuditDir(data), prometheus.NewRegistry()
-	trail, err := audit.Open(api.AuditDir, audit.Config{})
+	trail, err := audit.Open(t.Context(), api.AuditDir, audit.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -147,7 +147,7 @@ func (s *Server) openStores(ctx context.Context, tune Tuning) error {
 		return err
 	}
 	s.onClose(s.blobs.Close)
-	if s.trail, err = audit.Open(AuditDir(data), audit.Config{Metrics: s.metrics, Log: s.log}); err != nil {
+	if s.trail, err = audit.Open(ctx, AuditDir(data), audit.Config{Metrics: s.metrics, Log: s.log, Journal: s.rows}); err != nil {
 		return err
 	}
 	s.onClose(s.trail.Close)

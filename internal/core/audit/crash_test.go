@@ -12,6 +12,9 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/cofferstore/coffer/internal/store/meta"
+	"github.com/cofferstore/coffer/internal/store/meta/mem"
 )
 
 var crashImages = flag.Int("crashimages", 25, "crash images to take and read back")
@@ -21,20 +24,49 @@ var crashImages = flag.Int("crashimages", 25, "crash images to take and read bac
 // that was acknowledged as durable before.
 func TestAcknowledgedRecordsSurviveACrash(t *testing.T) {
 	for seed := range *crashImages {
-		crashOnce(t, uint64(seed))
+		crashOnce(t, uint64(seed), nil)
 	}
 }
 
-func crashOnce(t *testing.T, seed uint64) {
-	rng := rand.New(rand.NewPCG(seed, 1))
-	mem := vfs.NewCrashableMem()
-	if err := mem.MkdirAll("/data", 0o700); err != nil {
+// With a journal they survive in it or in a file, and are in the trail once.
+func TestJournaledRecordsSurviveACrash(t *testing.T) {
+	for seed := range *crashImages {
+		crashOnce(t, uint64(seed), mem.New())
+	}
+}
+
+// rowsOf copies the rows of a store: what a crash now would leave of it.
+func rowsOf(t *testing.T, from *mem.Store) meta.Store {
+	page, err := from.Scan(t.Context(), meta.Range{Limit: 1 << 20})
+	if err != nil {
 		t.Fatal(err)
 	}
-	if root, err := mem.OpenDir("/"); err != nil || root.Sync() != nil {
+	to := mem.New()
+	for _, it := range page.Items {
+		var b meta.Batch
+		b.Put(it.Key, it.Value)
+		if _, err := to.Commit(t.Context(), &b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return to
+}
+
+func crashOnce(t *testing.T, seed uint64, journal *mem.Store) {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	disk := vfs.NewCrashableMem()
+	if err := disk.MkdirAll("/data", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if root, err := disk.OpenDir("/"); err != nil || root.Sync() != nil {
 		t.Fatalf("make the data directory durable: %v", err)
 	}
-	trail, err := Open(dir, Config{FS: mem, MaxSize: 8 << 10})
+	cfg := Config{MaxSize: 8 << 10}
+	if journal != nil {
+		cfg.Journal = journal
+	}
+	cfg.FS = disk
+	trail, err := Open(t.Context(), dir, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,17 +99,23 @@ func crashOnce(t *testing.T, seed uint64) {
 	mu.Lock()
 	promised := slices.Clone(acknowledged)
 	mu.Unlock()
-	image := mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng})
+	if journal != nil { // before the image: rows go when the files have what they have
+		cfg.Journal = rowsOf(t, journal)
+	}
+	image := disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng})
 	appenders.Wait()
 	if err := trail.Close(); err != nil {
 		t.Error(err)
 	}
 
-	again := mustOpen(t, image, Config{})
+	again := mustOpen(t, image, cfg)
 	mustAppend(t, again, putObject("after"), true)
 	ids, _ := requestIDs(t, image, Filter{})
 	there := map[string]bool{}
 	for _, id := range ids {
+		if there[id] {
+			t.Errorf("seed %d: record %s is in the trail twice", seed, id)
+		}
 		there[id] = true
 	}
 	for _, id := range append(promised, "after") {

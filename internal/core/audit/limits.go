@@ -26,7 +26,7 @@ const (
 
 // encode fills in what the trail itself knows, applies the limits, and returns
 // the record as a line.
-func encode(r Record) ([]byte, error) {
+func encode(r *Record) ([]byte, error) {
 	r.EventVersion = eventVersion
 	if r.EventID == "" {
 		r.EventID = uuid.NewString()
@@ -39,7 +39,7 @@ func encode(r Record) ([]byte, error) {
 	r.ErrorCode = cut(r.ErrorCode)
 	r.ErrorMessage = cut(r.ErrorMessage)
 
-	line, err := marshal(&r)
+	line, err := marshal(r)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func encode(r Record) ([]byte, error) {
 	if len(line) <= maxAdditional {
 		return line, nil
 	}
-	return shorten(r)
+	return shorten(*r)
 }
 
 // shorten omits the members that are over their own limits, and then as many

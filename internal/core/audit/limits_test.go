@@ -17,7 +17,7 @@ func textLog(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, 
 
 func mustEncode(t *testing.T, r Record) Record {
 	t.Helper()
-	line, err := encode(r)
+	line, err := encode(&r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestLongTextIsCutBetweenCharacters(t *testing.T) {
 func TestLinesAreReadableAndWhole(t *testing.T) {
 	r := putObject("A")
 	r.UserAgent = "[aws-cli/2.30 <a&b>\n]"
-	line, err := encode(r)
+	line, err := encode(&r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func TestLinesAreReadableAndWhole(t *testing.T) {
 func TestKeyMaterialCannotBeRecorded(t *testing.T) {
 	r := putObject("A")
 	r.RequestParameters = map[string]any{"plaintext": secret.Random(32)}
-	if line, err := encode(r); err == nil {
+	if line, err := encode(&r); err == nil {
 		t.Errorf("encoded key material: %s", line)
 	}
 }

@@ -75,6 +75,11 @@ type position struct {
 	offset int64
 }
 
+// before reports whether p is earlier in the trail.
+func (p position) before(q position) bool {
+	return p.name < q.name || p.name == q.name && p.offset < q.offset
+}
+
 // all reads what is there.
 func (r *reader) all(ctx context.Context, fn func(Entry) error) error {
 	at, err := r.existing(ctx, fn)

@@ -128,7 +128,8 @@ func TestFollowWaitsForTheEndOfALine(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		line, err := encode(putObject("A"))
+		record := putObject("A")
+		line, err := encode(&record)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,6 +3,7 @@
 package audit
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -65,6 +66,26 @@ type segment struct {
 	// may report success for pages that the first one gave up.
 	written, synced uint64
 	err             error
+	rows            []journalRow // of the journal, that go when the record is durable here
+}
+
+// journalRow is a row of the journal, and the number of its record in the file.
+type journalRow struct {
+	number uint64
+	key    []byte
+}
+
+// takeSettled returns the rows of records that are durable. They need not be in the
+// order of the records: commits overtake each other.
+func (s *segment) takeSettled() (keys [][]byte) {
+	s.rows = slices.DeleteFunc(s.rows, func(r journalRow) bool {
+		if r.number > s.synced {
+			return false
+		}
+		keys = append(keys, r.key)
+		return true
+	})
+	return keys
 }
 
 func (s *segment) unsynced() bool { return s.err == nil && s.synced < s.written }
@@ -120,4 +141,25 @@ func tornBytes(fs vfs.FS, path string) (int64, error) {
 		}
 	}
 	return info.Size(), nil
+}
+
+// syncFrom makes durable what is in the file of that name and in all newer ones.
+func syncFrom(fs vfs.FS, dir, name string) error {
+	names, err := listSegments(fs, dir)
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		if n < name {
+			continue
+		}
+		f, err := fs.Open(fs.PathJoin(dir, n))
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			return fmt.Errorf("audit: sync %s: %w", n, err)
+		}
+	}
+	return nil
 }

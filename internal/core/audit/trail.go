@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/store/meta"
 )
 
 // Unavailable: the record could not be made durable, so the call that it tells
@@ -33,6 +34,9 @@ type Config struct {
 	MaxSize int64                 // of a file in bytes; default 64 MiB
 	Metrics prometheus.Registerer // default: none
 	Log     *slog.Logger          // default: none
+	// Journal is where records become durable before the files are. Without it a
+	// record that must be durable waits for a sync of its file.
+	Journal meta.Store
 }
 
 // Trail appends records to the files of one directory. All methods are safe for
@@ -48,6 +52,7 @@ type Trail struct {
 	max     int64
 	log     *slog.Logger
 	metrics metrics
+	journal meta.Store
 
 	dirty chan struct{} // something waits for a sync that nobody asked for
 	stop  chan struct{}
@@ -58,16 +63,19 @@ type Trail struct {
 	last    time.Time  // in the newest file's name
 	active  *segment   // nil after an error
 	retired []*segment // not written any more, not yet synced and closed
+	late    []*Joined  // in the journal, and not yet in a file
+	settled [][]byte   // rows of the journal that can go
+	scratch []byte     // the line being written, which a vfs.File may change
 	syncing bool
 	closed  bool
 }
 
 // Open makes the directory if need be and begins a file. A line that a crash tore
-// is reported to the log and left as it is; readers pass over it. Close the
-// trail to release it.
-func Open(dir string, cfg Config) (*Trail, error) {
+// is reported to the log and left as it is; readers pass over it. What the journal
+// has and no file is written to one. Close the trail to release it.
+func Open(ctx context.Context, dir string, cfg Config) (*Trail, error) {
 	t := &Trail{
-		fs: cfg.FS, dir: dir, max: cfg.MaxSize, log: cfg.Log, metrics: newMetrics(cfg.Metrics),
+		fs: cfg.FS, dir: dir, max: cfg.MaxSize, log: cfg.Log, metrics: newMetrics(cfg.Metrics), journal: cfg.Journal,
 		dirty: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	t.ended.L = &t.mu
@@ -82,6 +90,11 @@ func Open(dir string, cfg Config) (*Trail, error) {
 	}
 	if err := t.prepare(); err != nil {
 		return nil, fmt.Errorf("audit: open trail %s: %w", dir, err)
+	}
+	if t.journal != nil {
+		if err := t.recover(ctx); err != nil {
+			return nil, errors.Join(fmt.Errorf("audit: open trail %s: %w", dir, err), t.active.file.Close(), t.dirFile.Close())
+		}
 	}
 	go t.background()
 	return t, nil
@@ -126,18 +139,23 @@ func (t *Trail) prepare() error {
 // Append writes the record, with its version, its id and, where it has none, its
 // time filled in. The record is in the file when Append returns; with durable it
 // also outlives a crash, and otherwise it will within a second. Concurrent
-// durable appends share one sync.
+// durable appends share one sync; with a journal, that of the store's commits.
 //
 // The end of ctx does not stop an append: what was done is recorded, also for a
 // client that has gone. Error: Unavailable; the record may then be in the file
 // all the same.
-func (t *Trail) Append(_ context.Context, r Record, durable bool) error {
-	line, err := encode(r)
+func (t *Trail) Append(ctx context.Context, r Record, durable bool) error {
+	line, err := encode(&r)
 	if err != nil {
 		t.metrics.failures.Inc()
 		return err
 	}
-	if err := t.append(line, durable); err != nil {
+	if durable && t.journal != nil {
+		err = t.appendJournaled(ctx, r.EventID, line)
+	} else {
+		err = t.append(line, durable)
+	}
+	if err != nil {
 		t.metrics.failures.Inc()
 		return fault.New(Unavailable, "").Because(err)
 	}
@@ -181,7 +199,8 @@ func (t *Trail) write(line []byte) (*segment, error) {
 		}
 	}
 	s := t.active
-	n, err := s.file.Write(line)
+	t.scratch = append(t.scratch[:0], line...)
+	n, err := s.file.Write(t.scratch)
 	s.size += int64(n)
 	if err != nil {
 		// A file that stayed empty is good for another try: on a full disk
@@ -265,6 +284,7 @@ func (t *Trail) sync() {
 			t.giveUp(s, errs[i])
 		} else {
 			s.synced = max(s.synced, upTo[i])
+			t.settled = append(t.settled, s.takeSettled()...)
 		}
 	}
 	t.ended.Broadcast()
@@ -274,6 +294,7 @@ func (t *Trail) sync() {
 func (t *Trail) giveUp(s *segment, err error) {
 	lost := s.written - s.synced
 	s.err = fmt.Errorf("sync %s: %w", s.name, err)
+	s.rows = nil // they stay in the journal, for the next start to hold against the file
 	t.metrics.unsynced.Add(float64(lost))
 	t.log.Error("audit records may be lost in a crash", "file", s.name, "records", lost, "error", err)
 	if s == t.active {
@@ -304,8 +325,12 @@ func (t *Trail) background() {
 		case <-time.After(syncDelay):
 		}
 		t.mu.Lock()
+		if err := t.catchUp(); err != nil {
+			t.wake()
+		}
 		t.settle()
 		t.mu.Unlock()
+		t.forget()
 	}
 }
 
@@ -327,24 +352,30 @@ func (t *Trail) Close() error {
 		t.mu.Unlock()
 		return nil
 	}
+	err := t.catchUp()
 	t.closed = true
 	t.mu.Unlock()
 	close(t.stop)
 	<-t.done
 
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var last *segment
-	if last = t.active; last != nil {
-		t.retire()
-	}
-	t.settle()
-	var err error
+	last := t.end()
+	t.forget()
 	if last != nil {
-		err = last.err
+		err = errors.Join(err, last.err)
 		if last.size == 0 {
 			_ = t.fs.Remove(t.fs.PathJoin(t.dir, last.name))
 		}
 	}
 	return errors.Join(err, t.dirFile.Close())
+}
+
+// end syncs what there is and returns the file that was active.
+func (t *Trail) end() (last *segment) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if last = t.active; last != nil {
+		t.retire()
+	}
+	t.settle()
+	return last
 }

@@ -106,7 +106,7 @@ func (f *diskFile) Sync() error {
 func mustOpen(t testing.TB, fs vfs.FS, cfg Config) *Trail {
 	t.Helper()
 	cfg.FS = fs
-	trail, err := Open(dir, cfg)
+	trail, err := Open(t.Context(), dir, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -412,7 +412,7 @@ func TestClosedTrailRefuses(t *testing.T) {
 
 func TestFilesAreTheOwnersAlone(t *testing.T) {
 	where := filepath.Join(t.TempDir(), "audit")
-	trail, err := Open(where, Config{})
+	trail, err := Open(t.Context(), where, Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -440,7 +440,7 @@ func TestFilesAreTheOwnersAlone(t *testing.T) {
 func BenchmarkAppend(b *testing.B) {
 	for _, durable := range []bool{false, true} {
 		b.Run(fmt.Sprintf("durable=%t", durable), func(b *testing.B) {
-			trail, err := Open(b.TempDir(), Config{})
+			trail, err := Open(b.Context(), b.TempDir(), Config{})
 			if err != nil {
 				b.Fatal(err)
 			}

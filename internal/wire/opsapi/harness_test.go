@@ -62,7 +62,7 @@ func newStation(t *testing.T, set func(*API)) *station {
 		set(s.api)
 	}
 	var err error
-	if s.trail, err = audit.Open(s.api.AuditDir, audit.Config{}); err != nil {
+	if s.trail, err = audit.Open(t.Context(), s.api.AuditDir, audit.Config{}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.trail.Close() })

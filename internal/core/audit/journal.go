@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package audit
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/store/meta"
+)
+
+// The journal is where a record is durable before the file is that has it: a row
+// aj/<event id> in the metadata store, whose commits share their syncs. It can be in
+// the same commit as what the record tells of, so that neither is there without the
+// other. The row goes when the file has been synced; rows that a crash left are held
+// against the files at the next start.
+const journalRows = "aj/"
+
+// forgetAtOnce bounds the rows that one commit removes.
+const forgetAtOnce = 512
+
+func journalKey(eventID string) []byte { return append([]byte(journalRows), eventID...) }
+
+// journaled is a row of the journal: a record's line, and a position in the trail
+// before which the line is not. docs/formats.md, "Audit journal".
+type journaled struct {
+	key  []byte
+	from position
+	line []byte
+}
+
+func (j journaled) encode() []byte {
+	b := make([]byte, 0, 2+len(j.from.name)+8+len(j.line))
+	b = binary.BigEndian.AppendUint16(b, uint16(len(j.from.name)))
+	b = append(b, j.from.name...)
+	b = binary.BigEndian.AppendUint64(b, uint64(j.from.offset))
+	return append(b, j.line...)
+}
+
+func decodeJournaled(it meta.Item) (journaled, error) {
+	bad := fault.New(meta.Damaged, "").Because(fmt.Errorf("row %q of the audit journal", it.Key))
+	v := it.Value
+	if len(v) < 2 {
+		return journaled{}, bad
+	}
+	n := int(binary.BigEndian.Uint16(v))
+	if v = v[2:]; len(v) < n+8 {
+		return journaled{}, bad
+	}
+	j := journaled{key: it.Key, from: position{name: string(v[:n]), offset: int64(binary.BigEndian.Uint64(v[n:]))}, line: v[n+8:]}
+	if _, ok := parseName(j.from.name); !ok || !bytes.HasSuffix(j.line, []byte("\n")) {
+		return journaled{}, bad
+	}
+	return j, nil
+}
+
+// Joined is a record that goes with a commit of somebody else's.
+type Joined struct {
+	trail    *Trail
+	key      []byte
+	line     []byte
+	category string
+}
+
+// Join adds a record to a batch, so that it is durable when the batch is. After the
+// commit the caller calls Committed; without it the record is in the trail's files
+// only after the next start. A commit that failed needs nothing. Error: Unavailable,
+// when the files cannot be written now.
+func (t *Trail) Join(b *meta.Batch, r Record) (*Joined, error) {
+	line, err := encode(&r)
+	if err != nil {
+		t.metrics.failures.Inc()
+		return nil, err
+	}
+	from, err := t.here()
+	if err != nil {
+		t.metrics.failures.Inc()
+		return nil, fault.New(Unavailable, "").Because(err)
+	}
+	row := journaled{journalKey(r.EventID), from, line}
+	b.Put(row.key, row.encode())
+	return &Joined{t, row.key, line, category(r)}, nil
+}
+
+// Committed writes the record to the trail's files, which it may only find its way to
+// later: what is in the journal is not lost.
+func (j *Joined) Committed() {
+	t := j.trail
+	t.metrics.records.WithLabelValues(j.category).Inc()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return
+	}
+	if err := t.writeJournaled(j.key, j.line); err != nil {
+		t.log.Error("audit record is in the journal and not yet in a file", "error", err)
+		t.late = append(t.late, j)
+		t.wake()
+	}
+}
+
+// here returns the position at which the next line will be at the earliest, if
+// lines can be written at all.
+func (t *Trail) here() (position, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.position()
+}
+
+// position is here with mu held.
+func (t *Trail) position() (position, error) {
+	if t.closed {
+		return position{}, errors.New("trail is closed")
+	}
+	if err := t.catchUp(); err != nil {
+		return position{}, err
+	}
+	if t.active == nil {
+		if err := t.begin(); err != nil {
+			return position{}, err
+		}
+	}
+	return position{t.active.name, t.active.size}, nil
+}
+
+// catchUp writes what an error kept from the files. mu is held.
+func (t *Trail) catchUp() error {
+	for len(t.late) > 0 {
+		if err := t.writeJournaled(t.late[0].key, t.late[0].line); err != nil {
+			return err
+		}
+		t.late = t.late[1:]
+	}
+	return nil
+}
+
+// writeJournaled writes a line whose row can go when the line is durable. mu is held.
+func (t *Trail) writeJournaled(key, line []byte) error {
+	s, err := t.write(line)
+	if err != nil {
+		return err
+	}
+	t.settleWith(s, s.written, key)
+	return nil
+}
+
+// settleWith notes that a row can go when a file is synced up to a record. mu is held.
+func (t *Trail) settleWith(s *segment, number uint64, key []byte) {
+	if s.synced >= number {
+		t.settled = append(t.settled, key)
+	} else {
+		s.rows = append(s.rows, journalRow{number, key})
+	}
+	t.wake()
+}
+
+// appendJournaled appends a line and makes it durable in the journal.
+func (t *Trail) appendJournaled(ctx context.Context, id string, line []byte) error {
+	t.mu.Lock()
+	from, err := t.position()
+	if err != nil {
+		t.mu.Unlock()
+		return err
+	}
+	s, err := t.write(line)
+	if err != nil {
+		t.mu.Unlock()
+		return err
+	}
+	number := s.written
+	t.mu.Unlock()
+
+	row := journaled{journalKey(id), from, line}
+	var b meta.Batch
+	b.Put(row.key, row.encode())
+	// What was done is recorded, also for a client that has gone.
+	if _, err := t.journal.Commit(context.WithoutCancel(ctx), &b); err != nil {
+		return fmt.Errorf("commit to the journal: %w", err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.settleWith(s, number, row.key)
+	return nil
+}
+
+// forget removes the rows of records that are durable in their files. What cannot be
+// removed now is tried again.
+func (t *Trail) forget() {
+	t.mu.Lock()
+	keys := t.settled
+	t.settled = nil
+	t.mu.Unlock()
+	for len(keys) > 0 {
+		n := min(len(keys), forgetAtOnce)
+		var b meta.Batch
+		for _, key := range keys[:n] {
+			b.Delete(key)
+		}
+		if _, err := t.journal.Commit(context.Background(), &b); err != nil {
+			t.log.Error("audit journal not cleared; it is tried again", "rows", len(keys), "error", err)
+			t.mu.Lock()
+			t.settled = append(t.settled, keys...)
+			t.mu.Unlock()
+			return
+		}
+		keys = keys[n:]
+	}
+}
+
+// recover writes to the files what a crash left in the journal alone.
+func (t *Trail) recover(ctx context.Context) error {
+	prefix := []byte(journalRows)
+	written := 0
+	for next := (meta.Range{Start: prefix, End: meta.PrefixEnd(prefix), MaxBytes: 16 << 20}); ; {
+		page, err := t.journal.Scan(ctx, next)
+		if err != nil {
+			return fmt.Errorf("read the journal: %w", err)
+		}
+		n, err := t.recoverPage(ctx, page.Items)
+		if err != nil {
+			return err
+		}
+		written += n
+		if !page.More {
+			break
+		}
+		next.Start = page.Next
+	}
+	if written > 0 {
+		t.log.Info("audit records were in the journal alone and are now in a file", "records", written)
+	}
+	return nil
+}
+
+// recoverPage writes the records of some rows that no file has, and returns how many.
+func (t *Trail) recoverPage(ctx context.Context, rows []meta.Item) (int, error) {
+	missing := make(map[string]journaled, len(rows))
+	var from position
+	for _, it := range rows {
+		j, err := decodeJournaled(it)
+		if err != nil {
+			return 0, err
+		}
+		missing[string(j.key[len(journalRows):])] = j
+		if from.name == "" || j.from.before(from) {
+			from = j.from
+		}
+	}
+	var there [][]byte
+	_, err := newReader(t.fs, t.dir, Filter{}).proceed(ctx, from, func(e Entry) error {
+		if j, ok := missing[e.EventID]; ok {
+			there = append(there, j.key)
+			delete(missing, e.EventID)
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	// What a file has need not be durable in it.
+	if err := syncFrom(t.fs, t.dir, from.name); err != nil {
+		return 0, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.settled = append(t.settled, there...)
+	for _, j := range missing {
+		if err := t.writeJournaled(j.key, j.line); err != nil {
+			return 0, err
+		}
+	}
+	t.wake()
+	return len(missing), nil
+}
