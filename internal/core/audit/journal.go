@@ -58,19 +58,14 @@ func decodeJournaled(it meta.Item) (journaled, error) {
 	return j, nil
 }
 
-// Joined is a record that goes with a commit of somebody else's.
-type Joined struct {
-	trail    *Trail
-	key      []byte
-	line     []byte
-	category string
-}
+// joined is a record that goes with a commit of somebody else's.
+type joined struct{ key, line []byte }
 
 // Join adds a record to a batch, so that it is durable when the batch is. After the
-// commit the caller calls Committed; without it the record is in the trail's files
+// commit the caller calls committed; without that the record is in the trail's files
 // only after the next start. A commit that failed needs nothing. Error: Unavailable,
 // when the files cannot be written now.
-func (t *Trail) Join(b *meta.Batch, r Record) (*Joined, error) {
+func (t *Trail) Join(b *meta.Batch, r Record) (committed func(), err error) {
 	line, err := encode(&r)
 	if err != nil {
 		t.metrics.failures.Inc()
@@ -83,14 +78,13 @@ func (t *Trail) Join(b *meta.Batch, r Record) (*Joined, error) {
 	}
 	row := journaled{journalKey(r.EventID), from, line}
 	b.Put(row.key, row.encode())
-	return &Joined{t, row.key, line, category(r)}, nil
+	return func() { t.committed(joined{row.key, line}, category(r)) }, nil
 }
 
-// Committed writes the record to the trail's files, which it may only find its way to
+// committed writes a record to the trail's files, to which it may find its way only
 // later: what is in the journal is not lost.
-func (j *Joined) Committed() {
-	t := j.trail
-	t.metrics.records.WithLabelValues(j.category).Inc()
+func (t *Trail) committed(j joined, category string) {
+	t.metrics.records.WithLabelValues(category).Inc()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {

@@ -51,18 +51,18 @@ func TestJournaledRecordsNeedNoSyncOfTheirOwn(t *testing.T) {
 }
 
 // join commits a row of somebody's together with a record of it.
-func join(t *testing.T, trail *Trail, journal meta.Store, id string) *Joined {
+func join(t *testing.T, trail *Trail, journal meta.Store, id string) (committed func()) {
 	t.Helper()
 	var b meta.Batch
 	b.Put([]byte("somebody's"), []byte(id))
-	j, err := trail.Join(&b, putObject(id))
+	committed, err := trail.Join(&b, putObject(id))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := journal.Commit(t.Context(), &b); err != nil {
 		t.Fatal(err)
 	}
-	return j
+	return committed
 }
 
 func TestJoinedRecordIsWrittenAfterItsCommit(t *testing.T) {
@@ -72,11 +72,11 @@ func TestJoinedRecordIsWrittenAfterItsCommit(t *testing.T) {
 	if _, err := trail.Join(&dropped, putObject("never committed")); err != nil {
 		t.Fatal(err)
 	}
-	j := join(t, trail, journal, "A")
+	committed := join(t, trail, journal, "A")
 	if ids, _ := requestIDs(t, fs, Filter{}); len(ids) != 0 {
 		t.Errorf("%q in the files before the commit was told", ids)
 	}
-	j.Committed()
+	committed()
 	ids, _ := requestIDs(t, fs, Filter{})
 	wantIDs(t, ids, "A")
 	if err := trail.Close(); err != nil {
@@ -125,7 +125,7 @@ func TestFailingFilesHoldUpWhatHasNotBegun(t *testing.T) {
 		fs, journal := newDisk(t, vfs.NewMem()), mem.New()
 		trail := mustOpen(t, fs, Config{Journal: journal})
 		var b meta.Batch
-		j, err := trail.Join(&b, putObject("A"))
+		committed, err := trail.Join(&b, putObject("A"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,7 +133,7 @@ func TestFailingFilesHoldUpWhatHasNotBegun(t *testing.T) {
 		if _, err := journal.Commit(t.Context(), &b); err != nil {
 			t.Fatal(err)
 		}
-		j.Committed()
+		committed()
 		if _, err := trail.Join(new(meta.Batch), putObject("B")); !errors.Is(err, Unavailable) {
 			t.Errorf("join while the files fail: %v, want Unavailable", err)
 		}

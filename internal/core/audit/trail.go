@@ -63,7 +63,7 @@ type Trail struct {
 	last    time.Time  // in the newest file's name
 	active  *segment   // nil after an error
 	retired []*segment // not written any more, not yet synced and closed
-	late    []*Joined  // in the journal, and not yet in a file
+	late    []joined   // in the journal, and not yet in a file
 	settled [][]byte   // rows of the journal that can go
 	scratch []byte     // the line being written, which a vfs.File may change
 	syncing bool

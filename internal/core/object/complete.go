@@ -108,8 +108,9 @@ func (o *Objects) completeOnce(ctx context.Context, by iam.Caller, b *bucket.Buc
 	}
 	err = o.placeOnce(ctx, b, r, placing{
 		cond: in.Condition, moved: true,
-		check: func(cur *record) error { return in.unchangedSince(u, cur) },
-		add:   func(batch *meta.Batch) { o.finish(batch, u, ver, rows, unused) },
+		result: func() any { return o.stored(b, r, a, u.Default) },
+		check:  func(cur *record) error { return in.unchangedSince(u, cur) },
+		add:    func(batch *meta.Batch) { o.finish(batch, u, ver, rows, unused) },
 	})
 	if err != nil {
 		return Stored{}, err

@@ -103,8 +103,11 @@ func (o *Objects) Copy(ctx context.Context, by iam.Caller, in Copy) (Copied, err
 	if err != nil {
 		return Copied{}, sourceError(err)
 	}
-	stored, err := o.publish(ctx, b, in.Ref, s, r, st, in.Condition, choice.FromDefault)
-	return Copied{stored, src.versionID()}, err
+	copied := func(stored Stored) Copied { return Copied{stored, src.versionID()} }
+	stored, err := o.publish(ctx, b, in.Ref, s, r, st, publishing{
+		cond: in.Condition, fromDefault: choice.FromDefault, result: func(s Stored) any { return copied(s) },
+	})
+	return copied(stored), err
 }
 
 // sourceError is for a source that broke off while it was read: it is not the

@@ -98,7 +98,7 @@ func (o *Objects) deleteOnly(ctx context.Context, b *bucket.Bucket, in Delete) e
 	batch.Cond(row, ver)
 	batch.Delete(row)
 	o.release(&batch, r)
-	return o.commit(ctx, &batch)
+	return o.conclude(ctx, &batch, Deleted{})
 }
 
 // hide makes a delete marker the current version.
@@ -107,10 +107,11 @@ func (o *Objects) hide(ctx context.Context, by iam.Caller, b *bucket.Bucket, in 
 		Bucket: b.UID, Key: in.Key, UID: newUID(), Marker: true,
 		Created: time.Now().UnixMilli(), Owner: by.Account,
 	}
-	if err := o.place(ctx, in.Ref, b.UID, r, placing{check: in.holds}); err != nil {
+	hidden := func() Deleted { return Deleted{VersionID: r.wireVersion(), Marker: true} }
+	if err := o.place(ctx, in.Ref, b.UID, r, placing{check: in.holds, result: func() any { return hidden() }}); err != nil {
 		return Deleted{}, err
 	}
-	return Deleted{VersionID: r.wireVersion(), Marker: true}, nil
+	return hidden(), nil
 }
 
 // deleteVersion removes one version for good. If it was current, the newest other
@@ -148,7 +149,7 @@ func (o *Objects) deleteVersion(ctx context.Context, b *bucket.Bucket, in Delete
 		return Deleted{}, err
 	}
 	o.release(&batch, v.record)
-	return gone, o.commit(ctx, &batch)
+	return gone, o.conclude(ctx, &batch, gone)
 }
 
 // promote adds to the batch that the newest other version becomes current in v's

@@ -31,6 +31,16 @@ type Expect struct {
 	Value func() ([]byte, error)
 }
 
+// answered returns the checksum that answers an upload of a part: the client's, if it
+// sent one. To an upload that was begun without an algorithm it may send any.
+func (e Expect) answered(stored Checksum) (Checksum, error) {
+	if e.Value == nil || e.Algorithm == stored.Algorithm {
+		return stored, nil
+	}
+	sum, err := e.Value()
+	return Checksum{Algorithm: e.Algorithm, Value: sum}, err
+}
+
 // stream is a stored body, or part of one: durable if it is in the blob store,
 // still to be committed if inline.
 type stream struct {

@@ -225,6 +225,12 @@ func (o *Objects) storePart(ctx context.Context, b *bucket.Bucket, u *upload, s 
 		Modified: time.Now().UnixMilli(), Upload: u.row(),
 	}
 	p.Checksum = st.checksum
+	out := describePart(u, p)
+	out.SSE = s.Applied()
+	if out.Checksum, err = in.Expect.answered(out.Checksum); err != nil {
+		o.discard(ctx, st)
+		return StoredPart{}, err
+	}
 	err = o.retry(ctx, in.Ref.Ref, b.UID, func(b *bucket.Bucket) error {
 		_, ver, err := o.upload(ctx, b, in.UploadRef)
 		if err != nil {
@@ -247,7 +253,7 @@ func (o *Objects) storePart(ctx context.Context, b *bucket.Bucket, u *upload, s 
 			}
 			o.release(&batch, &record{Parts: []part{op.part}})
 		}
-		return o.commit(ctx, &batch)
+		return o.conclude(ctx, &batch, out)
 	})
 	if err != nil {
 		if !outcomeOpen(err) {
@@ -255,8 +261,6 @@ func (o *Objects) storePart(ctx context.Context, b *bucket.Bucket, u *upload, s 
 		}
 		return StoredPart{}, err
 	}
-	out := describePart(u, p)
-	out.SSE = s.Applied()
 	return out, nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/cofferstore/coffer/internal/aws"
+	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/bucketkey"
 	"github.com/cofferstore/coffer/internal/core/sse"
@@ -290,6 +291,15 @@ func (e openOutcome) Unwrap() error { return e.error }
 func outcomeOpen(err error) bool {
 	var open openOutcome
 	return errors.As(err, &open)
+}
+
+// conclude commits what a call is for. The call's audit record goes with it; result is
+// what the call then returns.
+func (o *Objects) conclude(ctx context.Context, b *meta.Batch, result any) error {
+	if err := audit.InCommit(ctx, b, result); err != nil {
+		return err
+	}
+	return o.commit(ctx, b)
 }
 
 // commit is the store's Commit; an error that is no conflict is an openOutcome.

@@ -128,7 +128,7 @@ func (o *Objects) Put(ctx context.Context, by iam.Caller, in Put) (Stored, error
 	if err != nil {
 		return Stored{}, err
 	}
-	return o.publish(ctx, b, in.Ref, s, r, st, in.Condition, choice.FromDefault)
+	return o.publish(ctx, b, in.Ref, s, r, st, publishing{cond: in.Condition, fromDefault: choice.FromDefault})
 }
 
 // sealing decides how a new object is encrypted and prepares its keys.
@@ -198,14 +198,27 @@ func etag(isMD5 bool, md5 []byte) string {
 	return hex.EncodeToString(md5)
 }
 
+// publishing is what goes with a version that is published.
+type publishing struct {
+	cond        WriteCondition
+	fromDefault bool // the bucket's default chose the encryption
+	// result is what the call returns of what was stored; nil: just that.
+	result func(Stored) any
+}
+
 // publish wraps the data key, binds it to the record, and makes the record the
 // current version.
-func (o *Objects) publish(ctx context.Context, b *bucket.Bucket, ref Ref, s *sse.Sealing, r *record, st stream, cond WriteCondition, fromDefault bool) (Stored, error) {
+func (o *Objects) publish(ctx context.Context, b *bucket.Bucket, ref Ref, s *sse.Sealing, r *record, st stream, p publishing) (Stored, error) {
+	stored := func() Stored { return o.stored(b, r, s.Applied(), p.fromDefault) }
+	result := func() any { return stored() }
+	if p.result != nil {
+		result = func() any { return p.result(stored()) }
+	}
 	err := o.wrapping(ctx, s, func() (err error) {
 		if r.Wrap, err = s.Wrap(ctx, r.descriptor(), sse.BindDescriptor); err != nil {
 			return fmt.Errorf("wrap data key: %w", err)
 		}
-		return o.place(ctx, ref, b.UID, r, placing{cond: cond, add: st.record})
+		return o.place(ctx, ref, b.UID, r, placing{cond: p.cond, add: st.record, result: result})
 	})
 	if err != nil {
 		if !outcomeOpen(err) {
@@ -213,7 +226,7 @@ func (o *Objects) publish(ctx context.Context, b *bucket.Bucket, ref Ref, s *sse
 		}
 		return Stored{}, err
 	}
-	return o.stored(b, r, s.Applied(), fromDefault), nil
+	return stored(), nil
 }
 
 func (o *Objects) stored(b *bucket.Bucket, r *record, a sse.Applied, fromDefault bool) Stored {
@@ -233,6 +246,8 @@ type placing struct {
 	check func(current *record) error
 	// moved says that the record's data key was wrapped before, in another row.
 	moved bool
+	// result is what the call will return, once the record has its time.
+	result func() any
 }
 
 // place makes r the current version of its key in one commit: the version that
@@ -285,7 +300,7 @@ func (o *Objects) placeOnce(ctx context.Context, b *bucket.Bucket, r *record, p 
 	if p.add != nil {
 		p.add(&batch)
 	}
-	return o.commit(ctx, &batch)
+	return o.conclude(ctx, &batch, p.result())
 }
 
 // stepBehind adds to the batch what becomes of the version that was current, and

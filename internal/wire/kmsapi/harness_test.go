@@ -29,6 +29,7 @@ import (
 	"github.com/cofferstore/coffer/internal/link/keystore/builtin"
 	"github.com/cofferstore/coffer/internal/link/keystore/rootkey"
 	"github.com/cofferstore/coffer/internal/secret"
+	"github.com/cofferstore/coffer/internal/store/meta"
 	"github.com/cofferstore/coffer/internal/store/meta/mem"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
 	"github.com/cofferstore/coffer/internal/wire/sigv4"
@@ -65,6 +66,10 @@ func (t *trail) Append(_ context.Context, r audit.Record, _ bool) error {
 	defer t.mu.Unlock()
 	t.records = append(t.records, r)
 	return nil
+}
+
+func (t *trail) Join(_ *meta.Batch, r audit.Record) (func(), error) {
+	return func() { _ = t.Append(context.Background(), r, true) }, nil
 }
 
 // last returns the newest record of a call, in the form in which it is read.

@@ -51,6 +51,7 @@ type Call struct {
 	whole   []byte
 	record  audit.Record
 	items   []audit.Record // of single items of the call, beside its own
+	joining *joining       // when the record has gone with a commit
 	in      int64          // bytes of body read
 	start   time.Time
 }

@@ -117,14 +117,28 @@ func Define[In, Out any](
 				return nil, err
 			}
 		}
+		answer := func(out Out) (*Response, error) {
+			if r, ok := any(out).(Recorded); ok {
+				r.Record(&c.record)
+			}
+			return encode(c, out)
+		}
+		if t := c.Op.Traits; t.Has(Data) && !t.Has(Read) {
+			ctx = c.join(ctx, func(result any) (*Response, error) {
+				if out, ok := result.(Out); ok {
+					return answer(out)
+				}
+				return nil, nil
+			})
+		}
 		out, err := do(ctx, c.Caller, in)
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, err
+		case c.joining != nil: // what was recorded is what is answered
+			return c.joining.resp, nil
 		}
-		if r, ok := any(out).(Recorded); ok {
-			r.Record(&c.record)
-		}
-		return encode(c, out)
+		return answer(out)
 	}}
 }
 

@@ -20,7 +20,25 @@ func (road *Road) audit(c *Call, resp *Response, err error) error {
 	if c.Op == nil || c.Op.Traits.Has(Silent) || c.Auth == nil {
 		return nil
 	}
-	r := &c.record
+	if c.joining != nil {
+		c.joining.committed()
+		return nil
+	}
+	c.complete(resp, err)
+	// The client may be gone already; the record is kept all the same. Only that of
+	// a read of data may become durable after the answer: a key that was given out
+	// leaves a trace whatever happens next.
+	durable := !c.Op.Traits.Has(Read|Data) || road.cfg.SyncReads
+	ctx := context.WithoutCancel(c.Request.Context())
+	if len(c.items) == 0 {
+		return road.cfg.Trail.Append(ctx, c.record, durable)
+	}
+	return road.auditItems(ctx, c, durable)
+}
+
+// complete fills in what the road knows of the call for its record.
+func (c *Call) complete(resp *Response, err error) {
+	road, r := c.road, &c.record
 	r.UserIdentity = Identity(c.Caller.Principal)
 	r.EventTime = time.Now().UTC().Truncate(time.Second)
 	r.EventSource, r.EventName, r.AWSRegion = c.family.Source, c.Op.event(), road.cfg.Region
@@ -54,15 +72,6 @@ func (road *Road) audit(c *Call, resp *Response, err error) error {
 	if err != nil || r.ReadOnly {
 		r.ResponseElements = nil
 	}
-	// The client may be gone already; the record is kept all the same. Only that of
-	// a read of data may become durable after the answer: a key that was given out
-	// leaves a trace whatever happens next.
-	durable := !c.Op.Traits.Has(Read|Data) || road.cfg.SyncReads
-	ctx := context.WithoutCancel(c.Request.Context())
-	if len(c.items) == 0 {
-		return road.cfg.Trail.Append(ctx, *r, durable)
-	}
-	return road.auditItems(ctx, c, durable)
 }
 
 // itemsAtOnce is how many records of a call are appended at a time, so that they

@@ -23,13 +23,16 @@ import (
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/policy"
 	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/store/meta"
 	"github.com/cofferstore/coffer/internal/wire/sigv4"
 )
 
 // Recorder keeps audit records. Append returns an error when the record is not
-// kept, or, if it was to be durable, not durable.
+// kept, or, if it was to be durable, not durable. Join lets a record become durable
+// with a batch; committed says that it has.
 type Recorder interface {
 	Append(ctx context.Context, r audit.Record, durable bool) error
+	Join(b *meta.Batch, r audit.Record) (committed func(), err error)
 }
 
 // Config is the road's settings.
@@ -96,6 +99,7 @@ func (road *Road) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	road.connection(c)
 	resp, err := road.run(c)
 	if err != nil {
+		c.unjoin()
 		resp = road.fault(c, err)
 	}
 	if auditErr := road.audit(c, resp, err); auditErr != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/policy"
 	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/store/meta"
 	"github.com/cofferstore/coffer/internal/wire/sigv4"
 )
 
@@ -40,6 +41,12 @@ func (m *trail) Append(_ context.Context, r audit.Record, durable bool) error {
 	}
 	m.records, m.durable = append(m.records, r), append(m.durable, durable)
 	return nil
+}
+
+func (m *trail) Join(_ *meta.Batch, r audit.Record) (func(), error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return func() { _ = m.Append(context.Background(), r, true) }, m.err
 }
 
 type nobody struct{}

@@ -17,6 +17,7 @@ import (
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/policy"
 	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/store/meta"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
 	"github.com/cofferstore/coffer/internal/wire/sigv4"
 )
@@ -78,6 +79,10 @@ func (k *keptRecord) Append(_ context.Context, r audit.Record, _ bool) error {
 	defer k.mu.Unlock()
 	k.Record = r
 	return nil
+}
+
+func (k *keptRecord) Join(_ *meta.Batch, r audit.Record) (func(), error) {
+	return func() { _ = k.Append(context.Background(), r, true) }, nil
 }
 
 type noCredentials struct{}

@@ -28,6 +28,7 @@ import (
 	"github.com/cofferstore/coffer/internal/link/keystore/rootkey"
 	"github.com/cofferstore/coffer/internal/secret"
 	blobmem "github.com/cofferstore/coffer/internal/store/blob/mem"
+	"github.com/cofferstore/coffer/internal/store/meta"
 	metamem "github.com/cofferstore/coffer/internal/store/meta/mem"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
 	"github.com/cofferstore/coffer/internal/wire/sigv4"
@@ -61,6 +62,10 @@ func (m *memoryTrail) Append(_ context.Context, r audit.Record, _ bool) error {
 	defer m.mu.Unlock()
 	m.records = append(m.records, r)
 	return nil
+}
+
+func (m *memoryTrail) Join(_ *meta.Batch, r audit.Record) (func(), error) {
+	return func() { _ = m.Append(context.Background(), r, true) }, nil
 }
 
 // last returns the newest record of an event.

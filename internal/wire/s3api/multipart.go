@@ -3,14 +3,12 @@
 package s3api
 
 import (
-	"context"
 	"encoding/xml"
 	"net/http"
 	"strconv"
 	"strings"
 
 	"github.com/cofferstore/coffer/internal/checksum"
-	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/object"
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
@@ -21,7 +19,7 @@ func (a *API) multipartOps() []pipeline.Op {
 	complete.MaxBody = maxLongDocument
 	return append([]pipeline.Op{
 		pipeline.Define("CreateMultipartUpload", pipeline.Data|pipeline.Grows, objectRoute("POST", "uploads"), decodeCreate, a.Objects.CreateUpload, encodeCreate),
-		streaming(pipeline.Define("UploadPart", pipeline.Data|pipeline.Grows, objectRoute("PUT", "partNumber", "uploadId"), decodePart, a.uploadPart, encodePart)),
+		streaming(pipeline.Define("UploadPart", pipeline.Data|pipeline.Grows, objectRoute("PUT", "partNumber", "uploadId"), decodePart, a.Objects.UploadPart, encodePart)),
 		complete,
 		pipeline.Define("AbortMultipartUpload", pipeline.Data, objectRoute("DELETE", "uploadId"), decodeAbort, a.Objects.Abort, noContent),
 	}, a.uploadsOps()...)
@@ -87,18 +85,6 @@ func decodePart(c *pipeline.Call) (in object.UploadPart, err error) {
 	in.Body, in.Size = body, body.DecodedLength()
 	in.Expect, err = expectation(c, body)
 	return in, err
-}
-
-// uploadPart answers with the checksum that the client sent, if it sent one: to an
-// upload that was begun without an algorithm it may send any.
-func (a *API) uploadPart(ctx context.Context, by iam.Caller, in object.UploadPart) (object.StoredPart, error) {
-	out, err := a.Objects.UploadPart(ctx, by, in)
-	if err != nil || in.Expect.Value == nil || in.Expect.Algorithm == out.Checksum.Algorithm {
-		return out, err
-	}
-	sum, err := in.Expect.Value()
-	out.Checksum = object.Checksum{Algorithm: in.Expect.Algorithm, Value: sum}
-	return out, err
 }
 
 func encodePart(c *pipeline.Call, out object.StoredPart) (*pipeline.Response, error) {

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pipeline
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/cofferstore/coffer/internal/core/audit"
+	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/store/meta"
+)
+
+// joining is a call's record that goes with the commit that does what the call is
+// for: one sync for both. Its answer is therefore made before that commit.
+type joining struct {
+	base      audit.Record // before the answer was made
+	committed func()       // tells the trail
+	resp      *Response
+}
+
+// join returns a context for core in which a commit whose result answer knows takes
+// the call's record along. answer returns nil for the result of something else.
+func (c *Call) join(ctx context.Context, answer func(result any) (*Response, error)) context.Context {
+	j := &joining{base: c.record}
+	return audit.WithJoin(ctx, func(b *meta.Batch, result any) error {
+		c.record = cloned(j.base) // an earlier try may have left its marks
+		resp, err := answer(result)
+		if err != nil || resp == nil {
+			return err
+		}
+		c.complete(resp, nil)
+		if j.committed, err = c.road.cfg.Trail.Join(b, c.record); err != nil {
+			return fault.New(AuditFailed, "").Because(err)
+		}
+		j.resp, c.joining = resp, j
+		return nil
+	})
+}
+
+// unjoin forgets a record that went with a commit which failed.
+func (c *Call) unjoin() {
+	if c.joining != nil {
+		c.record, c.joining = cloned(c.joining.base), nil
+	}
+}
+
+func cloned(r audit.Record) audit.Record {
+	r.RequestParameters = maps.Clone(r.RequestParameters)
+	r.AdditionalEventData = maps.Clone(r.AdditionalEventData)
+	r.Resources = slices.Clone(r.Resources)
+	return r
+}
