@@ -26,6 +26,7 @@ func BenchmarkPut(b *testing.B) {
 			req := c.signed(b, "PUT", int64(len(body)))
 			b.ReportAllocs()
 			b.SetBytes(int64(len(body)))
+			b.SetParallelism(8)
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
 					r := req.Clone(b.Context())
@@ -47,6 +48,7 @@ func BenchmarkGet(b *testing.B) {
 			req := c.signed(b, "GET", 0)
 			b.ReportAllocs()
 			b.SetBytes(int64(len(body)))
+			b.SetParallelism(8)
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
 					c.serve(b, req.Clone(b.Context()))

@@ -121,24 +121,28 @@ func (t *Trail) position() (position, error) {
 	return position{t.active.name, t.active.size}, nil
 }
 
-// catchUp writes what an error kept from the files. mu is held.
+// catchUp writes what an error kept from the files. mu is held, but not while the disk
+// works.
 func (t *Trail) catchUp() error {
-	for len(t.late) > 0 {
-		if err := t.writeJournaled(t.late[0].key, t.late[0].line); err != nil {
+	late := t.late // taken: mu is let go while a line is written
+	t.late = nil
+	for i, j := range late {
+		if err := t.writeJournaled(j.key, j.line); err != nil {
+			t.late = append(late[i:], t.late...)
 			return err
 		}
-		t.late = t.late[1:]
 	}
 	return nil
 }
 
-// writeJournaled writes a line whose row can go when the line is durable. mu is held.
+// writeJournaled writes a line whose row can go when the line is durable. mu is held, but
+// not while the disk works.
 func (t *Trail) writeJournaled(key, line []byte) error {
-	s, err := t.write(line)
+	s, number, err := t.write(line)
 	if err != nil {
 		return err
 	}
-	t.settleWith(s, s.written, key)
+	t.settleWith(s, number, key)
 	return nil
 }
 
@@ -160,13 +164,11 @@ func (t *Trail) appendJournaled(ctx context.Context, id string, line []byte) err
 		t.mu.Unlock()
 		return err
 	}
-	s, err := t.write(line)
+	s, number, err := t.write(line)
+	t.mu.Unlock()
 	if err != nil {
-		t.mu.Unlock()
 		return err
 	}
-	number := s.written
-	t.mu.Unlock()
 
 	row := journaled{journalKey(id), from, line}
 	var b meta.Batch

@@ -59,13 +59,15 @@ type Trail struct {
 	done  chan struct{}
 
 	mu      sync.Mutex
-	ended   sync.Cond  // on mu: a sync has ended
+	ended   sync.Cond  // on mu: a write or a sync has ended
 	last    time.Time  // in the newest file's name
 	active  *segment   // nil after an error
 	retired []*segment // not written any more, not yet synced and closed
+	waiting *lines     // to be written next; nil when there are none
+	writing *segment   // the file that is being written
+	spare   []byte     // memory for lines
 	late    []joined   // in the journal, and not yet in a file
 	settled [][]byte   // rows of the journal that can go
-	scratch []byte     // the line being written, which a vfs.File may change
 	syncing bool
 	closed  bool
 }
@@ -166,7 +168,7 @@ func (t *Trail) Append(ctx context.Context, r Record, durable bool) error {
 func (t *Trail) append(line []byte, durable bool) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s, err := t.write(line)
+	s, number, err := t.write(line)
 	if err != nil {
 		return err
 	}
@@ -174,7 +176,6 @@ func (t *Trail) append(line []byte, durable bool) error {
 		t.wake()
 		return nil
 	}
-	number := s.written
 	for s.synced < number && s.err == nil {
 		if t.syncing {
 			t.ended.Wait()
@@ -186,162 +187,6 @@ func (t *Trail) append(line []byte, durable bool) error {
 		return s.err
 	}
 	return nil
-}
-
-// write appends a line to the file that is due. mu is held.
-func (t *Trail) write(line []byte) (*segment, error) {
-	if t.closed {
-		return nil, errors.New("trail is closed")
-	}
-	if t.active == nil || t.full(t.active, len(line)) {
-		if err := t.begin(); err != nil {
-			return nil, err
-		}
-	}
-	s := t.active
-	t.scratch = append(t.scratch[:0], line...)
-	n, err := s.file.Write(t.scratch)
-	s.size += int64(n)
-	if err != nil {
-		// A file that stayed empty is good for another try: on a full disk
-		// every append would leave one behind.
-		if s.size > 0 {
-			t.retire()
-		}
-		return nil, fmt.Errorf("write %s: %w", s.name, err)
-	}
-	s.written++
-	return s, nil
-}
-
-// full reports whether a line of n bytes belongs in a new file. mu is held.
-func (t *Trail) full(s *segment, n int) bool {
-	if s.size == 0 {
-		return false
-	}
-	return s.size+int64(n) > t.max || time.Now().UTC().Truncate(time.Hour).After(s.hour)
-}
-
-// begin makes a new file the active one. mu is held, or t is not shared yet.
-func (t *Trail) begin() error {
-	begun := time.Now().UTC()
-	if !begun.After(t.last) {
-		begun = t.last.Add(1)
-	}
-	s, err := createSegment(t.fs, t.dir, t.dirFile, begun)
-	if err != nil {
-		return fmt.Errorf("begin a file: %w", err)
-	}
-	t.retire()
-	t.last, t.active = begun, s
-	return nil
-}
-
-// retire ends the active file; the next sync closes it. mu is held.
-func (t *Trail) retire() {
-	if t.active == nil {
-		return
-	}
-	t.retired = append(t.retired, t.active)
-	t.active = nil
-	t.wake()
-}
-
-// sync makes durable what has been written so far. mu is held on entry and on
-// return, but not while the disk works; nobody else may be syncing.
-func (t *Trail) sync() {
-	closing := t.retired
-	t.retired = nil
-	batch := closing
-	if t.active != nil {
-		batch = append(batch[:len(batch):len(batch)], t.active)
-	}
-	upTo := make([]uint64, len(batch)) // of each file, what this sync covers
-	for i, s := range batch {
-		if s.err == nil {
-			upTo[i] = s.written
-		}
-	}
-	t.syncing = true
-	t.mu.Unlock()
-
-	errs := make([]error, len(batch))
-	for i, s := range batch {
-		if upTo[i] > s.synced { // no lock: only this function changes synced
-			begun := time.Now()
-			errs[i] = s.file.Sync()
-			t.metrics.syncs.Observe(time.Since(begun).Seconds())
-		}
-	}
-	for _, s := range closing {
-		_ = s.file.Close() // synced, or given up
-	}
-
-	t.mu.Lock()
-	t.syncing = false
-	for i, s := range batch {
-		if errs[i] != nil {
-			t.giveUp(s, errs[i])
-		} else {
-			s.synced = max(s.synced, upTo[i])
-			t.settled = append(t.settled, s.takeSettled()...)
-		}
-	}
-	t.ended.Broadcast()
-}
-
-// giveUp ends a file that could not be synced. mu is held.
-func (t *Trail) giveUp(s *segment, err error) {
-	lost := s.written - s.synced
-	s.err = fmt.Errorf("sync %s: %w", s.name, err)
-	s.rows = nil // they stay in the journal, for the next start to hold against the file
-	t.metrics.unsynced.Add(float64(lost))
-	t.log.Error("audit records may be lost in a crash", "file", s.name, "records", lost, "error", err)
-	if s == t.active {
-		t.retire()
-	}
-}
-
-// wake asks for a sync in a while.
-func (t *Trail) wake() {
-	select {
-	case t.dirty <- struct{}{}:
-	default:
-	}
-}
-
-// background syncs what no durable append has synced.
-func (t *Trail) background() {
-	defer close(t.done)
-	for {
-		select {
-		case <-t.stop:
-			return
-		case <-t.dirty:
-		}
-		select {
-		case <-t.stop:
-			return
-		case <-time.After(syncDelay):
-		}
-		t.mu.Lock()
-		if err := t.catchUp(); err != nil {
-			t.wake()
-		}
-		t.settle()
-		t.mu.Unlock()
-		t.forget()
-	}
-}
-
-// settle syncs and closes whatever needs it. mu is held.
-func (t *Trail) settle() {
-	for t.syncing {
-		t.ended.Wait()
-	}
-	if len(t.retired) > 0 || t.active != nil && t.active.unsynced() {
-		t.sync()
-	}
 }
 
 // Close makes everything durable and releases the files. Later appends fail. It

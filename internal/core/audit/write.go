@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// lines are written together: those that came while the lines before were written.
+type lines struct {
+	text  []byte
+	count uint64
+	file  *segment // to which they were written
+	first uint64   // number of the first one there
+	done  bool
+	err   error
+}
+
+// write appends a line to the file that is due, and returns the file and the line's
+// number in it. mu is held on entry and on return, but not while the disk works.
+func (t *Trail) write(line []byte) (*segment, uint64, error) {
+	if t.closed {
+		return nil, 0, errors.New("trail is closed")
+	}
+	if t.waiting == nil {
+		t.waiting = &lines{text: t.spare[:0]}
+		t.spare = nil
+	}
+	mine := t.waiting
+	mine.text = append(mine.text, line...)
+	place := mine.count
+	mine.count++
+	for !mine.done {
+		if t.writing != nil {
+			t.ended.Wait()
+		} else {
+			t.writeOut()
+		}
+	}
+	return mine.file, mine.first + place, mine.err
+}
+
+// writeOut writes the lines that wait. mu is held on entry and on return; nobody else
+// may be writing.
+func (t *Trail) writeOut() {
+	w := t.waiting
+	t.waiting = nil
+	defer func() {
+		w.done = true
+		t.ended.Broadcast()
+	}()
+	if t.active == nil || t.full(t.active, len(w.text)) {
+		if w.err = t.begin(); w.err != nil {
+			return
+		}
+	}
+	s := t.active
+	t.writing = s
+	t.mu.Unlock()
+	n, err := s.file.Write(w.text)
+	t.mu.Lock()
+	t.writing = nil
+	t.spare = w.text
+	s.size += int64(n)
+	if err != nil {
+		w.err = fmt.Errorf("write %s: %w", s.name, err)
+		// A file that stayed empty is good for another try: on a full disk
+		// every append would leave one behind.
+		if s.size > 0 && s == t.active {
+			t.retire()
+		}
+		return
+	}
+	w.file, w.first = s, s.written+1
+	s.written += w.count
+}
+
+// full reports whether a line of n bytes belongs in a new file. mu is held.
+func (t *Trail) full(s *segment, n int) bool {
+	if s.size == 0 {
+		return false
+	}
+	return s.size+int64(n) > t.max || time.Now().UTC().Truncate(time.Hour).After(s.hour)
+}
+
+// begin makes a new file the active one. mu is held, or t is not shared yet.
+func (t *Trail) begin() error {
+	begun := time.Now().UTC()
+	if !begun.After(t.last) {
+		begun = t.last.Add(1)
+	}
+	s, err := createSegment(t.fs, t.dir, t.dirFile, begun)
+	if err != nil {
+		return fmt.Errorf("begin a file: %w", err)
+	}
+	t.retire()
+	t.last, t.active = begun, s
+	return nil
+}
+
+// retire ends the active file; the next sync closes it. mu is held.
+func (t *Trail) retire() {
+	if t.active == nil {
+		return
+	}
+	t.retired = append(t.retired, t.active)
+	t.active = nil
+	t.wake()
+}
