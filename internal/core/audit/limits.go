@@ -39,7 +39,7 @@ func encode(r *Record) ([]byte, error) {
 	r.ErrorCode = cut(r.ErrorCode)
 	r.ErrorMessage = cut(r.ErrorMessage)
 
-	line, err := marshal(r)
+	line, err := r.line()
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func shorten(r Record) ([]byte, error) {
 		func() { r.Resources = nil },
 	} {
 		omit()
-		line, err := marshal(&r)
+		line, err := r.line()
 		if err != nil {
 			return nil, err
 		}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package audit
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"testing"
+	"time"
+)
+
+// richRecord has every member, and text that must be escaped.
+func richRecord(text string) Record {
+	return Record{
+		EventVersion: eventVersion, EventTime: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		UserIdentity: Identity{Type: "Root", PrincipalID: text, ARN: "arn", AccountID: "1", AccessKeyID: "AKIA", UserName: "u", InvokedBy: "i"},
+		EventSource:  "s3", EventName: text, AWSRegion: "us-east-1", SourceIPAddress: "::1", UserAgent: "<a&b>", ErrorCode: "E", ErrorMessage: text,
+		RequestParameters: map[string]any{
+			text: text, "a": nil, "b": true, "c": 1, "d": int64(math.MinInt64), "e": map[string]any{"x": []any{"y", 2, nil}},
+			"f": []string{"<", text}, "g": map[string]string{"k": text}, "h": 1.5, "i": uint64(math.MaxUint64), "j": []any(nil), "k": map[string]any(nil), "l": []any{},
+			"m": json.Number("7"), "n": Resource{Type: text},
+		},
+		ResponseElements: map[string]any{}, AdditionalEventData: map[string]any{"n": int64(3)},
+		RequestID: "r", EventID: "e", ReadOnly: true, Resources: []Resource{{AccountID: "1", Type: "t", ARN: text}, {}},
+		EventType: TypeAPICall, ManagementEvent: true, RecipientAccountID: "1", EventCategory: Data,
+		ServiceEventDetails: json.RawMessage(` { "a" : 1 } `), TLSDetails: &TLSDetails{TLSVersion: "TLSv1.3", CipherSuite: "c", ClientProvidedHostHeader: text},
+	}
+}
+
+// sameAsMarshal fails unless the record is written as encoding/json writes it.
+func sameAsMarshal(t *testing.T, r Record) {
+	t.Helper()
+	want, wantErr := marshal(&r)
+	got, err := r.line()
+	if (err == nil) != (wantErr == nil) || err == nil && string(got) != string(want) {
+		t.Errorf("got  %s %v\nwant %s %v", got, err, want, wantErr)
+	}
+}
+
+func TestRecordsAreWrittenAsJSON(t *testing.T) {
+	sameAsMarshal(t, Record{})
+	sameAsMarshal(t, putObject("A"))
+	all := "\x7f\u2028\u2029\ufffd\xff\xc3(é😀\\\"<>&/"
+	for c := range 0x20 {
+		all += string(rune(c))
+	}
+	sameAsMarshal(t, richRecord(all))
+	sameAsMarshal(t, Record{RequestParameters: map[string]any{"a": math.Inf(1)}}) // neither can
+	sameAsMarshal(t, Record{RequestParameters: map[string]any{"a": map[string]any{"b": func() {}}}})
+}
+
+func FuzzRecordsAreWrittenAsJSON(f *testing.F) {
+	f.Add("plain", int64(1))
+	f.Add("\"\\\x00\u2028\xff", int64(-1))
+	f.Fuzz(func(t *testing.T, text string, n int64) {
+		r := richRecord(text)
+		r.RequestParameters[fmt.Sprint(n)] = n
+		sameAsMarshal(t, r)
+	})
+}
