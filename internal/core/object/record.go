@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"hash"
 	"time"
 
 	"github.com/cofferstore/coffer/internal/checksum"
@@ -139,36 +138,25 @@ func uploadDescriptor(b bucket.UID, key string, upload [16]byte, f sse.Format, c
 	return e.sum()
 }
 
-// descriptorHash encodes tagged fields straight into a hash.
-type descriptorHash struct{ h hash.Hash }
+// descriptorHash collects tagged fields for a hash.
+type descriptorHash struct{ b []byte }
 
-func newDescriptor() descriptorHash {
-	h := sha256.New()
-	h.Write([]byte("coffer/1/descriptor\x00"))
-	return descriptorHash{h}
+func newDescriptor() *descriptorHash {
+	d := &descriptorHash{make([]byte, 0, 512)}
+	d.b = append(d.b, "coffer/1/descriptor\x00"...)
+	return d
 }
 
-func (d descriptorHash) bytes(tag byte, b []byte) {
-	var head [5]byte
-	head[0] = tag
-	binary.BigEndian.PutUint32(head[1:], uint32(len(b)))
-	d.h.Write(head[:])
-	d.h.Write(b)
-}
+func (d *descriptorHash) bytes(tag byte, b []byte) { d.b = appendField(d.b, tag, b) }
 
-func (d descriptorHash) uint64(tag byte, v uint64) {
-	d.bytes(tag, binary.BigEndian.AppendUint64(nil, v))
-}
+func (d *descriptorHash) uint64(tag byte, v uint64) { d.b = appendUint(d.b, tag, v) }
 
-func (d descriptorHash) digest(tag byte, b []byte) {
+func (d *descriptorHash) digest(tag byte, b []byte) {
 	sum := sha256.Sum256(b)
-	d.bytes(tag, sum[:])
+	d.b = appendField(d.b, tag, sum[:])
 }
 
-func (d descriptorHash) sum() (out [32]byte) {
-	d.h.Sum(out[:0])
-	return out
-}
+func (d *descriptorHash) sum() [32]byte { return sha256.Sum256(d.b) }
 
 // encode returns the row's value.
 func (r *record) encode() []byte {

@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/cofferstore/coffer/internal/core/audit"
@@ -57,12 +59,39 @@ type Call struct {
 }
 
 // Header returns a request header, "" when absent.
-func (c *Call) Header(name string) string { return c.Request.Header.Get(name) }
+func (c *Call) Header(name string) string {
+	if values := c.Values(name); len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
 
 // Has reports whether a request header is present, even if empty.
-func (c *Call) Has(name string) bool {
-	_, ok := c.Request.Header[http.CanonicalHeaderKey(name)]
-	return ok
+func (c *Call) Has(name string) bool { return c.Values(name) != nil }
+
+// Values returns all values of a request header, nil when it is absent. As with Header
+// and Has, the name is one that the code knows, not one that a client sent: its
+// canonical form is kept.
+func (c *Call) Values(name string) []string { return c.Request.Header[canonical(name)] }
+
+// canonicalNames are the canonical forms of the header names that the code asks for.
+var canonicalNames atomic.Pointer[map[string]string]
+
+// canonical is http.CanonicalHeaderKey, which makes a new string each time.
+func canonical(name string) string {
+	known := canonicalNames.Load()
+	if known != nil {
+		if c, ok := (*known)[name]; ok {
+			return c
+		}
+	}
+	c := http.CanonicalHeaderKey(name)
+	more := map[string]string{name: c}
+	if known != nil {
+		maps.Copy(more, *known)
+	}
+	canonicalNames.CompareAndSwap(known, &more) // or the next one does
+	return c
 }
 
 // Payload returns the body as the client signed it: decoded, and verified when it

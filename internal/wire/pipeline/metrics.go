@@ -3,6 +3,7 @@
 package pipeline
 
 import (
+	"log/slog"
 	"strconv"
 	"time"
 
@@ -48,6 +49,9 @@ func (road *Road) observe(c *Call, resp *Response, sent int64, err, sendErr erro
 	m.bytes.WithLabelValues(c.family.Name, "in").Add(float64(c.in))
 	m.bytes.WithLabelValues(c.family.Name, "out").Add(float64(sent))
 	if c.Op != nil && c.Op.Traits.Has(Silent) && err == nil {
+		return
+	}
+	if !road.cfg.Log.Enabled(c.Request.Context(), slog.LevelInfo) {
 		return
 	}
 	attrs := []any{

@@ -39,7 +39,10 @@ func requestParameters(c *pipeline.Call) map[string]any {
 		}
 	}
 	for name, values := range c.Request.Header {
-		if name = strings.ToLower(name); strings.HasPrefix(name, "x-amz-") && !secretParameter(name) && !transportHeaders[name] {
+		if transportHeaders[name] || !strings.HasPrefix(name, "X-Amz-") {
+			continue
+		}
+		if name = strings.ToLower(name); !secretParameter(name) {
 			p[name] = strings.Join(values, ",")
 		}
 	}
@@ -53,12 +56,13 @@ func requestParameters(c *pipeline.Call) map[string]any {
 	return p
 }
 
-// transportHeaders say how the request came, not what it asks for.
+// transportHeaders say how the request came, not what it asks for. Like all names of a
+// request's headers they are in canonical form.
 var transportHeaders = map[string]bool{
-	"x-amz-content-sha256":         true,
-	"x-amz-date":                   true,
-	"x-amz-decoded-content-length": true,
-	"x-amz-trailer":                true,
+	"X-Amz-Content-Sha256":         true,
+	"X-Amz-Date":                   true,
+	"X-Amz-Decoded-Content-Length": true,
+	"X-Amz-Trailer":                true,
 }
 
 // secretParameter reports whether a header or parameter carries a credential, or a

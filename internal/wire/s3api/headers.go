@@ -25,7 +25,7 @@ func presigned(c *pipeline.Call) bool { return c.Auth != nil && c.Auth.Method ==
 // parameter stands for a header that is not there: some SDKs sign them as such,
 // and S3 honours it.
 func field(c *pipeline.Call, name string) (value string, present bool) {
-	if values, ok := c.Request.Header[http.CanonicalHeaderKey(name)]; ok {
+	if values := c.Values(name); values != nil {
 		return strings.Join(values, ","), true
 	}
 	if !presigned(c) {
@@ -240,6 +240,9 @@ func copyCondition(c *pipeline.Call) object.ReadCondition {
 
 // date reads an HTTP date. One that is none is ignored (RFC 9110, section 13.1.3).
 func date(s string) time.Time {
+	if s == "" {
+		return time.Time{}
+	}
 	t, err := http.ParseTime(s)
 	if err != nil {
 		return time.Time{}

@@ -128,6 +128,9 @@ var overridable = [...]string{"Cache-Control", "Content-Disposition", "Content-E
 // overrides returns the headers that the client wants in the answer in place of
 // the stored ones. Only a signed request may ask for that.
 func overrides(c *pipeline.Call) (map[string]string, error) {
+	if len(c.Query) == 0 {
+		return nil, nil
+	}
 	var found map[string]string
 	for _, name := range overridable {
 		parameter := "response-" + strings.ToLower(name)

@@ -38,10 +38,12 @@ func customerFields(c *pipeline.Call, prefix string) sse.CustomerFields {
 
 // optional returns a header or field, nil when it is absent.
 func optional(c *pipeline.Call, name string) *string {
-	if v, ok := field(c, name); ok {
-		return &v
+	v, ok := field(c, name)
+	if !ok {
+		return nil
 	}
-	return nil
+	found := v // so that only one that is there takes memory
+	return &found
 }
 
 // customersKey reads the trio under a prefix where no other encryption header

@@ -59,25 +59,23 @@ func Wrap(s meta.Store, cfg Config) meta.Store {
 
 func (s *store) shardOf(key []byte) int { return int(maphash.Bytes(s.seed, key) % shardCount) }
 
-// places are the shards of some keys: each key's, and all of them once, in the order
-// in which they are locked.
+// places are the shards of some keys: each key's, and all of them once.
 type places struct {
-	of    [maxKeys]int
-	order []int
-	room  [maxKeys]int
+	of, room [maxKeys]int
+	shards   int
 }
 
-func (s *store) locate(keys [][]byte) *places {
-	p := new(places)
-	p.order = p.room[:0]
+func (p *places) locate(s *store, keys [][]byte) {
 	for i, key := range keys {
 		p.of[i] = s.shardOf(key)
-		p.order = append(p.order, p.of[i])
+		p.room[i] = p.of[i]
 	}
-	slices.Sort(p.order)
-	p.order = slices.Compact(p.order)
-	return p
+	slices.Sort(p.room[:len(keys)])
+	p.shards = len(slices.Compact(p.room[:len(keys)]))
 }
+
+// order are the shards in the order in which they are locked.
+func (p *places) order() []int { return p.room[:p.shards] }
 
 func (s *store) lock(order []int) {
 	for _, i := range order {
@@ -99,11 +97,12 @@ func (s *store) Get(ctx context.Context, keys ...[]byte) ([]meta.Item, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	at := s.locate(keys)
+	var at places
+	at.locate(s, keys)
 	items := make([]meta.Item, len(keys))
 	var seen [maxKeys]uint64 // the changes of each key's shard
 	// All shards are locked at once: rows that are all here now are of now.
-	s.lock(at.order)
+	s.lock(at.order())
 	found := true
 	for i, key := range keys {
 		shard := &s.shards[at.of[i]]
@@ -112,7 +111,7 @@ func (s *store) Get(ctx context.Context, keys ...[]byte) ([]meta.Item, error) {
 			items[i], found = shard.get(key)
 		}
 	}
-	s.unlock(at.order)
+	s.unlock(at.order())
 	if found {
 		for i := range items { // nobody changes kept bytes; the caller may
 			items[i].Key, items[i].Value = bytes.Clone(keys[i]), bytes.Clone(items[i].Value)
