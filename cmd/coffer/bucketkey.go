@@ -193,14 +193,15 @@ func newBucketKeyAuto() *cobra.Command {
 		Args:      cobra.ExactArgs(2),
 		ValidArgs: []string{"on", "off"},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if args[1] != "on" && args[1] != "off" {
-				return fmt.Errorf("%q is neither on nor off", args[1])
+			on, err := onOff(args[1])
+			if err != nil {
+				return err
 			}
 			c, err := remote(cmd.Context())
 			if err != nil {
 				return err
 			}
-			if err := c.SwitchConsolidation(cmd.Context(), args[0], args[1] == "on"); err != nil {
+			if err := c.SwitchConsolidation(cmd.Context(), args[0], on); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "consolidation of %s is %s\n", args[0], args[1])

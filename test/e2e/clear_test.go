@@ -36,12 +36,15 @@ func TestNothingIsStoredInClear(t *testing.T) {
 	for _, b := range []struct {
 		name, sse string
 		bk        bool
-	}{{"in-sse-s3", "AES256", false}, {"in-sse-kms", "aws:kms", false}, {"in-bucket-key", "aws:kms", true}, {"in-two-layers", "aws:kms:dsse", false}} {
+	}{{"in-legacy", "", false}, {"in-sse-s3", "AES256", false}, {"in-sse-kms", "aws:kms", false}, {"in-bucket-key", "aws:kms", true}, {"in-two-layers", "aws:kms:dsse", false}} {
 		k := key
 		if b.sse == "AES256" {
 			k = ""
 		}
 		s.Bucket(b.name, b.sse, k, b.bk)
+		if b.sse == "" {
+			legacy(s, b.name, true)
+		}
 		s.Put(b.name, "small", plant("small "+b.name, 100))
 		s.Put(b.name, "large", plant("large "+b.name, 300_000))
 		s.Get(b.name, "small")

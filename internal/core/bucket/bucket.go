@@ -71,6 +71,8 @@ type record struct {
 	Deleting   *time.Time `json:"deleting,omitempty"`
 	// NoConsolidation keeps upkeep from merging the bucket's bucket keys.
 	NoConsolidation bool `json:"noConsolidation,omitempty"`
+	// Legacy is the legacy mode of SetLegacy.
+	Legacy bool `json:"legacy,omitempty"`
 }
 
 // Bucket is a bucket as read at one moment. It must not be changed.
@@ -85,6 +87,8 @@ type Bucket struct {
 	Tags       []Tag
 	// NoConsolidation keeps upkeep from merging the bucket's bucket keys.
 	NoConsolidation bool
+	// Legacy says that what names no encryption is reported as not encrypted.
+	Legacy bool
 
 	ver, guard uint64
 	deleting   *time.Time
@@ -213,8 +217,8 @@ func (r record) bucket(uid UID, ver, guard uint64) *Bucket {
 	return &Bucket{
 		UID: uid, Name: r.Name, Owner: r.Owner, Region: r.Region, Created: r.Created,
 		Versioning: r.Versioning, Encryption: r.Encryption, Tags: r.Tags,
-		NoConsolidation: r.NoConsolidation,
-		ver:             ver, guard: guard, deleting: r.Deleting,
+		NoConsolidation: r.NoConsolidation, Legacy: r.Legacy,
+		ver: ver, guard: guard, deleting: r.Deleting,
 	}
 }
 

@@ -26,8 +26,13 @@ type Encryption struct {
 	Explicit bool `json:"explicit,omitempty"`
 }
 
-// Default returns what applies to objects that ask for nothing.
-func (e Encryption) Default() sse.Default {
+// Default returns what applies to objects that ask for nothing: the bucket's default
+// encryption, but that in legacy mode only one that was put counts.
+func (b *Bucket) Default() sse.Default {
+	e := b.Encryption
+	if b.Legacy && !e.Explicit {
+		return sse.Default{Algorithm: sse.NotSSE}
+	}
 	return sse.Default{Algorithm: e.Algorithm, KeyID: e.KeyID, BucketKey: e.BucketKey}
 }
 

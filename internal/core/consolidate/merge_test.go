@@ -23,8 +23,10 @@ import (
 func (w *world) days(n int, keyARN string) {
 	w.t.Helper()
 	for d := range n {
+		_, err := w.buckets.SetLegacy(w.t.Context(), photos, d%2 == 1)
+		w.must(err)
 		w.put(alice, name(d, 0), underBucketKey(keyARN))
-		w.put(alice, name(d, 1), sse.Request{})                                   // SSE-S3
+		w.put(alice, name(d, 1), sse.Request{})                                   // SSE-S3, every other day reported as not encrypted
 		w.put(alice, name(d, 2), sse.Request{Algorithm: sse.DSSE, KeyID: keyARN}) // in two layers
 		w.put(alice, name(d, 3), sse.Request{Algorithm: sse.KMS, KeyID: keyARN})  // a key of its own
 		w.put(alice, "always", underBucketKey(keyARN))                            // a version a day
@@ -80,6 +82,11 @@ func TestMerging(t *testing.T) {
 		now, _ := w.objects.Head(t.Context(), alice, object.Get{VersionRef: object.VersionRef{Ref: ref(name(0, 3))}})
 		if direct.SSE != now.SSE {
 			t.Errorf("an object with a key of its own was touched: %+v, %+v", direct.SSE, now.SSE)
+		}
+		for d, want := range []string{sse.AES256, sse.NotSSE} {
+			if _, a, err := get(t.Context(), w.objects, alice, name(d, 1), ""); a.Algorithm != want {
+				t.Errorf("an object of day %d is %s, want %s, %v", d, a.Algorithm, want, err)
+			}
 		}
 		// Both keys: an event for each of the 8 pairs, and one for each end.
 		for event, want := range map[string]int{"MergeBucketKeyGeneration": 16, "DeleteBucketKeyGeneration": 16, "CreateBucketKeyGeneration": 2} {

@@ -149,7 +149,7 @@ func (o *Objects) checkSelfCopy(ctx context.Context, b *bucket.Bucket, in Copy, 
 	if err != nil {
 		return err
 	}
-	if a.Algorithm != sse.AES256 { // the copy becomes SSE-S3: a change of encryption
+	if a.Algorithm != sse.Effective(in.SSE, b.Default()).Algorithm {
 		return nil
 	}
 	return fault.New(SelfCopy, "")

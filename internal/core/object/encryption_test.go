@@ -101,6 +101,9 @@ func TestUpdatesThatAreRefused(t *testing.T) {
 	c := put("bkt", "customer", pattern(1))
 	c.SSE.Customer = customer('a')
 	w.put(c)
+	w.legacy("bkt", true)
+	w.put(put("bkt", "legacy", pattern(1)))
+	w.legacy("bkt", false)
 	d := put("bkt", "double", pattern(1))
 	d.SSE.Algorithm = sse.DSSE
 	w.put(d)
@@ -111,6 +114,7 @@ func TestUpdatesThatAreRefused(t *testing.T) {
 	}
 	want(t, update("customer", "", k), InvalidUpdate)
 	want(t, update("double", "", k), InvalidUpdate)
+	want(t, update("legacy", "", k), InvalidUpdate)
 	want(t, update("gone", "", k), DeleteMarker)
 	want(t, update("never", "", k), NoSuchKey)
 	want(t, update("plain", "nonsense", k), InvalidVersionID)

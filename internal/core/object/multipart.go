@@ -69,7 +69,7 @@ func (o *Objects) CreateUpload(ctx context.Context, by iam.Caller, in CreateUplo
 	u := &upload{
 		Bucket: b.UID, Key: in.Key, ID: versionID{now, newUID()}, Created: now, Owner: by.Account, Initiator: by.ARN,
 		Headers: in.Headers, Tags: in.Tags, Class: in.StorageClass, Checksum: plan, Declared: in.Algorithm != "",
-		Body: s.Format(), PlainETag: s.Applied().Algorithm == sse.AES256, Default: choice.FromDefault,
+		Body: s.Format(), PlainETag: s.Applied().ByService(), Default: choice.FromDefault,
 	}
 	bind := s.UploadBind(u.ID.uid)
 	u.Bind = o.binder.Seal(nil, bind.Reveal(), u.row())

@@ -133,7 +133,7 @@ func (o *Objects) Put(ctx context.Context, by iam.Caller, in Put) (Stored, error
 
 // sealing decides how a new object is encrypted and prepares its keys.
 func (o *Objects) sealing(ctx context.Context, by iam.Caller, b *bucket.Bucket, key string, asked sse.Request) (*sse.Sealing, sse.Choice, error) {
-	choice := sse.Effective(asked, b.Encryption.Default())
+	choice := sse.Effective(asked, b.Default())
 	if err := sse.CheckTransport(choice, by); err != nil {
 		return nil, choice, err
 	}
@@ -161,7 +161,7 @@ func (o *Objects) receive(ctx context.Context, by iam.Caller, b *bucket.Bucket, 
 	if alg == "" {
 		alg = checksum.Default
 	}
-	plain := s.Applied().Algorithm == sse.AES256
+	plain := s.Applied().ByService()
 	st, err := o.ingest(ctx, s, in.Body, ingestion{
 		size: in.Size, limit: o.cfg.MaxPart, expect: in.Expect, algorithm: alg, etagMD5: plain,
 	})
@@ -188,7 +188,7 @@ func newRecord(b *bucket.Bucket, key, owner string, a Attributes) *record {
 // newUID returns a time-ordered unique id.
 func newUID() [16]byte { return uuid.Must(uuid.NewV7()) }
 
-// etag is the MD5 under SSE-S3. Elsewhere it is random: S3 promises that it is
+// etag is the MD5 when only the service holds a key. Elsewhere it is random: S3 promises that it is
 // not the MD5 of the data there.
 func etag(isMD5 bool, md5 []byte) string {
 	if !isMD5 {

@@ -239,7 +239,7 @@ func (s *scrub) check(ctx context.Context, p part, stored int64) error {
 func (s *scrub) openAll(ctx context.Context, r *record, p part) error {
 	b := &bucket.Bucket{UID: r.Bucket, Name: s.bucketName(ctx, r.Bucket)}
 	a, err := s.o.keys.Applied(ctx, keyBucket(b), r.Key, r.Wrap)
-	if err != nil || a.Algorithm != sse.AES256 {
+	if err != nil || !a.ByService() {
 		return err
 	}
 	opening, err := s.o.opening(ctx, iam.Caller{Principal: iam.Principal{Type: iam.AWSService, ARN: "coffer:scrub"}}, b, r, sse.CustomerKey{})

@@ -13,7 +13,8 @@ type Request struct {
 	Customer         CustomerKey
 }
 
-// Default is a bucket's default encryption. An empty Algorithm means AES256.
+// Default is a bucket's default encryption. An empty Algorithm means AES256; that of
+// a bucket in legacy mode is NotSSE.
 type Default struct {
 	Algorithm, KeyID string
 	BucketKey        bool

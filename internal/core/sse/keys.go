@@ -26,12 +26,17 @@ type KeyService interface {
 	Decrypt(ctx context.Context, by iam.Caller, keyARN string, blob []byte, ec kms.Context) (secret.Bytes, error)
 }
 
-// Applied is the encryption of what is stored. KeyARN is empty for SSE-S3.
+// Applied is the encryption of what is stored, as it is reported. KeyARN is empty for
+// SSE-S3.
 type Applied struct {
 	Algorithm, KeyARN string
 	BucketKey         bool
 	Generation        uuid.UUID // of the bucket key, also for SSE-S3; zero without one
 }
+
+// ByService reports whether nobody but the service holds a key: SSE-S3, and what is
+// reported as not encrypted.
+func (a Applied) ByService() bool { return a.Algorithm == AES256 || a.Algorithm == NotSSE }
 
 // Keys makes the keys that objects are sealed with and opens them again. It is
 // safe for concurrent use.
@@ -64,13 +69,15 @@ func (k *Keys) ForWrite(ctx context.Context, by iam.Caller, b bucketkey.Bucket, 
 	var err error
 	switch c.Algorithm {
 	case AES256:
-		err = s.add(ctx, k.ofService(by, b))
+		err = s.add(ctx, k.ofService(by, b, fromService))
+	case NotSSE:
+		err = s.add(ctx, k.ofService(by, b, fromLegacy))
 	case KMS:
 		err = s.addKMS(ctx, by, b, objectKey, c)
 	case DSSE:
 		c.BucketKey = false
 		if err = s.addKMS(ctx, by, b, objectKey, c); err == nil {
-			err = s.add(ctx, k.ofService(by, b))
+			err = s.add(ctx, k.ofService(by, b, fromService))
 		}
 	case Customer:
 		w := &wrapping{keys: k}
@@ -93,8 +100,8 @@ func (k *Keys) ForWrite(ctx context.Context, by iam.Caller, b bucketkey.Bucket, 
 }
 
 // ofService wraps under a bucket key of the service's own KMS key.
-func (k *Keys) ofService(by iam.Caller, b bucketkey.Bucket) *wrapping {
-	return &wrapping{keys: k, by: service(by), source: fromService, under: bucketkey.ForWrite{
+func (k *Keys) ofService(by iam.Caller, b bucketkey.Bucket, s source) *wrapping {
+	return &wrapping{keys: k, by: service(by), source: s, under: bucketkey.ForWrite{
 		Bucket: b, Context: kms.Context{arnPair: aws.BucketARN(b.Name)},
 	}}
 }
@@ -117,7 +124,7 @@ func (s *Sealing) addKMS(ctx context.Context, by iam.Caller, b bucketkey.Bucket,
 
 // add adds a layer: a wrapping, and the data key that it will wrap.
 func (s *Sealing) add(ctx context.Context, w *wrapping) (err error) {
-	if w.source == fromService {
+	if w.source.ofService() {
 		if w.under.KeyARN, err = s.keys.owned.Resolve(ctx, w.by, ""); err != nil {
 			return err
 		}
@@ -219,9 +226,9 @@ func (k *Keys) appliedOf(ctx context.Context, b bucketkey.Bucket, objectKey stri
 func (k *Keys) applied(ctx context.Context, b bucketkey.Bucket, objectKey string, w wrap) (Applied, error) {
 	switch w.source {
 	case fromCustomer:
-		return Applied{Algorithm: Customer}, nil
-	case fromService:
-		return Applied{Algorithm: AES256, Generation: w.ref}, nil
+		return Applied{Algorithm: w.source.reported()}, nil
+	case fromService, fromLegacy:
+		return Applied{Algorithm: w.source.reported(), Generation: w.ref}, nil
 	case fromBucketKey:
 		gen, err := k.cache.Generation(ctx, b.UID, w.ref)
 		if err != nil {
@@ -297,7 +304,7 @@ func (k *Keys) unwrapOne(ctx context.Context, by iam.Caller, b bucketkey.Bucket,
 
 func (k *Keys) unwrapGeneration(ctx context.Context, by iam.Caller, b bucketkey.Bucket, w wrap, d [32]byte) (secret.Bytes, error) {
 	cache := k.cache
-	if w.source == fromService {
+	if w.source.ofService() {
 		cache, by = k.owned, service(by)
 	}
 	o, err := cache.Opener(ctx, by, bucketkey.ForRead{Bucket: b, Generation: w.ref})

@@ -163,6 +163,7 @@ var choices = map[string]Choice{
 	"SSE-KMS":                 {Algorithm: KMS},
 	"SSE-C":                   {Algorithm: Customer, Customer: keyA},
 	"DSSE-KMS":                {Algorithm: DSSE},
+	"NOT-SSE":                 {Algorithm: NotSSE},
 }
 
 var digest = sha256.Sum256([]byte("descriptor"))
@@ -221,6 +222,7 @@ func TestObjects(t *testing.T) {
 		wrapLen  int
 	}{
 		"SSE-S3":                  {Applied{Algorithm: AES256}, map[string]int{}, 86},
+		"NOT-SSE":                 {Applied{Algorithm: NotSSE}, map[string]int{}, 86},
 		"SSE-KMS with bucket key": {Applied{Algorithm: KMS, KeyARN: keyARN, BucketKey: true}, map[string]int{"alice GenerateDataKey " + bucketARN: 1, "bob Decrypt " + bucketARN: 1}, 86},
 		"SSE-KMS":                 {Applied{Algorithm: KMS, KeyARN: keyARN}, map[string]int{"alice GenerateDataKey " + objectARN: 3, "bob Decrypt " + objectARN: 3}, 0},
 		"DSSE-KMS":                {Applied{Algorithm: DSSE, KeyARN: keyARN}, map[string]int{"alice GenerateDataKey " + objectARN: 3, "bob Decrypt " + objectARN: 3}, 0},
@@ -247,7 +249,7 @@ func TestObjects(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if hasGeneration := got.Generation != (uuid.UUID{}); hasGeneration != (name == "SSE-S3" || got.BucketKey) {
+			if hasGeneration := got.Generation != (uuid.UUID{}); hasGeneration != (got.ByService() || got.BucketKey) {
 				t.Errorf("generation %v", got.Generation)
 			}
 			opening, err := f.ForRead(t.Context(), alice, photos, "a/b.jpg", last.wrap, digest, last.customer)
@@ -259,6 +261,26 @@ func TestObjects(t *testing.T) {
 				t.Errorf("applied %+v, want %+v", got, want.applied)
 			}
 		})
+	}
+}
+
+// What is reported as not encrypted is sealed as under SSE-S3, and a wrap cannot be
+// made to report the other.
+func TestNotSSEIsSealedAsSSES3(t *testing.T) {
+	f := newFixture(t)
+	plain, legacy := f.write(t, alice, "k", choices["SSE-S3"]), f.write(t, alice, "k", choices["NOT-SSE"])
+	if n := f.service.total(); n != 1 {
+		t.Errorf("%d uses of the service's key, want 1", n)
+	}
+	if bytes.Contains(legacy.sealed, plaintext[:64]) || len(legacy.sealed) != len(plain.sealed) {
+		t.Error("the body is not sealed")
+	}
+	for _, o := range []object{plain, legacy} {
+		o.wrap = bytes.Clone(o.wrap)
+		o.wrap[5] ^= byte(fromService ^ fromLegacy)
+		if got, err := f.read(t, alice, photos, o, digest); !errors.Is(err, Damaged) || len(got) > 0 {
+			t.Errorf("with the other source: %d bytes, %v", len(got), err)
+		}
 	}
 }
 
@@ -514,7 +536,7 @@ func TestSlowWrite(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if changed := s.Applied().Generation != first; changed != (name == "SSE-S3" || c.BucketKey) {
+			if changed := s.Applied().Generation != first; changed != (s.Applied().ByService() || c.BucketKey) {
 				t.Errorf("%s: generation changed: %v", name, changed)
 			}
 			opening, err := f.ForRead(t.Context(), bob, photos, "k", wrapped, digest, c.Customer)

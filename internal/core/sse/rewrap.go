@@ -28,7 +28,7 @@ func Generations(wrapped []byte) ([]uuid.UUID, error) {
 	}
 	var out []uuid.UUID
 	for _, w := range layers {
-		if w.source == fromService || w.source == fromBucketKey {
+		if w.source.inGeneration() {
 			out = append(out, w.ref)
 		}
 	}
@@ -65,7 +65,7 @@ func Rewrap(wrapped []byte, b Bound, m Move) ([]byte, error) {
 	var out []byte
 	moved := false
 	for _, w := range layers {
-		held := (w.source == fromService || w.source == fromBucketKey) && w.ref == m.From.Generation()
+		held := w.source.inGeneration() && w.ref == m.From.Generation()
 		if !held {
 			out = append(append(out, w.head()...), w.sealed...)
 			continue

@@ -51,19 +51,19 @@ func (w *wrapping) prepare(ctx context.Context) error {
 	}
 	if w.source != fromKMS {
 		cache := w.keys.cache
-		if w.source == fromService {
+		if w.source.ofService() {
 			cache = w.keys.owned
 		}
 		sealer, err := cache.Sealer(ctx, w.by, w.under)
 		if err == nil {
 			w.sealer = sealer
-			w.applied = Applied{Algorithm: KMS, KeyARN: w.under.KeyARN, BucketKey: true, Generation: sealer.Generation()}
-			if w.source == fromService {
-				w.applied = Applied{Algorithm: AES256, Generation: sealer.Generation()}
+			w.applied = Applied{Algorithm: w.source.reported(), Generation: sealer.Generation()}
+			if !w.source.ofService() {
+				w.applied.KeyARN, w.applied.BucketKey = w.under.KeyARN, true
 			}
 			return nil
 		}
-		if w.source == fromService || !errors.Is(err, bucketkey.ErrTooManyContexts) {
+		if w.source.ofService() || !errors.Is(err, bucketkey.ErrTooManyContexts) {
 			return err
 		}
 		// A KMS data key in the same context: no policy sees a difference.

@@ -48,6 +48,11 @@ const (
 	DSSE   = "aws:kms:dsse" // dual-layer
 )
 
+// NotSSE is how an object is reported that asked for nothing in a bucket in legacy
+// mode: not encrypted, as objects of S3 from before 2023 are. It is sealed as AES256
+// is all the same. No client can ask for it, and no header says it.
+const NotSSE = "NOT-SSE"
+
 // Headers, and form fields, by which a client chooses. Faults name them as
 // ArgumentName.
 const (

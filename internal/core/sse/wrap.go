@@ -40,7 +40,27 @@ const (
 	fromBucketKey source = 2 // a bucket key of the customer's KMS key
 	fromKMS       source = 3 // a KMS data key for this object alone
 	fromCustomer  source = 4 // a key that comes with each request
+	fromLegacy    source = 5 // as fromService, and reported as not encrypted
 )
+
+// ofService reports whether the service's own KMS key is behind it.
+func (s source) ofService() bool { return s == fromService || s == fromLegacy }
+
+// inGeneration reports whether a bucket key wraps the data key.
+func (s source) inGeneration() bool { return s.ofService() || s == fromBucketKey }
+
+// reported is the algorithm that an object with such a wrap is said to have.
+func (s source) reported() string {
+	switch s {
+	case fromService:
+		return AES256
+	case fromLegacy:
+		return NotSSE
+	case fromCustomer:
+		return Customer
+	}
+	return KMS
+}
 
 // The wrapped data key CDW1: a header that says where the wrapping key comes from,
 // then the data key sealed with the header and the descriptor's digest as
@@ -135,7 +155,7 @@ func (w wrap) check() error {
 	switch {
 	case w.layer > maxLayers || w.bind > BindUpload:
 		return badWrap("unknown layer or binding")
-	case w.source == fromService, w.source == fromBucketKey:
+	case w.source.inGeneration():
 		if n != 0 {
 			return badWrap("generation with parameters")
 		}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/policy"
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
@@ -62,6 +63,8 @@ type API struct {
 	// FlushKeys drops bucket keys from memory and returns how many: those of a
 	// bucket, those under a KMS key, or both; "" is any.
 	FlushKeys func(ctx context.Context, bucket, keyARN string) (int, error)
+	// SetLegacy switches the legacy mode of a bucket (bucket.Buckets).
+	SetLegacy func(ctx context.Context, bucket string, on bool) (bucket.Legacy, error)
 	// BucketKeys are the bucket keys of buckets.
 	BucketKeys BucketKeys
 	// Scrub reads everything and compares it with what is known of it. report is
@@ -83,7 +86,7 @@ func (a *API) Families() []*pipeline.Family {
 	}
 	api := a.family(apiPrefix, []pipeline.Op{
 		a.versionOp(), a.configOp(), a.auditOp(), a.flushKeysOp(), a.scrubOp(),
-		a.bucketKeysOp(), a.consolidateOp(), a.switchConsolidationOp(),
+		a.bucketKeysOp(), a.consolidateOp(), a.switchConsolidationOp(), a.switchLegacyOp(),
 	})
 	api.Name, api.Source, api.Services, api.Whole, api.Fault = "operator", service, []string{service}, true, renderJSON
 	health := a.family(prefix, []pipeline.Op{a.livezOp(), a.readyzOp(), a.metricsOp()})

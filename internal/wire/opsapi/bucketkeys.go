@@ -55,6 +55,19 @@ func ofBucket(c *pipeline.Call, others ...string) (name string, p map[string]str
 	return p["bucket"], p, nil
 }
 
+// bucketSwitch reads the parameters of a call that switches something of a bucket.
+func bucketSwitch(c *pipeline.Call) (name string, on bool, err error) {
+	name, p, err := ofBucket(c, "on")
+	if err != nil {
+		return "", false, err
+	}
+	if _, ok := p["on"]; !ok {
+		return "", false, fault.New(InvalidParameter, "Parameter \"on\" is missing.")
+	}
+	on, err = flag(p, "on")
+	return name, on, err
+}
+
 // consolidateKeys asks to consolidate a bucket's bucket keys now.
 type consolidateKeys struct{ bucket string }
 
@@ -116,15 +129,7 @@ type switched struct {
 func (a *API) switchConsolidationOp() pipeline.Op {
 	return pipeline.Define("SwitchConsolidation", 0, pipeline.Route{Method: http.MethodPost, Path: apiPrefix + "bucketkeys/switch"},
 		func(c *pipeline.Call) (in switchConsolidation, err error) {
-			name, p, err := ofBucket(c, "on")
-			if err != nil {
-				return in, err
-			}
-			if _, ok := p["on"]; !ok {
-				return in, fault.New(InvalidParameter, "Parameter \"on\" is missing.")
-			}
-			in.bucket = name
-			in.on, err = flag(p, "on")
+			in.bucket, in.on, err = bucketSwitch(c)
 			return in, err
 		},
 		func(ctx context.Context, _ iam.Caller, in switchConsolidation) (switched, error) {

@@ -125,12 +125,30 @@ func (c *Client) Consolidate(ctx context.Context, bucket string, fn func(job []b
 
 // SwitchConsolidation says whether upkeep may consolidate a bucket.
 func (c *Client) SwitchConsolidation(ctx context.Context, bucket string, on bool) error {
+	_, err := c.value(ctx, http.MethodPost, "bucketkeys/switch", switchOf(bucket, on))
+	return err
+}
+
+// SwitchLegacyMode switches a bucket's legacy mode, and says how it is then.
+func (c *Client) SwitchLegacyMode(ctx context.Context, bucket string, on bool) (LegacyMode, error) {
+	body, err := c.value(ctx, http.MethodPost, "bucket/legacy", switchOf(bucket, on))
+	if err != nil {
+		return LegacyMode{}, err
+	}
+	var out LegacyMode
+	if err := json.Unmarshal(body, &out); err != nil {
+		return LegacyMode{}, c.notCoffer("answered something else than JSON")
+	}
+	return out, nil
+}
+
+// switchOf are the parameters of a call that switches something of a bucket.
+func switchOf(bucket string, on bool) url.Values {
 	p := url.Values{"bucket": {bucket}, "on": {"0"}}
 	if on {
 		p.Set("on", "1")
 	}
-	_, err := c.value(ctx, http.MethodPost, "bucketkeys/switch", p)
-	return err
+	return p
 }
 
 // value reads an answer that is one JSON value.

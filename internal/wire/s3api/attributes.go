@@ -129,7 +129,7 @@ func encodeAttributes(c *pipeline.Call, out gotAttributes) (*pipeline.Response, 
 	}
 	setHeader(r.Header, "Last-Modified", out.Modified.UTC().Format(http.TimeFormat))
 	setHeader(r.Header, "x-amz-version-id", out.VersionID)
-	c.AuditData("SSEApplied", sseApplied(out.SSE, false))
+	auditApplied(c, out.SSE, false)
 	auditGeneration(c, out.SSE)
 	return r, nil
 }

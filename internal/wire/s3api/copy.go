@@ -119,7 +119,7 @@ func encodeCopy(c *pipeline.Call, out object.Copied) (*pipeline.Response, error)
 	setCustomer(c, r.Header, out.SSE)
 	setContext(c, r.Header, out.SSE)
 	setWritten(c, r.Header, out.Stored)
-	c.AuditData("SSEApplied", sseApplied(out.SSE, out.FromDefault))
+	auditApplied(c, out.SSE, out.FromDefault)
 	return r, nil
 }
 

@@ -62,7 +62,7 @@ func encodeCreate(c *pipeline.Call, out object.Created) (*pipeline.Response, err
 	setContext(c, r.Header, out.SSE)
 	setHeader(r.Header, "x-amz-checksum-algorithm", string(out.Checksum.Algorithm))
 	setHeader(r.Header, checksumTypeHeader, string(out.Checksum.Type))
-	c.AuditData("SSEApplied", sseApplied(out.SSE, out.FromDefault))
+	auditApplied(c, out.SSE, out.FromDefault)
 	auditGeneration(c, out.SSE)
 	auditAnswer(c, r.Header)
 	return r, nil

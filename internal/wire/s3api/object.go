@@ -73,7 +73,7 @@ func encodePut(c *pipeline.Call, out object.Stored) (*pipeline.Response, error) 
 	setCustomer(c, h, out.SSE)
 	setContext(c, h, out.SSE)
 	setWritten(c, h, out)
-	c.AuditData("SSEApplied", sseApplied(out.SSE, out.FromDefault))
+	auditApplied(c, out.SSE, out.FromDefault)
 	return &pipeline.Response{Status: http.StatusOK, Header: h}, nil
 }
 
@@ -193,7 +193,7 @@ func describe(c *pipeline.Call, out *object.Object) (status int, h http.Header) 
 		status = http.StatusPartialContent
 		setHeader(h, "Content-Range", fmt.Sprintf("bytes %d-%d/%d", out.Start, out.Start+out.Length-1, out.Size))
 	}
-	c.AuditData("SSEApplied", sseApplied(out.SSE, false))
+	auditApplied(c, out.SSE, false)
 	auditGeneration(c, out.SSE)
 	return status, h
 }

@@ -73,6 +73,6 @@ func decodeUpdateEncryption(c *pipeline.Call) (in object.UpdateEncryption, err e
 
 func encodeUpdateEncryption(c *pipeline.Call, out object.Updated) (*pipeline.Response, error) {
 	auditGeneration(c, out.SSE)
-	c.AuditData("SSEApplied", sseApplied(out.SSE, false))
+	auditApplied(c, out.SSE, false)
 	return &pipeline.Response{Status: http.StatusOK}, nil
 }

@@ -189,7 +189,7 @@ func encodePost(c *pipeline.Call, out object.Stored) (*pipeline.Response, error)
 	setChecksum(h, out.Checksum, out.ETag)
 	setCustomer(c, h, out.SSE)
 	setWritten(c, h, out)
-	c.AuditData("SSEApplied", sseApplied(out.SSE, out.FromDefault))
+	auditApplied(c, out.SSE, out.FromDefault)
 	return resp, nil
 }
 

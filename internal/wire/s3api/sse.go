@@ -72,9 +72,10 @@ func setContext(c *pipeline.Call, h http.Header, a sse.Applied) {
 }
 
 // setEncryption sets the headers that tell how an object is encrypted: the key
-// always as its ARN, the bucket key only when there is one.
+// always as its ARN, the bucket key only when there is one. An object that is
+// reported as not encrypted has none.
 func setEncryption(h http.Header, a sse.Applied) {
-	if a.Algorithm == sse.Customer {
+	if a.Algorithm == sse.Customer || a.Algorithm == sse.NotSSE {
 		return
 	}
 	setHeader(h, sse.AlgorithmHeader, a.Algorithm)
@@ -84,10 +85,18 @@ func setEncryption(h http.Header, a sse.Applied) {
 	}
 }
 
+// auditApplied notes in the audit record which encryption was applied; none for an
+// object that is reported as not encrypted.
+func auditApplied(c *pipeline.Call, a sse.Applied, fromDefault bool) {
+	if name := sseApplied(a, fromDefault); name != "" {
+		c.AuditData("SSEApplied", name)
+	}
+}
+
 // sseApplied is the audit record's name of an encryption.
 func sseApplied(a sse.Applied, fromDefault bool) string {
 	name := map[string]string{sse.AES256: "SSE_S3", sse.KMS: "SSE_KMS", sse.DSSE: "DSSE_KMS", sse.Customer: "SSE_C"}[a.Algorithm]
-	if fromDefault {
+	if fromDefault && name != "" {
 		name = "Default_" + name
 	}
 	return name

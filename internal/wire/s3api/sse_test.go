@@ -34,6 +34,7 @@ func TestEncryptionHeaders(t *testing.T) {
 		{[]string{alg + "aws:kms", keyID + "photos"}, "", sse.NotForThisOperation},
 		{[]string{alg + "rot13"}, sse.UnsupportedMethod, sse.NotForThisOperation},
 		{[]string{alg}, sse.UnsupportedMethod, sse.NotForThisOperation},
+		{[]string{alg + "NOT-SSE"}, sse.UnsupportedMethod, sse.NotForThisOperation},
 		{[]string{alg + "AES256", alg + "aws:kms"}, sse.UnsupportedMethod, sse.NotForThisOperation},
 		{[]string{keyID + "photos"}, sse.NeedsKMS, sse.NeedsKMS},
 		{[]string{alg + "AES256", keyID + "photos"}, sse.NeedsKMS, sse.NotForThisOperation},
@@ -61,6 +62,7 @@ func TestAnswersTellTheEncryption(t *testing.T) {
 		want http.Header
 	}{
 		{sse.Applied{Algorithm: sse.AES256}, http.Header{sse.AlgorithmHeader: {"AES256"}}},
+		{sse.Applied{Algorithm: sse.NotSSE, Generation: uuid.New()}, http.Header{}},
 		{sse.Applied{Algorithm: sse.KMS, KeyARN: photosKey}, http.Header{sse.AlgorithmHeader: {"aws:kms"}, sse.KeyIDHeader: {photosKey}}},
 		{
 			sse.Applied{Algorithm: sse.KMS, KeyARN: photosKey, BucketKey: true, Generation: uuid.New()},
@@ -83,6 +85,7 @@ func TestAuditNamesTheEncryption(t *testing.T) {
 	}{
 		{sse.AES256, true, "Default_SSE_S3"}, {sse.AES256, false, "SSE_S3"},
 		{sse.KMS, true, "Default_SSE_KMS"}, {sse.KMS, false, "SSE_KMS"},
+		{sse.NotSSE, true, ""}, {sse.NotSSE, false, ""},
 	} {
 		if got := sseApplied(sse.Applied{Algorithm: c.algorithm}, c.fromDefault); got != c.want {
 			t.Errorf("%s, from the default %v: %s, want %s", c.algorithm, c.fromDefault, got, c.want)
