@@ -36,11 +36,13 @@ const minPart = 100
 func TestEveryWayInAndOut(t *testing.T) {
 	s := coffertest.Start(t, coffertest.Tune(server.Tuning{Objects: object.Config{MinPart: minPart}}))
 	keys := []string{s.Key(), s.Key()}
-	buckets := []string{"sse-s3", "sse-kms", "bucket-key", "two-layers"}
+	buckets := []string{"sse-s3", "sse-kms", "bucket-key", "two-layers", "legacy"}
 	s.Bucket(buckets[0], "AES256", "", false)
 	s.Bucket(buckets[1], "aws:kms", keys[0], false)
 	s.Bucket(buckets[2], "aws:kms", keys[0], true)
 	s.Bucket(buckets[3], "aws:kms:dsse", keys[0], true)
+	s.Bucket(buckets[4], "", "", false)
+	legacy(s, buckets[4], true)
 	for _, b := range buckets {
 		s.Versioning(b, types.BucketVersioningStatusEnabled)
 		unblock(s, b)
@@ -158,6 +160,9 @@ func (d *differ) write() (*written, string, error) {
 		w.version, err = putChunked(d.ctx, d.s.URL, w.bucket, w.key, w.data, way == "signed chunks", w.under.headers()...)
 	case "copy in place":
 		w.bucket, w.key = d.last.bucket, d.last.key
+		if w.under.none(w.bucket) && d.last.under.none(w.bucket) { // it must change something
+			w.under.sse = types.ServerSideEncryptionAes256
+		}
 		fallthrough
 	case "copy":
 		w.data = d.last.data

@@ -106,7 +106,7 @@ func (e encryption) headers() (h []string) {
 }
 
 // algorithm is what comes of it in one of the test's buckets; "" for a customer's
-// key, as its answers have it.
+// key and in legacy mode, as their answers have it.
 func (e encryption) algorithm(bucket string) string {
 	switch {
 	case e.customer != nil:
@@ -116,6 +116,10 @@ func (e encryption) algorithm(bucket string) string {
 	}
 	return map[string]string{"sse-s3": "AES256", "sse-kms": "aws:kms", "bucket-key": "aws:kms", "two-layers": string(dsse)}[bucket]
 }
+
+// none reports whether it leaves an object of the bucket that is reported as not
+// encrypted.
+func (e encryption) none(bucket string) bool { return e.customer == nil && e.algorithm(bucket) == "" }
 
 // told compares what an answer tells with what comes of the choice.
 func (e encryption) told(bucket string, got applied) error {
