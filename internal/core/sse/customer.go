@@ -55,6 +55,8 @@ func (f CustomerFields) Present() bool { return f.Algorithm != nil || f.Key != n
 type CustomerKey struct {
 	Key secret.Bytes
 	MD5 string // base64, as sent and verified
+
+	wrong error // what is wrong with it, to be told once there is an object
 }
 
 // Given reports whether a key was sent.
@@ -119,9 +121,11 @@ func customerAEAD(w wrap, key CustomerKey) (*secret.AEAD, error) {
 }
 
 // checkCustomer holds the key that a request brought against a wrap. Faults:
-// CustomerNeeded, CustomerWrong, CustomerNotApplicable.
+// CustomerNeeded, CustomerWrong, CustomerNotApplicable, and what Fields.Read left.
 func checkCustomer(w wrap, key CustomerKey) error {
 	switch {
+	case key.wrong != nil:
+		return key.wrong
 	case w.source == fromCustomer && !key.Given():
 		return fault.New(CustomerNeeded, "")
 	case w.source == fromCustomer:

@@ -18,7 +18,7 @@ var customerA, customerB = bytes.Repeat([]byte("a"), 32), bytes.Repeat([]byte("b
 
 var keyA, keyB = customerKey(customerA), customerKey(customerB)
 
-func customerKey(b []byte) CustomerKey { return CustomerKey{secret.Copy(b), md5Of(b)} }
+func customerKey(b []byte) CustomerKey { return CustomerKey{Key: secret.Copy(b), MD5: md5Of(b)} }
 
 func md5Of(b []byte) string {
 	sum := fips.MD5(b)
@@ -73,7 +73,7 @@ func TestCustomerKeys(t *testing.T) {
 	f := newFixture(t)
 	o := f.write(t, alice, "k", choices["SSE-C"])
 	plain := f.write(t, alice, "k", choices["SSE-S3"])
-	short := CustomerKey{secret.Copy(customerA[:5]), md5Of(customerA[:5])}
+	short := customerKey(customerA[:5])
 	for name, c := range map[string]struct {
 		o    object
 		key  CustomerKey

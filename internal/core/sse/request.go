@@ -3,6 +3,7 @@
 package sse
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/cofferstore/coffer/internal/core/iam"
@@ -75,8 +76,20 @@ func (f Fields) createUnderCustomer() (Request, error) {
 	return Request{Customer: key}, err
 }
 
+// Read checks the fields of an operation that reads an object. An object that is not
+// there matters more than what is wrong with them: of that only a method and an open
+// connection are told here, and the rest by whom the key is given to. Faults:
+// NotForThisOperation, CustomerInsecure.
+func (f Fields) Read() (CustomerKey, error) {
+	key, err := f.Use(false)
+	if err == nil || errors.Is(err, NotForThisOperation) || errors.Is(err, CustomerInsecure) {
+		return key, err
+	}
+	return CustomerKey{wrong: err}, nil
+}
+
 // Use checks the fields of an operation on what exists, where none can be chosen:
-// reading an object, uploading a part. The bucket key field is ignored there. part
+// uploading a part, the source of a copy. The bucket key field is ignored there. part
 // says that something is written, if under a key that was chosen before. Faults:
 // NotForThisOperation, NeedsKMS, and those of customers' keys.
 func (f Fields) Use(part bool) (CustomerKey, error) {

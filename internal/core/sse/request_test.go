@@ -96,6 +96,40 @@ func TestFieldsOfUsing(t *testing.T) {
 	wantFault(t, "long key to write with", err, CustomerLength, ssh)
 }
 
+// What is wrong with the fields of a read is told by whom the key is given to, once
+// there is an object; but for what cannot be right for any.
+func TestFieldsOfReading(t *testing.T) {
+	f := newFixture(t)
+	o := f.write(t, alice, "k", choices["SSE-S3"])
+	for _, c := range []struct {
+		name        string
+		f           Fields
+		now, object error
+	}{
+		{"nothing", Fields{}, nil, nil},
+		{"algorithm", Fields{Algorithm: new(KMS)}, NotForThisOperation, nil},
+		{"open connection", Fields{Customer: trio("x", nil, "")}, CustomerInsecure, nil},
+		{"key", Fields{KeyID: new("k")}, nil, NeedsKMS},
+		{"customer's key", Fields{Customer: trio(AES256, customerA, ""), Secure: true}, nil, CustomerNotApplicable},
+		{"half a customer's key", Fields{Customer: trio(AES256, nil, ""), Secure: true}, nil, CustomerNoKey},
+	} {
+		key, err := c.f.Read()
+		if !errors.Is(err, c.now) {
+			t.Errorf("%s: %v, want %v", c.name, err, c.now)
+		}
+		if err != nil {
+			continue
+		}
+		if err := CheckKey(o.wrap, key); !errors.Is(err, c.object) {
+			t.Errorf("%s, object: %v, want %v", c.name, err, c.object)
+		}
+		o.customer = key
+		if _, err := f.read(t, alice, photos, o, digest); !errors.Is(err, c.object) {
+			t.Errorf("%s, read: %v, want %v", c.name, err, c.object)
+		}
+	}
+}
+
 func TestCheckTransport(t *testing.T) {
 	signed := iam.Caller{Principal: iam.Principal{Type: iam.IAMUser}, Secure: true, SigV4: true}
 	open, old, nobody := signed, signed, signed

@@ -3,6 +3,7 @@
 package pipeline
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/cofferstore/coffer/internal/fault"
@@ -23,6 +24,9 @@ type Family struct {
 	// Find returns the operation that a request is for, and sets what the path
 	// says of the call's target. Its error is rendered as any other.
 	Find func(c *Call) (*Op, error)
+	// First, if set, is asked about an authenticated call before its operation reads
+	// it: what no mistake in the call is to be told before.
+	First func(ctx context.Context, c *Call) error
 	// Codes names faults.
 	Codes Codes
 	// Fault renders an error.

@@ -149,6 +149,11 @@ func (road *Road) run(c *Call) (resp *Response, err error) {
 			return nil, fault.New(NoRoom, "").Because(err)
 		}
 	}
+	if c.family.First != nil && !c.Op.Refused {
+		if err := c.family.First(ctx, c); err != nil {
+			return nil, err
+		}
+	}
 	resp, err = c.Op.serve(ctx, c)
 	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		err = fault.New(TimedOut, "").Because(errors.Join(context.Cause(ctx), err))

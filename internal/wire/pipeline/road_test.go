@@ -68,6 +68,7 @@ type house struct {
 	trail *trail
 	cfg   Config
 	op    Op
+	first func(context.Context, *Call) error
 }
 
 // open serves one operation that does do.
@@ -90,6 +91,7 @@ func open(t *testing.T, do func(context.Context, *Call) (*Response, error), edit
 		Name: "tea", Source: "tea.amazonaws.com", Services: []string{"tea"},
 		Match: func(*http.Request) bool { return true },
 		Find:  func(*Call) (*Op, error) { return &h.op, nil },
+		First: h.first,
 		Codes: Codes{
 			outOfTea: As(404, "NoTea", "There is no tea"), iam.AccessDenied: As(403, "AccessDenied", "no"),
 			TimedOut: As(408, "TimedOut", "late"), NoRoom: As(503, "Full", "full"), AuditFailed: As(503, "Unavailable", "later"),
@@ -173,6 +175,28 @@ func TestErrorsAreNamedByTheTable(t *testing.T) {
 				t.Errorf("records: %+v", r)
 			}
 		})
+	}
+}
+
+// TestFirst: what a family asks first comes before the operation reads anything, and
+// after who is calling.
+func TestFirst(t *testing.T) {
+	reached := false
+	h := open(t, answers("tea"), func(h *house) {
+		h.first = func(_ context.Context, c *Call) error {
+			if c.Auth == nil {
+				t.Error("asked before it is known who is calling")
+			}
+			return fault.New(outOfTea, "")
+		}
+		h.op.serve = func(context.Context, *Call) (*Response, error) { reached = true; return nil, errors.New("read") }
+	})
+	if status, body, _ := h.ask(t); status != 404 || body != "NoTea" || reached {
+		t.Errorf("%d %q, the operation was reached: %t", status, body, reached)
+	}
+	h.op.Refused = true
+	if h.ask(t); !reached {
+		t.Error("what is not offered is asked about")
 	}
 }
 

@@ -9,6 +9,8 @@
 package s3api
 
 import (
+	"context"
+	"errors"
 	"net/http"
 
 	"github.com/cofferstore/coffer/internal/core/bucket"
@@ -32,8 +34,23 @@ func (a *API) Family() *pipeline.Family {
 		Name: "s3", Source: "s3.amazonaws.com", Services: []string{"s3"},
 		Match: func(*http.Request) bool { return true },
 		Find:  newRouter(ops, a.Domains).find,
+		First: a.expectedOwner,
 		Codes: codes, Fault: renderFault, Ops: ops,
 	}
+}
+
+// expectedOwner holds a request that says whose bucket it is for against the bucket,
+// if there is one. A form says it in its fields, which are read later. Faults: bucket.WrongOwner, bucket.InvalidOwnerID.
+func (a *API) expectedOwner(ctx context.Context, c *pipeline.Call) error {
+	ref := bucketRef(c)
+	if ref.Bucket == "" || ref.ExpectedOwner == "" || c.Form != nil {
+		return nil
+	}
+	_, err := a.Buckets.Find(ctx, ref)
+	if errors.Is(err, bucket.WrongOwner) || errors.Is(err, bucket.InvalidOwnerID) {
+		return err
+	}
+	return nil
 }
 
 // ops is the table of everything S3 does here, feature by feature.

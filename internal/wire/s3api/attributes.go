@@ -45,7 +45,7 @@ func decodeAttributes(c *pipeline.Call) (in getAttributes, err error) {
 	if in.VersionRef, err = versionRef(c); err != nil {
 		return in, err
 	}
-	if in.Customer, err = encryptionFields(c).Use(false); err != nil {
+	if in.Customer, err = encryptionFields(c).Read(); err != nil {
 		return in, err
 	}
 	asked := value(c, attributesHeader)

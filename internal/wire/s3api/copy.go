@@ -39,6 +39,9 @@ func decodeCopy(c *pipeline.Call) (in object.Copy, err error) {
 	if in.Attributes, err = attributes(c); err != nil {
 		return in, err
 	}
+	if in.Source.Customer, err = customersKey(c, sourcePrefix); err != nil {
+		return in, err
+	}
 	in.Redirect = value(c, redirectHeader) != ""
 	in.Algorithm, err = namedAlgorithm(c)
 	return in, err
@@ -56,15 +59,14 @@ func directive(c *pipeline.Call, name, message string) (replace bool, err error)
 	}
 }
 
-// copySource reads the headers that say what is copied.
+// copySource reads the headers that say what is copied, but for its customer's key.
 func copySource(c *pipeline.Call) (object.Source, error) {
 	ref, err := parseCopySource(value(c, copySourceHeader))
 	if err != nil {
 		return object.Source{}, err
 	}
 	ref.ExpectedOwner = value(c, "x-amz-source-expected-bucket-owner")
-	key, err := customersKey(c, sourcePrefix)
-	return object.Source{VersionRef: ref, Condition: copyCondition(c), Customer: key}, err
+	return object.Source{VersionRef: ref, Condition: copyCondition(c)}, nil
 }
 
 // parseCopySource reads BUCKET/KEY, percent-encoded, with or without a slash
@@ -124,6 +126,9 @@ func encodeCopy(c *pipeline.Call, out object.Copied) (*pipeline.Response, error)
 }
 
 func decodeCopyPart(c *pipeline.Call) (in object.CopyPart, err error) {
+	if err := customerTransport(c); err != nil {
+		return in, err
+	}
 	if in.Customer, err = encryptionFields(c).Use(true); err != nil {
 		return in, err
 	}
@@ -134,7 +139,10 @@ func decodeCopyPart(c *pipeline.Call) (in object.CopyPart, err error) {
 		return in, err
 	}
 	in.Range = value(c, "x-amz-copy-source-range")
-	in.Source, err = copySource(c)
+	if in.Source, err = copySource(c); err != nil {
+		return in, err
+	}
+	in.Source.Customer, err = customersKey(c, sourcePrefix)
 	return in, err
 }
 

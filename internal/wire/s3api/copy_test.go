@@ -102,6 +102,17 @@ func TestDecodeCopy(t *testing.T) {
 			t.Errorf("%s: %v, want %q %q", c.header, err, c.kind, c.message)
 		}
 	}
+	// What the copy is to be comes before the key of its source, and an open
+	// connection before both.
+	both := cat(t, "PUT", "", "x-amz-copy-source: album/dog.jpg", "x-amz-server-side-encryption: rot13",
+		"x-amz-copy-source-server-side-encryption-customer-algorithm: AES256")
+	for secure, want := range map[bool]fault.Kind{true: sse.UnsupportedMethod, false: sse.CustomerInsecure} {
+		both.Caller.Secure = secure
+		_, err := decodeCopy(both)
+		if kind, _ := faultOf(err); kind != want {
+			t.Errorf("two mistakes, secure %t: %v, want %q", secure, err, want)
+		}
+	}
 }
 
 func TestCopyAnswers(t *testing.T) {

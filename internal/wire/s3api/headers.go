@@ -101,6 +101,9 @@ const redirectHeader = "x-amz-website-redirect-location"
 
 // attributes reads what a request says of a new object beside its bytes.
 func attributes(c *pipeline.Call) (a object.Attributes, err error) {
+	if err := customerTransport(c); err != nil {
+		return a, err
+	}
 	if err := refuseUnsupported(c); err != nil {
 		return a, err
 	}

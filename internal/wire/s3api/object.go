@@ -91,7 +91,7 @@ func decodeGet(c *pipeline.Call) (object.Get, error) {
 	if err != nil {
 		return object.Get{}, err
 	}
-	key, err := encryptionFields(c).Use(false)
+	key, err := encryptionFields(c).Read()
 	if err != nil {
 		return object.Get{}, err
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/cofferstore/coffer/internal/core/sse"
+	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
 )
 
@@ -34,6 +35,16 @@ func customerFields(c *pipeline.Call, prefix string) sse.CustomerFields {
 	return sse.CustomerFields{
 		Algorithm: optional(c, prefix+customerAlgorithm), Key: optional(c, prefix+customerKey), MD5: optional(c, prefix+customerMD5),
 	}
+}
+
+// customerTransport refuses keys of customers, the request's and those of a copy's
+// source, that came over an open connection: before anything else is said of a
+// request that has one. Fault: sse.CustomerInsecure.
+func customerTransport(c *pipeline.Call) error {
+	if !c.Caller.Secure && (customerFields(c, customerPrefix).Present() || customerFields(c, sourcePrefix).Present()) {
+		return fault.New(sse.CustomerInsecure, "").With("ArgumentName", sse.AlgorithmHeader)
+	}
+	return nil
 }
 
 // optional returns a header or field, nil when it is absent.
