@@ -48,6 +48,7 @@ type Server struct {
 
 	tune server.Tuning
 	args []string
+	from string // address of all peers; "" for what they are
 	log  *slog.Logger
 	stop func() error
 }
@@ -96,7 +97,11 @@ func (s *Server) start() {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- core.Serve(ctx, l) }()
+	accepting := l
+	if s.from != "" {
+		accepting = elsewhere{l, &net.TCPAddr{IP: net.ParseIP(s.from), Port: 40000}}
+	}
+	go func() { done <- core.Serve(ctx, accepting) }()
 	s.stop = func() error {
 		cancel()
 		return errors.Join(<-done, note(core), core.Close())
@@ -122,6 +127,36 @@ func (s *Server) Restart(args ...string) {
 	s.args = append(s.args, args...)
 	s.start()
 }
+
+// RestartFrom is Restart, after which every connection comes, for all that the server
+// sees, from that address: tests run on one machine, and much depends on whether a
+// peer is on another.
+func (s *Server) RestartFrom(ip string, args ...string) {
+	s.T.Helper()
+	s.from = ip
+	s.Restart(args...)
+}
+
+// elsewhere is a listener whose connections come from another address.
+type elsewhere struct {
+	net.Listener
+	peer net.Addr
+}
+
+func (l elsewhere) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return distant{c, l.peer}, nil
+}
+
+type distant struct {
+	net.Conn
+	peer net.Addr
+}
+
+func (c distant) RemoteAddr() net.Addr { return c.peer }
 
 func (s *Server) connect(addr net.Addr) {
 	s.URL = "http://" + addr.String()

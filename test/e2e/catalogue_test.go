@@ -134,9 +134,14 @@ func (s *stage) refuses(what string, want rejection, method, target, body string
 // accepts sends a request and fails unless it is done.
 func (s *stage) accepts(what, method, target, body string, headers ...string) answer {
 	s.T.Helper()
-	a := s.raw(method, target, body, headers...)
+	return s.raw(method, target, body, headers...).isDone(what)
+}
+
+// isDone fails unless the answer is a success.
+func (a answer) isDone(what string) answer {
+	a.t.Helper()
 	if a.status/100 != 2 {
-		s.T.Errorf("%s: got %d %s, want success", what, a.status, a.body)
+		a.t.Errorf("%s: got %d %s, want success", what, a.status, a.body)
 	}
 	return a
 }
@@ -186,14 +191,14 @@ func TestKMSFailuresAsS3TellsThem(t *testing.T) {
 		{"missing alias", "alias/none", kmsFault("NotFoundException", "Alias "+here+"alias/none is not found")},
 		{"pending deletion", deleted, kmsFault("KMSInvalidStateException", deleted+" is pending deletion")},
 	} {
-		for op, r := range creating {
-			s.refuses(op+", "+c.what, c.want, r.method, r.target, "", with(r.headers, sseHeader, "aws:kms", keyHeader, c.key)...)
+		for op, create := range creating {
+			create(s, sseHeader, "aws:kms", keyHeader, c.key).isRejected(op+", "+c.what, false, c.want)
 		}
 	}
 	s.DisableKey(s.k1)
 	disabled := kmsFault("DisabledException", s.k1+" is disabled")
-	for op, r := range creating {
-		s.refuses(op+", disabled", disabled, r.method, r.target, "", r.headers...)
+	for op, create := range creating {
+		create(s).isRejected(op+", disabled", false, disabled)
 	}
 	s.refuses("GetObject, disabled", disabled, "GET", "/vault/k", "")
 	s.refuses("GetObjectAttributes, disabled", disabled, "GET", "/vault/k?attributes", "", "x-amz-object-attributes", "ETag")

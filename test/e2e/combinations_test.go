@@ -5,20 +5,38 @@ package e2e
 import (
 	"encoding/xml"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// creating are the operations that choose an encryption, into bucket vault.
-var creating = map[string]struct {
-	method, target string
-	headers        []string
-}{
-	"PutObject":             {"PUT", "/vault/k", nil},
-	"CopyObject":            {"PUT", "/vault/k", []string{"x-amz-copy-source", "plain/src"}},
-	"CreateMultipartUpload": {"POST", "/vault/k?uploads", nil},
+// creating are the operations that choose an encryption, into bucket vault. Each
+// sends a request with these headers; those of a form are its fields.
+var creating = map[string]func(s *stage, headers ...string) answer{
+	"PutObject":             sending("PUT", "/vault/k"),
+	"CopyObject":            sending("PUT", "/vault/k", "x-amz-copy-source", "plain/src"),
+	"CreateMultipartUpload": sending("POST", "/vault/k?uploads"),
+	"PostObject": func(s *stage, headers ...string) answer {
+		s.T.Helper()
+		var head, fields []string
+		for i := 0; i+1 < len(headers); i += 2 {
+			if strings.HasPrefix(headers[i], "x-amz-") {
+				fields = append(fields, headers[i:i+2]...)
+			} else {
+				head = append(head, headers[i:i+2]...)
+			}
+		}
+		return form{bucket: "vault", key: "k", head: head, fields: fields}.send(s.Server)
+	},
+}
+
+func sending(method, target string, always ...string) func(s *stage, headers ...string) answer {
+	return func(s *stage, headers ...string) answer {
+		s.T.Helper()
+		return s.raw(method, target, "", with(always, headers...)...)
+	}
 }
 
 // choices is a stage with a second bucket, that encrypts with SSE-S3 and has an
@@ -63,8 +81,8 @@ func combinationsThatMakeNoSense(t *testing.T, s *stage) {
 		{"customer's key and a KMS key", with(trio, keyHeader, s.k1), needsKMS},
 		{"customer's key and a context", with(trio, ctxHeader, pairs), needsKMS},
 	} {
-		for op, r := range creating {
-			s.refuses(op+", "+c.what, c.want, r.method, r.target, "", with(r.headers, c.headers...)...)
+		for op, create := range creating {
+			create(s, c.headers...).isRejected(op+", "+c.what, false, c.want)
 		}
 	}
 	_, err := s.S3.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String("vault"), Key: aws.String("k")})
@@ -86,8 +104,8 @@ func combinationsThatMakeSense(t *testing.T, s *stage) {
 		{"the flag with a customer's key", with(trioOf(keyA), bkHeader, "true"), applied{}},
 		{"no flag with a customer's key", with(trioOf(keyA), bkHeader, "maybe"), applied{}},
 	} {
-		for op, r := range creating {
-			h := s.accepts(op+", "+c.what, r.method, r.target, "", with(r.headers, c.headers...)...).header
+		for op, create := range creating {
+			h := create(s, c.headers...).isDone(op + ", " + c.what).header
 			got := applied{h.Get(sseHeader), h.Get(keyHeader), h.Get(bkHeader) == "true"}
 			if got != c.want || !got.bk && h[http.CanonicalHeaderKey(bkHeader)] != nil {
 				t.Errorf("%s, %s: %v, want %v", op, c.what, got, c.want)

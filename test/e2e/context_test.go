@@ -58,8 +58,8 @@ func contextsThatAreNone(t *testing.T, s *stage) {
 		"pair of AWS's":           contextHeader(`{"aws:dept":"x"}`),
 		"pair of AWS's, capitals": contextHeader(`{"AWS:dept":"x"}`),
 	} {
-		for op, r := range creating {
-			s.refuses(op+", "+what, badContext.of(text), r.method, r.target, "", with(r.headers, sseHeader, "aws:kms", keyHeader, s.k1, ctxHeader, text)...)
+		for op, create := range creating {
+			create(s, sseHeader, "aws:kms", keyHeader, s.k1, ctxHeader, text).isRejected(op+", "+what, false, badContext.of(text))
 		}
 	}
 }

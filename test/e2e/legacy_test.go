@@ -36,7 +36,7 @@ func TestLegacyMode(t *testing.T) {
 		return a
 	}
 	const none, sseS3 = "map[]", "map[:AES256]"
-	form := func(key string, fields ...string) answer {
+	posted := func(key string, fields ...string) answer {
 		t.Helper()
 		a := post(s.Server, "old", key, "body of "+key, fields...)
 		if a.status != 204 {
@@ -50,7 +50,7 @@ func TestLegacyMode(t *testing.T) {
 	if put.header.Get("ETag") != etagOf("body of put") {
 		t.Errorf("ETag %s", put.header.Get("ETag"))
 	}
-	told(none, form("form"))
+	told(none, posted("form"))
 	told(none, s.accepts("CopyObject", "PUT", "/old/copy", "", "x-amz-copy-source", "old/encrypted"))
 	upload := s.begin("old", "upload")
 	etag := told(none, s.accepts("UploadPart", "PUT", upload+"&partNumber=1", "body of upload")).header.Get("ETag")
@@ -59,7 +59,7 @@ func TestLegacyMode(t *testing.T) {
 	done := "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>" + etag + "</ETag></Part></CompleteMultipartUpload>"
 	// What an encryption was named for has it.
 	told(sseS3, s.accepts("PutObject, SSE-S3", "PUT", "/old/asked", "x", sseHeader, "AES256"))
-	told(sseS3, form("asked by form", sseHeader, "AES256"))
+	told(sseS3, posted("asked by form", sseHeader, "AES256"))
 	told(sseS3, s.accepts("CopyObject, SSE-S3", "PUT", "/old/asked", "", "x-amz-copy-source", "old/put", sseHeader, "AES256"))
 	kms := "map[:aws:kms aws-kms-key-id:" + s.k1 + " bucket-key-enabled:true]"
 	told(kms, s.accepts("PutObject, SSE-KMS", "PUT", "/old/asked", "x", sseHeader, "aws:kms", keyHeader, s.k1, bkHeader, "true"))

@@ -30,13 +30,13 @@ func TestPlainHTTP(t *testing.T) {
 	plain, tls := s.behindProxy()
 	sse := func(method string) []string { return with(plain, sseHeader, method) }
 	kms, double := kmsInsecure.of("aws:kms"), kmsInsecure.of("aws:kms:dsse")
-	for op, r := range creating {
-		s.refuses(op+" by default", kms, r.method, r.target, "", with(r.headers, plain...)...)
-		s.refuses(op+" as asked for", kms, r.method, r.target, "", with(r.headers, sse("aws:kms")...)...)
-		s.refuses(op+" in two layers", double, r.method, r.target, "", with(r.headers, sse("aws:kms:dsse")...)...)
-		s.refuses(op+" under a customer's key", customerInsecure, r.method, r.target, "", with(r.headers, with(plain, trioOf(keyA)...)...)...)
-		s.accepts(op+" under SSE-S3", r.method, r.target, "", with(r.headers, sse("AES256")...)...)
-		s.accepts(op+" over TLS", r.method, r.target, "", with(r.headers, tls...)...)
+	for op, create := range creating {
+		create(s, plain...).isRejected(op+" by default", false, kms)
+		create(s, sse("aws:kms")...).isRejected(op+" as asked for", false, kms)
+		create(s, sse("aws:kms:dsse")...).isRejected(op+" in two layers", false, double)
+		create(s, with(plain, trioOf(keyA)...)...).isRejected(op+" under a customer's key", false, customerInsecure)
+		create(s, sse("AES256")...).isDone(op + " under SSE-S3")
+		create(s, tls...).isDone(op + " over TLS")
 	}
 	attributes := with(plain, "x-amz-object-attributes", "ETag")
 	update := updateXML(s.k2, "true")

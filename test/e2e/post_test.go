@@ -9,25 +9,41 @@ import (
 	"fmt"
 	"mime/multipart"
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/cofferstore/coffer/test/coffertest"
 )
 
-// post uploads by a browser's form, signed as a web server would have signed it.
-// fields are names and values in turn; each is also a condition of the policy.
-func post(s *coffertest.Server, bucket, key, body string, fields ...string) answer {
+// form is an upload by a browser's form.
+type form struct {
+	bucket, key, body string
+	fields            []string // names and values in turn
+	head              []string // the same, of the request's headers
+	uncovered         []string // names of fields that the policy says nothing of
+}
+
+// send signs the form as a web server would have done, and sends it as a browser.
+// Each field is also a condition of the policy, but for those that it does not cover.
+func (f form) send(s *coffertest.Server) answer {
 	s.T.Helper()
 	at := time.Now().UTC()
 	scope := at.Format("20060102") + "/" + coffertest.Region + "/s3/aws4_request"
 	all := append([]string{
-		"key", key, "x-amz-algorithm", "AWS4-HMAC-SHA256", "x-amz-credential", coffertest.AccessKeyID + "/" + scope,
+		"key", f.key, "x-amz-algorithm", "AWS4-HMAC-SHA256", "x-amz-credential", coffertest.AccessKeyID + "/" + scope,
 		"x-amz-date", at.Format("20060102T150405Z"),
-	}, fields...)
-	policy := fmt.Sprintf(`{"expiration":%q,"conditions":[{"bucket":%q}`, at.Add(time.Hour).Format(time.RFC3339), bucket)
+	}, f.fields...)
+	policy := fmt.Sprintf(`{"expiration":%q,"conditions":[{"bucket":%q}`, at.Add(time.Hour).Format(time.RFC3339), f.bucket)
+	values := map[string][]string{}
 	for i := 0; i < len(all); i += 2 {
-		policy += fmt.Sprintf(`,["eq","$%s",%q]`, all[i], all[i+1])
+		values[all[i]] = append(values[all[i]], all[i+1])
+	}
+	for name, v := range values {
+		if !slices.Contains(f.uncovered, name) {
+			policy += fmt.Sprintf(`,["eq","$%s",%q]`, name, strings.Join(v, ","))
+		}
 	}
 	encoded := base64.StdEncoding.EncodeToString([]byte(policy + "]}"))
 	signing := []byte("AWS4" + coffertest.SecretAccessKey)
@@ -35,8 +51,8 @@ func post(s *coffertest.Server, bucket, key, body string, fields ...string) answ
 		signing = mac(signing, part)
 	}
 	all = append(all, "policy", encoded, "x-amz-signature", hex.EncodeToString(mac(signing, encoded)))
-	var form bytes.Buffer
-	w := multipart.NewWriter(&form)
+	var body bytes.Buffer
+	w := multipart.NewWriter(&body)
 	for i := 0; i < len(all); i += 2 {
 		w.WriteField(all[i], all[i+1])
 	}
@@ -44,14 +60,21 @@ func post(s *coffertest.Server, bucket, key, body string, fields ...string) answ
 	if err != nil {
 		s.T.Fatal(err)
 	}
-	file.Write([]byte(body))
+	file.Write([]byte(f.body))
 	w.Close()
-	req, err := http.NewRequestWithContext(s.T.Context(), "POST", s.URL+"/"+bucket, &form)
+	req, err := http.NewRequestWithContext(s.T.Context(), "POST", s.URL+"/"+f.bucket, &body)
 	if err != nil {
 		s.T.Fatal(err)
 	}
+	set(req.Header, f.head)
 	req.Header.Set("Content-Type", w.FormDataContentType())
 	return send(s.T, req)
+}
+
+// post sends a form with these fields.
+func post(s *coffertest.Server, bucket, key, body string, fields ...string) answer {
+	s.T.Helper()
+	return form{bucket: bucket, key: key, body: body, fields: fields}.send(s)
 }
 
 func TestPostForm(t *testing.T) {
