@@ -7,19 +7,15 @@ import (
 	"encoding/xml"
 	"fmt"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/cofferstore/coffer/internal/fips"
-	"github.com/cofferstore/coffer/internal/store/meta"
-	"github.com/cofferstore/coffer/internal/store/meta/pebble"
 	"github.com/cofferstore/coffer/test/coffertest"
 )
 
@@ -167,84 +163,6 @@ func unblock(s *coffertest.Server, bucket string) {
 	if err != nil {
 		s.T.Fatalf("unblock SSE-C: %v", err)
 	}
-}
-
-// TestKMSFailuresAsS3TellsThem: the codes of KMS with a prefix, and its texts.
-func TestKMSFailuresAsS3TellsThem(t *testing.T) {
-	s := choices(t)
-	const id = "11111111-2222-3333-4444-555555555555"
-	here := "arn:aws:kms:us-east-1:" + coffertest.Account + ":"
-	s.Put("vault", "k", "body")
-	deleted := s.Key()
-	if _, err := s.KMS.ScheduleKeyDeletion(t.Context(), &kms.ScheduleKeyDeletionInput{KeyId: &deleted}); err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		what, key string
-		want      rejection
-	}{
-		{"no key id at all", "fake-key-id", kmsFault("NotFoundException", "Invalid keyId")},
-		{"the managed key without alias/", "aws/s3", kmsFault("NotFoundException", "Invalid keyId")},
-		{"missing id", id, kmsFault("NotFoundException", "Key '"+here+"key/"+id+"' does not exist")},
-		{"missing ARN", here + "key/" + id, kmsFault("NotFoundException", "Key '"+here+"key/"+id+"' does not exist")},
-		{"other Region", "arn:aws:kms:eu-west-1:" + coffertest.Account + ":key/" + id, kmsFault("NotFoundException", "Invalid arn eu-west-1")},
-		{"missing alias", "alias/none", kmsFault("NotFoundException", "Alias "+here+"alias/none is not found")},
-		{"pending deletion", deleted, kmsFault("KMSInvalidStateException", deleted+" is pending deletion")},
-	} {
-		for op, create := range creating {
-			create(s, sseHeader, "aws:kms", keyHeader, c.key).isRejected(op+", "+c.what, false, c.want)
-		}
-	}
-	s.DisableKey(s.k1)
-	disabled := kmsFault("DisabledException", s.k1+" is disabled")
-	for op, create := range creating {
-		create(s).isRejected(op+", disabled", false, disabled)
-	}
-	s.refuses("GetObject, disabled", disabled, "GET", "/vault/k", "")
-	s.refuses("GetObjectAttributes, disabled", disabled, "GET", "/vault/k?attributes", "", "x-amz-object-attributes", "ETag")
-	s.refuses("CopyObject, source disabled", disabled, "PUT", "/plain/copy", "", "x-amz-copy-source", "vault/k")
-	s.accepts("HeadObject, disabled", "HEAD", "/vault/k", "")
-	s.refuses("HeadObject with the checksum, disabled", disabled, "HEAD", "/vault/k", "", "x-amz-checksum-mode", "ENABLED")
-}
-
-// TestDamagedKeysAreInternalErrors takes away what the server needs to open a key:
-// rows of the store, whose absence nothing else shows.
-func TestDamagedKeysAreInternalErrors(t *testing.T) {
-	for what, row := range map[string]string{"key material": "k/m/", "bucket key": "g/"} {
-		t.Run(what, func(t *testing.T) {
-			s := &stage{Server: coffertest.Start(t)}
-			s.Bucket("vault", "aws:kms", s.Key(), true)
-			s.Put("vault", "k", "body")
-			if err := s.Stop(); err != nil {
-				t.Fatal(err)
-			}
-			if n := dropRows(t, s.Dir, row); n == 0 {
-				t.Fatalf("no rows %s", row)
-			}
-			s.Restart()
-			s.refuses("GetObject", rejection{500, "InternalError", "", "", nil}, "GET", "/vault/k", "")
-		})
-	}
-}
-
-func dropRows(t *testing.T, dir, prefix string) int {
-	store, err := pebble.Open(filepath.Join(dir, "meta"), pebble.Config{Logger: coffertest.Logger(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
-	page, err := store.Scan(t.Context(), meta.Range{Start: []byte(prefix), End: meta.PrefixEnd([]byte(prefix))})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var batch meta.Batch
-	for _, item := range page.Items {
-		batch.Delete(item.Key)
-	}
-	if _, err := store.Commit(t.Context(), &batch); err != nil {
-		t.Fatal(err)
-	}
-	return len(page.Items)
 }
 
 func TestRefusals(t *testing.T) {

@@ -142,20 +142,40 @@ func noChoiceWhereNothingIsCreated(t *testing.T, s *stage) {
 	}
 	etag := s.accepts("UploadPart", "PUT", part+"&partNumber=1", "part").header.Get("ETag")
 	complete := "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>" + etag + "</ETag></Part></CompleteMultipartUpload>"
-	all := []string{sseHeader, "rot13", keyHeader, "nonsense", ctxHeader, "nonsense", bkHeader, "nonsense"}
+	nonsense := func(prefix string) []string {
+		return []string{prefix + "algorithm", "rot26", prefix + "key", "nonsense", prefix + "key-MD5", "nonsense"}
+	}
+	// The key of a copy's source is nobody's business where nothing is copied.
+	other := s.begin("vault", "aborted", nonsense(sourceHeader)...)
+	all := with([]string{sseHeader, "rot13", keyHeader, "nonsense", ctxHeader, "nonsense", bkHeader, "nonsense"}, nonsense(sourceHeader)...)
+	for op, r := range map[string][3]string{
+		"PutObject": {"PUT", "/vault/k", "body"}, "GetObject": {"GET", "/vault/k"}, "HeadObject": {"HEAD", "/vault/k"}, "UploadPart": {"PUT", part + "&partNumber=2", "part"},
+	} {
+		s.accepts(op, r[0], r[1], r[2], nonsense(sourceHeader)...)
+	}
+	s.accepts("GetObjectAttributes", "GET", "/vault/k?attributes", "", with(attributes, nonsense(sourceHeader)...)...)
+	form{bucket: "vault", key: "k", body: "body", fields: nonsense(sourceHeader)}.send(s.Server).isDone("PostObject")
 	tags := "<Tagging><TagSet></TagSet></Tagging>"
-	other := s.begin("vault", "aborted")
 	for _, r := range []struct{ op, method, target, body string }{
 		{"ListParts", "GET", part, ""},
 		{"CompleteMultipartUpload", "POST", part, complete},
+	} {
+		s.accepts(r.op, r.method, r.target, r.body, all...)
+	}
+	all = with(all, nonsense(customerHeader)...)
+	for _, r := range []struct{ op, method, target, body string }{
 		{"AbortMultipartUpload", "DELETE", other, ""},
 		{"ListMultipartUploads", "GET", "/vault?uploads", ""},
 		{"ListObjectsV2", "GET", "/vault?list-type=2", ""},
+		{"ListObjects", "GET", "/vault", ""},
 		{"ListObjectVersions", "GET", "/vault?versions", ""},
 		{"PutObjectTagging", "PUT", "/vault/k?tagging", tags},
 		{"GetObjectTagging", "GET", "/vault/k?tagging", ""},
 		{"UpdateObjectEncryption", "PUT", "/vault/k?encryption", updateXML(s.k2, "true")},
+		{"DeleteObjectTagging", "DELETE", "/vault/k?tagging", ""},
 		{"DeleteObject", "DELETE", "/vault/k", ""},
+		{"DeleteObjects", "POST", "/vault?delete", "<Delete><Object><Key>parts</Key></Object></Delete>"},
+		{"HeadBucket", "HEAD", "/vault", ""},
 		{"CreateBucket", "PUT", "/third", ""},
 	} {
 		s.accepts(r.op, r.method, r.target, r.body, with(digested(r.body), all...)...)

@@ -3,10 +3,14 @@
 package e2e
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/cofferstore/coffer/test/coffertest"
@@ -19,8 +23,52 @@ func (s *stage) behindProxy() (plain, tls []string) {
 	return []string{"X-Forwarded-Proto", "http"}, []string{"X-Forwarded-Proto", "https"}
 }
 
+// TestVectorOfAnotherMachine is vector 27: to a peer on another machine nothing but
+// TLS is secure, and its own word for that counts for nothing.
+func TestVectorOfAnotherMachine(t *testing.T) {
+	s := choices(t)
+	s.Put("vault", "k", "body")
+	s.accepts("put", "PUT", "/plain/secret", "secret", trioOf(keyA)...)
+	s.RestartFrom("203.0.113.7")
+	n := len(s.KMSRequests())
+	kms := kmsInsecure.of("aws:kms")
+	for _, claim := range [][]string{nil, {"X-Forwarded-Proto", "https"}, {"X-Forwarded-For", "127.0.0.1"}} {
+		for op, create := range creating {
+			create(s, claim...).isRejected(op, false, kms)
+			create(s, with(claim, trioOf(keyA)...)...).isRejected(op+", customer's key", false, customerInsecure)
+		}
+		s.refuses("GetObject", kms, "GET", "/vault/k", "", claim...)
+		s.refuses("HeadObject", kms, "HEAD", "/vault/k", "", claim...)
+		s.refuses("GetObject, customer's key", customerInsecure, "GET", "/plain/secret", "", with(claim, trioOf(keyA)...)...)
+	}
+	if got := s.since(n); len(got) > 0 {
+		t.Errorf("KMS requests for what was refused: %v", got)
+	}
+	s.accepts("SSE-S3", "PUT", "/vault/k", "body", sseHeader, "AES256")
+	s.accepts("SSE-S3", "GET", "/plain/src", "")
+	for _, r := range s.Audit() {
+		if r.EventName == "PutObject" && r.ErrorCode == "InvalidArgument" && r.SourceIPAddress != "203.0.113.7" {
+			t.Errorf("recorded as of %s", r.SourceIPAddress)
+		}
+	}
+	// Over TLS it may have everything.
+	dir := t.TempDir()
+	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(certify(t, 1, certFile, keyFile))
+	s.Restart("--tls-cert", certFile, "--tls-key", keyFile)
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
+	defer client.CloseIdleConnections()
+	objects, _ := coffertest.Clients(strings.Replace(s.URL, "http://", "https://", 1))
+	objects = s3.New(objects.Options(), func(o *s3.Options) { o.HTTPClient = client })
+	put := do(t, objects.PutObject, &s3.PutObjectInput{Bucket: aws.String("vault"), Key: aws.String("tls"), Body: strings.NewReader("body")})
+	if got := of(put.ServerSideEncryption, put.SSEKMSKeyId, put.BucketKeyEnabled); got != (applied{"aws:kms", s.k1, true}) {
+		t.Errorf("over TLS: %v", got)
+	}
+}
+
 // TestPlainHTTP: neither keys of customers nor what the KMS protects travels in the
-// clear. It has vector 27.
+// clear.
 func TestPlainHTTP(t *testing.T) {
 	s := choices(t)
 	s.Put("vault", "k", "body")
@@ -58,6 +106,10 @@ func TestPlainHTTP(t *testing.T) {
 		{"HeadObject, customer's key", customerInsecure, "HEAD", "/plain/secret", "", with(plain, trioOf(keyA)...)},
 		{"copy source, customer's key", customerInsecure, "PUT", "/plain/copy", "", with(with(plain, "x-amz-copy-source", "plain/secret"), sourceTrioOf(keyA)...)},
 		{"UploadPart, customer's key", customerInsecure, "PUT", upload + "&partNumber=1", "part", with(plain, trioOf(keyA)...)},
+		{"part copy, customer's key of the source", customerInsecure, "PUT", upload + "&partNumber=1", "", with(with(plain, "x-amz-copy-source", "plain/secret"), sourceTrioOf(keyA)...)},
+		{"GetObjectAttributes, customer's key", customerInsecure, "GET", "/plain/secret?attributes", "", with(attributes, trioOf(keyA)...)},
+		{"CompleteMultipartUpload, customer's key", customerInsecure, "POST", upload, "<CompleteMultipartUpload></CompleteMultipartUpload>", with(plain, trioOf(keyA)...)},
+		{"ListParts, customer's key", customerInsecure, "GET", upload, "", with(plain, trioOf(keyA)...)},
 		{"half a customer's key", customerInsecure, "PUT", "/plain/k", "", with(plain, customerHeader+"key", "x")},
 	} {
 		s.refuses(c.what, c.want, c.method, c.target, c.body, c.headers...)
@@ -77,6 +129,12 @@ func TestOrderOfChecks(t *testing.T) {
 	disabled := kmsFault("DisabledException", "")
 	plain, tls := s.behindProxy()
 	missing := []string{sseHeader, "aws:kms", keyHeader, "fake-key-id"}
+	stranger := with(tls, "x-amz-expected-bucket-owner", "999999999999")
+	denied := rejection{403, "AccessDenied", "", "", nil}
+	noBucket := rejection{404, "NoSuchBucket", "", "", nil}
+	fromSecret := with(tls, "x-amz-copy-source", "plain/secret")
+	kms := with(tls, sseHeader, "aws:kms")
+	algorithm := func(prefix, name string) []string { return []string{prefix + "algorithm", name} }
 	for _, c := range []struct {
 		what                 string
 		want                 rejection
@@ -84,10 +142,23 @@ func TestOrderOfChecks(t *testing.T) {
 		headers              []string
 	}{
 		// Writes.
+		{"owner before syntax", denied, "PUT", "/vault/k", "", with(stranger, sseHeader, "rot13")},
+		{"owner before the transport of a customer's key", denied, "PUT", "/vault/k", "", with(with(plain, "x-amz-expected-bucket-owner", "999999999999"), trioOf(keyA)...)},
+		{"owner before syntax, of a configuration", denied, "PUT", "/vault?encryption", "<nonsense", with(stranger, digested("<nonsense")...)},
 		{"transport of a customer's key before syntax", customerInsecure, "PUT", "/vault/k", "", with(with(plain, trioOf(keyA)...), sseHeader, "rot13")},
+		{"transport of a source's key before syntax", customerInsecure, "PUT", "/vault/k", "", with(with(plain, sourceTrioOf(keyA)...), "x-amz-copy-source", "plain/secret", sseHeader, "rot13")},
+		{"method before the KMS key", unsupportedMethod.of("rot13"), "PUT", "/vault/k", "", with(tls, sseHeader, "rot13", keyHeader, "")},
+		{"KMS key before the context", emptyKey.of(""), "PUT", "/vault/k", "", with(kms, keyHeader, "", ctxHeader, "%")},
+		{"context before the flag", badContext.of("%"), "PUT", "/vault/k", "", with(kms, ctxHeader, "%", bkHeader, "maybe")},
+		{"flag before the source's key", badFlag.of("maybe"), "PUT", "/vault/k", "", with(with(fromSecret, bkHeader, "maybe"), algorithm(sourceHeader, "rot26")...)},
+		{"customer's key before the source's", customerAlgorithm.of("rot26"), "PUT", "/vault/k", "", with(with(fromSecret, algorithm(customerHeader, "rot26")...), algorithm(sourceHeader, "rot27")...)},
+		{"syntax of the source's key before the bucket", customerAlgorithm.of("rot26"), "PUT", "/missing/k", "", with(fromSecret, algorithm(sourceHeader, "rot26")...)},
+		{"syntax of a customer's key before the block", customerNoKey, "PUT", "/blocked/k", "", with(tls, algorithm(customerHeader, "AES256")...)},
+		{"bucket before a customer's key is blocked", noBucket, "PUT", "/missing/k", "", with(tls, trioOf(keyA)...)},
+		{"bucket before the document", noBucket, "PUT", "/missing?encryption", "<nonsense", with(tls, digested("<nonsense")...)},
 		{"syntax before the bucket", unsupportedMethod.of("rot13"), "PUT", "/missing/k", "", with(tls, sseHeader, "rot13")},
 		{"syntax before transport", needsKMS, "PUT", "/vault/k", "", with(plain, keyHeader, s.k1)},
-		{"bucket before transport", rejection{404, "NoSuchBucket", "", "", nil}, "PUT", "/missing/k", "", with(plain, sseHeader, "aws:kms")},
+		{"bucket before transport", noBucket, "PUT", "/missing/k", "", with(plain, sseHeader, "aws:kms")},
 		{"transport before the key", kmsInsecure.of("aws:kms"), "PUT", "/vault/k", "", with(plain, missing...)},
 		{"block before the body", customerBlocked, "PUT", "/blocked/k", "body", with(with(tls, trioOf(keyA)...), digested("other")...)},
 		{"key before the body", disabled, "PUT", "/vault/k", "body", with(tls, digested("other")...)},
@@ -95,6 +166,12 @@ func TestOrderOfChecks(t *testing.T) {
 		// Reads.
 		{"headers that are not for reads before the object", notHere.of("aws:kms"), "GET", "/vault/missing", "", with(tls, sseHeader, "aws:kms")},
 		{"object before a customer's key", noSuchKey, "GET", "/plain/missing", "", with(tls, trioOf(keyA)...)},
+		{"object before half a customer's key", noSuchKey, "GET", "/plain/missing", "", with(tls, algorithm(customerHeader, "AES256")...)},
+		{"object before half a customer's key, HEAD", noSuchKey, "HEAD", "/plain/missing", "", with(tls, algorithm(customerHeader, "AES256")...)},
+		{"object before a KMS key", noSuchKey, "GET", "/plain/missing", "", with(tls, keyHeader, "x")},
+		{"object before a context, attributes", noSuchKey, "GET", "/plain/missing?attributes", "", with(tls, ctxHeader, "x", "x-amz-object-attributes", "ETag")},
+		{"half a customer's key before its kind", customerNoKey, "GET", "/plain/src", "", with(tls, algorithm(customerHeader, "AES256")...)},
+		{"condition before the range", rejection{412, "PreconditionFailed", "", "", nil}, "GET", "/plain/src", "", with(tls, "If-Match", `"other"`, "Range", "bytes=99-")},
 		{"a customer's key before conditions", customerNeeded, "GET", "/plain/secret", "", with(tls, "If-None-Match", "*")},
 		{"a customer's key before the range", customerWrong, "GET", "/plain/secret", "", with(with(tls, trioOf(keyB)...), "Range", "bytes=99-")},
 		{"condition before the KMS key", rejection{412, "PreconditionFailed", "", "", nil}, "GET", "/vault/k", "", with(tls, "If-Match", `"other"`)},

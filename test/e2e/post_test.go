@@ -96,3 +96,46 @@ func TestPostForm(t *testing.T) {
 	}
 	post(s.Server, "vault", "x", "y", "x-amz-server-side-encryption", "rot13").want(400, "InvalidArgument", "not supported")
 }
+
+// TestEncryptionFieldsOfForms: the policy must say each of them, and what the head of
+// the request says must be the same; nothing is stored otherwise.
+func TestEncryptionFieldsOfForms(t *testing.T) {
+	s := choices(t)
+	conflict := invalidRequest("Conflicting values provided in HTTP headers and POST form fields")
+	trio, other := trioOf(keyA), trioOf(keyB)
+	kms := []string{sseHeader, "aws:kms", keyHeader, s.k2, bkHeader, "false", ctxHeader, contextHeader(`{"dept":"x"}`)}
+	for _, fields := range [][]string{kms, trio} {
+		for i := 0; i < len(fields); i += 2 {
+			name := fields[i]
+			f := form{bucket: "vault", key: "k", body: "x", fields: fields, uncovered: []string{name}}
+			extra := rejection{403, "AccessDenied", "Invalid according to Policy: Extra input fields: " + name, "", nil}
+			f.send(s.Server).isRejected(name+" without a condition", false, extra)
+		}
+	}
+	for what, f := range map[string]form{
+		"another method":               {fields: []string{sseHeader, "AES256"}, head: []string{sseHeader, "aws:kms"}},
+		"a method in the head alone":   {head: []string{sseHeader, "AES256"}},
+		"another KMS key":              {fields: kms, head: []string{keyHeader, s.k1}},
+		"another flag":                 {fields: kms, head: []string{bkHeader, "true"}},
+		"another context":              {fields: kms, head: []string{ctxHeader, contextHeader(`{"dept":"y"}`)}},
+		"another customer's key":       {fields: trio, head: other},
+		"a customer's key in the head": {head: trio},
+	} {
+		f.bucket, f.key, f.body = "vault", "k", "x"
+		f.send(s.Server).isRejected(what, false, conflict)
+	}
+	s.refuses("what was refused", noSuchKey, "GET", "/vault/k", "")
+	for what, f := range map[string]form{
+		"the same in both":             {fields: kms, head: kms},
+		"the same customer's key":      {fields: trio, head: trio},
+		"a method without a KMS key":   {fields: []string{sseHeader, "aws:kms"}},
+		"two layers without a KMS key": {fields: []string{sseHeader, "aws:kms:dsse"}},
+	} {
+		f.bucket, f.key, f.body = "vault", "k", "x"
+		f.send(s.Server).isDone(what)
+	}
+	created := form{bucket: "vault", key: "k", fields: append([]string{"success_action_status", "201"}, kms...)}.send(s.Server)
+	if strings.Contains(created.body, "ncryption") || created.get("Key") != "k" {
+		t.Errorf("the document tells of encryption: %s", created.body)
+	}
+}

@@ -71,9 +71,31 @@ func readsOfEncryptedObjects(t *testing.T, s *stage) {
 				}
 			}
 		}
-		// An answer without data tells nothing.
+		// An answer without data tells nothing, and costs no KMS request.
+		n := len(s.KMSRequests())
 		if a := s.raw("GET", "/vault/"+key, "", with(use, "If-None-Match", "*")...); a.status != 304 || len(encryptionOf(a.header)) > 0 {
 			t.Errorf("%s: %d %v", key, a.status, encryptionOf(a.header))
+		}
+		for _, c := range []struct {
+			what, query string
+			headers     []string
+			want        rejection
+		}{
+			{"range behind the end", "", []string{"Range", "bytes=10-"}, rejection{416, "InvalidRange", "not satisfiable", "", nil}},
+			{"missing part", "?partNumber=2", nil, rejection{416, "InvalidPartNumber", "not satisfiable", "", nil}},
+			{"range and part", "?partNumber=1", []string{"Range", "bytes=0-1"}, invalidRequest("Range")},
+			{"condition not met", "", []string{"If-Match", `"other"`}, rejection{412, "PreconditionFailed", "", "", nil}},
+		} {
+			for _, method := range []string{"GET", "HEAD"} {
+				a := s.raw(method, "/vault/"+key+c.query, "", with(use, c.headers...)...)
+				a.isRejected(key+", "+method+" "+c.what, method == "HEAD", c.want)
+				if got := encryptionOf(a.header); len(got) > 0 {
+					t.Errorf("%s, %s %s: tells %v", key, method, c.what, got)
+				}
+			}
+		}
+		if got := s.since(n); len(got) > 0 {
+			t.Errorf("%s: KMS requests of answers without data: %v", key, got)
 		}
 		// The checksum of the default algorithm is there for all of them.
 		a := s.accepts(key, "HEAD", "/vault/"+key, "", with(use, "x-amz-checksum-mode", "ENABLED")...)
@@ -124,8 +146,16 @@ func presignedURLs(t *testing.T, s *stage) {
 	}
 	// Without encryption headers the bucket's default applies.
 	url, signed := put(func(*s3.PutObjectInput) {})
+	if _, err := operator(s.Server, coffertest.SecretAccessKey).FlushKeys(ctx, "vault", ""); err != nil {
+		t.Fatal(err)
+	}
+	n := len(s.KMSRequests())
 	if a := s.follow("PUT", url, "body", signed); a.status != 200 || a.header.Get(keyHeader) != s.k1 || a.header.Get(bkHeader) != "true" {
 		t.Errorf("default: %d %s %v", a.status, a.body, encryptionOf(a.header))
+	}
+	// It is the signer whom the KMS is asked for.
+	if asked := s.KMSRequests()[n:]; len(asked) != 1 || asked[0].EventName != "GenerateDataKey" || asked[0].UserIdentity.AccessKeyID != coffertest.AccessKeyID {
+		t.Errorf("default: KMS requests %+v", asked)
 	}
 	// A header that nobody signed is refused by name.
 	a := s.follow("PUT", url, "body", signed, sseHeader, "AES256")

@@ -87,10 +87,7 @@ func TestVectorsOfPut(t *testing.T) {
 		t.Errorf("5: %v, ETag %s", got, *o5.ETag)
 	}
 	// 6: a key without SSE.
-	_, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("vault"), Key: aws.String("o6"), SSEKMSKeyId: &s.k1})
-	if e := wantCode(t, err, 400, "InvalidArgument"); e != nil && !strings.Contains(e.ErrorMessage(), "requires HTTP header x-amz-server-side-encryption : aws:kms") {
-		t.Errorf("6: %s", e.ErrorMessage())
-	}
+	s.refuses("6", needsKMS, "PUT", "/vault/o6", "six", keyHeader, s.k1)
 	for key, body := range map[string]string{"o1": "one", "o2": "two", "o3": "three", "o4": "four", "o5": "five"} {
 		if got, _ := s.Get("vault", key); got != body {
 			t.Errorf("%s reads %q", key, got)
@@ -134,8 +131,7 @@ func TestVectorsOfCopy(t *testing.T) {
 		t.Errorf("9: %v", got)
 	}
 	// 10: in place, where nothing would change.
-	_, err = s.copy("plain/o", "plain", "o")
-	wantCode(t, err, 400, "InvalidRequest")
+	s.refuses("10", selfCopy, "PUT", "/plain/o", "", "x-amz-copy-source", "plain/o")
 	if got, _ := s.Get("vault", "o4"); got != "four" {
 		t.Errorf("9: reads %q", got)
 	}
@@ -179,10 +175,8 @@ func TestVectorsOfMultipartAndReads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp := s.raw("PUT", "/vault/big?partNumber=1&uploadId="+*up.UploadId, "part", "x-amz-server-side-encryption", "aws:kms")
-	resp.want(400, "InvalidArgument", "is not supported for this operation")
-	resp = s.raw("GET", "/vault/big", "", "x-amz-server-side-encryption", "aws:kms")
-	resp.want(400, "InvalidArgument", "is not supported for this operation")
+	s.refuses("12", notHere.of("aws:kms"), "PUT", "/vault/big?partNumber=1&uploadId="+*up.UploadId, "part", sseHeader, "aws:kms")
+	s.refuses("13", notHere.of("aws:kms"), "GET", "/vault/big", "", sseHeader, "aws:kms")
 }
 
 func TestVectorsOfBucketEncryption(t *testing.T) {
@@ -199,9 +193,8 @@ func TestVectorsOfBucketEncryption(t *testing.T) {
 		return err
 	}
 	// 18: a key where none applies.
-	if e := wantCode(t, put("AES256", s.k1), 400, "InvalidArgument"); e != nil && !strings.Contains(e.ErrorMessage(), "a KMSMasterKeyID is not applicable") {
-		t.Errorf("18: %s", e.ErrorMessage())
-	}
+	withKey := defaultXML(sseS3 + "<KMSMasterKeyID>" + s.k1 + "</KMSMasterKeyID>")
+	s.refuses("18", keyNotForThis, "PUT", "/other?encryption", withKey, digested(withKey)...)
 	// 19: a key that does not exist is accepted, told back as given, and found
 	// missing by the first write.
 	const missing = "11111111-2222-3333-4444-555555555555"
@@ -211,10 +204,7 @@ func TestVectorsOfBucketEncryption(t *testing.T) {
 	if got := s.rule("other"); aws.ToString(got.ApplyServerSideEncryptionByDefault.KMSMasterKeyID) != missing {
 		t.Errorf("19: %v", got)
 	}
-	_, err := s.S3.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String("other"), Key: aws.String("k")})
-	if e := wantCode(t, err, 400, "KMS.NotFoundException"); e != nil && !strings.Contains(e.ErrorMessage(), "Key 'arn:aws:kms:us-east-1:"+coffertest.Account+":key/"+missing+"' does not exist") {
-		t.Errorf("19: %s", e.ErrorMessage())
-	}
+	s.refuses("19", kmsFault("NotFoundException", "Key 'arn:aws:kms:us-east-1:"+coffertest.Account+":key/"+missing+"' does not exist"), "PUT", "/other/k", "x")
 	// 20: reset, twice.
 	for range 2 {
 		if _, err := s.S3.DeleteBucketEncryption(ctx, &s3.DeleteBucketEncryptionInput{Bucket: aws.String("other")}); err != nil {
