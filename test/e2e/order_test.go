@@ -107,6 +107,7 @@ func TestPlainHTTP(t *testing.T) {
 		{"copy source, customer's key", customerInsecure, "PUT", "/plain/copy", "", with(with(plain, "x-amz-copy-source", "plain/secret"), sourceTrioOf(keyA)...)},
 		{"UploadPart, customer's key", customerInsecure, "PUT", upload + "&partNumber=1", "part", with(plain, trioOf(keyA)...)},
 		{"part copy, customer's key of the source", customerInsecure, "PUT", upload + "&partNumber=1", "", with(with(plain, "x-amz-copy-source", "plain/secret"), sourceTrioOf(keyA)...)},
+		{"part copy, customer's key of the source and a method", customerInsecure, "PUT", upload + "&partNumber=1", "", with(with(plain, "x-amz-copy-source", "plain/secret", sseHeader, "AES256"), sourceTrioOf(keyA)...)},
 		{"GetObjectAttributes, customer's key", customerInsecure, "GET", "/plain/secret?attributes", "", with(attributes, trioOf(keyA)...)},
 		{"CompleteMultipartUpload, customer's key", customerInsecure, "POST", upload, "<CompleteMultipartUpload></CompleteMultipartUpload>", with(plain, trioOf(keyA)...)},
 		{"ListParts, customer's key", customerInsecure, "GET", upload, "", with(plain, trioOf(keyA)...)},
