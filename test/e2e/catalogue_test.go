@@ -52,7 +52,7 @@ var (
 	notHere           = invalid("is not supported for this operation", sseHeader)
 	badContext        = invalid("string-string map", ctxHeader)
 	badFlag           = invalid("must be true or false", bkHeader)
-	emptyKey          = invalid("", keyHeader)
+	emptyKey          = invalid("key id specified is empty", keyHeader)
 	kmsInsecure       = invalid("must be made over a secure connection", sseHeader)
 
 	customerInsecure  = invalid("must be made over a secure connection", sseHeader)
@@ -71,10 +71,26 @@ var (
 	uploadOtherKey    = invalidRequest("did not match the ones used originally")
 
 	selfCopy      = invalidRequest("This copy request is illegal")
-	malformed     = rejection{400, "MalformedXML", "", "", nil}
+	malformed     = rejection{400, "MalformedXML", "not well-formed or did not validate", "", nil}
 	keyNotForThis = invalid("a KMSMasterKeyID is not applicable", "ApplyServerSideEncryptionByDefault")
-	badDigest     = rejection{400, "BadDigest", "", "", nil}
-	noSuchKey     = rejection{404, "NoSuchKey", "", "", nil}
+	badDigest     = rejection{400, "BadDigest", "you specified did not match", "", nil}
+	noDigest      = invalidRequest("Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
+)
+
+// What S3 says of other things, under every encryption.
+var (
+	noSuchBucket    = rejection{404, "NoSuchBucket", "The specified bucket does not exist", "", nil}
+	noSuchKey       = rejection{404, "NoSuchKey", "The specified key does not exist", "", nil}
+	noSuchVersion   = rejection{404, "NoSuchVersion", "The specified version does not exist", "", nil}
+	noSuchUpload    = rejection{404, "NoSuchUpload", "The specified upload does not exist", "", nil}
+	wrongMethod     = rejection{405, "MethodNotAllowed", "not allowed against this resource", "", nil}
+	failedCondition = rejection{412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold", "", nil}
+	noSuchRange     = rejection{416, "InvalidRange", "The requested range is not satisfiable", "", nil}
+	noSuchPart      = rejection{416, "InvalidPartNumber", "The requested partnumber is not satisfiable", "", nil}
+	rangeAndPart    = invalidRequest("Cannot specify both Range header and partNumber query parameter")
+	denied          = rejection{403, "AccessDenied", "Access Denied", "", nil}
+	internalError   = rejection{500, "InternalError", "We encountered an internal error", "", nil}
+	unavailable     = rejection{503, "ServiceUnavailable", "Service is unable to handle request", "", nil}
 )
 
 func invalidRequest(text string) rejection { return rejection{400, "InvalidRequest", text, "", nil} }
@@ -192,20 +208,20 @@ func otherRefusals(t *testing.T, s *stage) {
 		{"wrong MD5", badDigest, "PUT", "/vault/k", "body", digested("other")},
 		{"wrong checksum", badDigest, "PUT", "/vault/k", "body", []string{"x-amz-checksum-crc32", "AAAAAA=="}},
 		{"wrong MD5 of a document", badDigest, "PUT", "/vault?encryption", config, digested("other")},
-		{"no digest of a document", invalidRequest("Content-MD5"), "PUT", "/vault?encryption", config, nil},
-		{"MD5 that is none", rejection{400, "InvalidDigest", "", "", nil}, "PUT", "/vault/k", "body", []string{"Content-MD5", "nonsense"}},
-		{"missing bucket", rejection{404, "NoSuchBucket", "", "", nil}, "PUT", "/missing/k", "", nil},
-		{"missing bucket of a configuration", rejection{404, "NoSuchBucket", "", "", nil}, "PUT", "/missing?encryption", "<nonsense", digested("<nonsense")},
+		{"no digest of a document", noDigest, "PUT", "/vault?encryption", config, nil},
+		{"MD5 that is none", rejection{400, "InvalidDigest", "The Content-MD5 you specified was invalid", "", nil}, "PUT", "/vault/k", "body", []string{"Content-MD5", "nonsense"}},
+		{"missing bucket", noSuchBucket, "PUT", "/missing/k", "", nil},
+		{"missing bucket of a configuration", noSuchBucket, "PUT", "/missing?encryption", "<nonsense", digested("<nonsense")},
 		{"missing object", noSuchKey, "GET", "/vault/missing", "", nil},
 		{"missing object, HEAD", noSuchKey, "HEAD", "/vault/missing", "", nil},
-		{"missing version", rejection{404, "NoSuchVersion", "", "", nil}, "GET", "/vault/k?versionId=" + elsewhere, "", nil},
-		{"missing upload", rejection{404, "NoSuchUpload", "", "", nil}, "PUT", "/vault/k?partNumber=1&uploadId=" + strings.Repeat("0", 32), "", nil},
-		{"delete marker", rejection{405, "MethodNotAllowed", "", "", nil}, "GET", "/vault/gone?versionId=" + *gone.VersionId, "", nil},
-		{"range behind the end", rejection{416, "InvalidRange", "", "", nil}, "GET", "/vault/k", "", []string{"Range", "bytes=9-"}},
-		{"missing part", rejection{416, "InvalidPartNumber", "", "", nil}, "GET", "/vault/k?partNumber=2", "", nil},
-		{"range and part", invalidRequest("Range"), "GET", "/vault/k?partNumber=1", "", []string{"Range", "bytes=0-1"}},
-		{"condition not met", rejection{412, "PreconditionFailed", "", "", nil}, "GET", "/vault/k", "", []string{"If-Match", `"other"`}},
-		{"what is not offered", rejection{501, "NotImplemented", "", "", nil}, "POST", "/vault/k?select&select-type=2", "", nil},
+		{"missing version", noSuchVersion, "GET", "/vault/k?versionId=" + elsewhere, "", nil},
+		{"missing upload", noSuchUpload, "PUT", "/vault/k?partNumber=1&uploadId=" + strings.Repeat("0", 32), "", nil},
+		{"delete marker", wrongMethod, "GET", "/vault/gone?versionId=" + *gone.VersionId, "", nil},
+		{"range behind the end", noSuchRange, "GET", "/vault/k", "", []string{"Range", "bytes=9-"}},
+		{"missing part", noSuchPart, "GET", "/vault/k?partNumber=2", "", nil},
+		{"range and part", rangeAndPart, "GET", "/vault/k?partNumber=1", "", []string{"Range", "bytes=0-1"}},
+		{"condition not met", failedCondition, "GET", "/vault/k", "", []string{"If-Match", `"other"`}},
+		{"what is not offered", rejection{501, "NotImplemented", "not implemented", "", nil}, "POST", "/vault/k?select&select-type=2", "", nil},
 		{"a configuration that was never put", rejection{200, "", "", "", nil}, "GET", "/plain?encryption", "", nil},
 	} {
 		if c.want.status == 200 { // never ServerSideEncryptionConfigurationNotFoundError

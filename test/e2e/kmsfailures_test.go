@@ -74,7 +74,7 @@ func TestDamagedKeysAreInternalErrors(t *testing.T) {
 				t.Fatalf("no rows %s", row)
 			}
 			s.Restart()
-			s.refuses("GetObject", rejection{500, "InternalError", "", "", nil}, "GET", "/vault/k", "")
+			s.refuses("GetObject", internalError, "GET", "/vault/k", "")
 		})
 	}
 }
@@ -204,13 +204,12 @@ func TestKeyMaterialOutOfReach(t *testing.T) {
 	s.Get("plain", "k")
 	material := "k/m/" + cold[strings.LastIndex(cold, "/")+1:]
 	off.Store(&material)
-	down := rejection{503, "ServiceUnavailable", "", "", nil}
-	s.refuses("GetObject", down, "GET", "/own/k", "")
-	s.refuses("PutObject", down, "PUT", "/own/new", "x")
-	s.refuses("CopyObject", down, "PUT", "/own/new", "", "x-amz-copy-source", "plain/k")
-	s.refuses("copy source", down, "PUT", "/plain/new", "", "x-amz-copy-source", "own/k")
-	s.refuses("CreateMultipartUpload", down, "POST", "/own/new?uploads", "")
-	s.refuses("first of a bucket key", down, "PUT", "/vault/new", "x", sseHeader, "aws:kms", keyHeader, cold)
+	s.refuses("GetObject", unavailable, "GET", "/own/k", "")
+	s.refuses("PutObject", unavailable, "PUT", "/own/new", "x")
+	s.refuses("CopyObject", unavailable, "PUT", "/own/new", "", "x-amz-copy-source", "plain/k")
+	s.refuses("copy source", unavailable, "PUT", "/plain/new", "", "x-amz-copy-source", "own/k")
+	s.refuses("CreateMultipartUpload", unavailable, "POST", "/own/new?uploads", "")
+	s.refuses("first of a bucket key", unavailable, "PUT", "/vault/new", "x", sseHeader, "aws:kms", keyHeader, cold)
 	s.accepts("HeadObject", "HEAD", "/own/k", "")
 	s.accepts("PutObject under another key", "PUT", "/vault/new", "x")
 	s.accepts("GetObject under another key", "GET", "/vault/k", "")

@@ -131,8 +131,6 @@ func TestOrderOfChecks(t *testing.T) {
 	plain, tls := s.behindProxy()
 	missing := []string{sseHeader, "aws:kms", keyHeader, "fake-key-id"}
 	stranger := with(tls, "x-amz-expected-bucket-owner", "999999999999")
-	denied := rejection{403, "AccessDenied", "", "", nil}
-	noBucket := rejection{404, "NoSuchBucket", "", "", nil}
 	fromSecret := with(tls, "x-amz-copy-source", "plain/secret")
 	kms := with(tls, sseHeader, "aws:kms")
 	algorithm := func(prefix, name string) []string { return []string{prefix + "algorithm", name} }
@@ -155,11 +153,11 @@ func TestOrderOfChecks(t *testing.T) {
 		{"customer's key before the source's", customerAlgorithm.of("rot26"), "PUT", "/vault/k", "", with(with(fromSecret, algorithm(customerHeader, "rot26")...), algorithm(sourceHeader, "rot27")...)},
 		{"syntax of the source's key before the bucket", customerAlgorithm.of("rot26"), "PUT", "/missing/k", "", with(fromSecret, algorithm(sourceHeader, "rot26")...)},
 		{"syntax of a customer's key before the block", customerNoKey, "PUT", "/blocked/k", "", with(tls, algorithm(customerHeader, "AES256")...)},
-		{"bucket before a customer's key is blocked", noBucket, "PUT", "/missing/k", "", with(tls, trioOf(keyA)...)},
-		{"bucket before the document", noBucket, "PUT", "/missing?encryption", "<nonsense", with(tls, digested("<nonsense")...)},
+		{"bucket before a customer's key is blocked", noSuchBucket, "PUT", "/missing/k", "", with(tls, trioOf(keyA)...)},
+		{"bucket before the document", noSuchBucket, "PUT", "/missing?encryption", "<nonsense", with(tls, digested("<nonsense")...)},
 		{"syntax before the bucket", unsupportedMethod.of("rot13"), "PUT", "/missing/k", "", with(tls, sseHeader, "rot13")},
 		{"syntax before transport", needsKMS, "PUT", "/vault/k", "", with(plain, keyHeader, s.k1)},
-		{"bucket before transport", noBucket, "PUT", "/missing/k", "", with(plain, sseHeader, "aws:kms")},
+		{"bucket before transport", noSuchBucket, "PUT", "/missing/k", "", with(plain, sseHeader, "aws:kms")},
 		{"transport before the key", kmsInsecure.of("aws:kms"), "PUT", "/vault/k", "", with(plain, missing...)},
 		{"block before the body", customerBlocked, "PUT", "/blocked/k", "body", with(with(tls, trioOf(keyA)...), digested("other")...)},
 		{"key before the body", disabled, "PUT", "/vault/k", "body", with(tls, digested("other")...)},
@@ -172,11 +170,11 @@ func TestOrderOfChecks(t *testing.T) {
 		{"object before a KMS key", noSuchKey, "GET", "/plain/missing", "", with(tls, keyHeader, "x")},
 		{"object before a context, attributes", noSuchKey, "GET", "/plain/missing?attributes", "", with(tls, ctxHeader, "x", "x-amz-object-attributes", "ETag")},
 		{"half a customer's key before its kind", customerNoKey, "GET", "/plain/src", "", with(tls, algorithm(customerHeader, "AES256")...)},
-		{"condition before the range", rejection{412, "PreconditionFailed", "", "", nil}, "GET", "/plain/src", "", with(tls, "If-Match", `"other"`, "Range", "bytes=99-")},
+		{"condition before the range", failedCondition, "GET", "/plain/src", "", with(tls, "If-Match", `"other"`, "Range", "bytes=99-")},
 		{"a customer's key before conditions", customerNeeded, "GET", "/plain/secret", "", with(tls, "If-None-Match", "*")},
 		{"a customer's key before the range", customerWrong, "GET", "/plain/secret", "", with(with(tls, trioOf(keyB)...), "Range", "bytes=99-")},
-		{"condition before the KMS key", rejection{412, "PreconditionFailed", "", "", nil}, "GET", "/vault/k", "", with(tls, "If-Match", `"other"`)},
-		{"range before the KMS key", rejection{416, "InvalidRange", "", "", nil}, "GET", "/vault/k", "", with(tls, "Range", "bytes=99-")},
+		{"condition before the KMS key", failedCondition, "GET", "/vault/k", "", with(tls, "If-Match", `"other"`)},
+		{"range before the KMS key", noSuchRange, "GET", "/vault/k", "", with(tls, "Range", "bytes=99-")},
 		{"KMS key", disabled, "GET", "/vault/k", "", tls},
 	} {
 		n := len(s.KMSRequests())

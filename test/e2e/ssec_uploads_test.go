@@ -63,10 +63,10 @@ func uploadsUnderCustomersKeys(t *testing.T, s *stage) {
 		}
 	}
 	done = part(checked, with(a, "x-amz-checksum-algorithm", "CRC32")...)
-	s.refuses("ListParts without, with checksums", invalidRequest(""), "GET", checked, "")
+	s.refuses("ListParts without, with checksums", invalidRequest("must include the appropriate encryption parameters"), "GET", checked, "")
 	s.refuses("ListParts with another, with checksums", uploadOtherKey, "GET", checked, "", b...)
 	s.accepts("ListParts, with checksums", "GET", checked, "", a...)
-	s.refuses("Complete without, with checksums", invalidRequest(""), "POST", checked, done)
+	s.refuses("Complete without, with checksums", invalidRequest("must include the appropriate encryption parameters"), "POST", checked, done)
 	s.refuses("Complete with another, with checksums", uploadOtherKey, "POST", checked, done, b...)
 	s.accepts("Complete, with checksums", "POST", checked, done, a...)
 	for _, key := range []string{"secret", "checked"} {

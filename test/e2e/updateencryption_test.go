@@ -119,37 +119,38 @@ func TestVectorsOfUpdateEncryption(t *testing.T) {
 	s.DisableKey(disabled)
 	alias := strings.Replace(s.k2[:strings.LastIndex(s.k2, "/")+1], ":key/", ":alias/", 1) + "k2"
 	missing := s.k2[:strings.LastIndex(s.k2, "/")+1] + "11111111-2222-3333-4444-555555555555"
+	onlyKMS := invalidRequest("The only encryption type that an object can be updated to is SSE-KMS")
 	document := func(inner string) string { return "<ObjectEncryption>" + inner + "</ObjectEncryption>" }
 	for _, c := range []struct {
 		what, key, body string
 		want            rejection
 	}{
-		{"customer's key", "secret", updateXML(s.k2, ""), invalidRequest("")},
-		{"two layers", "double", updateXML(s.k2, ""), invalidRequest("")},
+		{"customer's key", "secret", updateXML(s.k2, ""), invalidRequest("cannot be updated")},
+		{"two layers", "double", updateXML(s.k2, ""), invalidRequest("cannot be updated")},
 		{"alias", "o5", updateXML(alias, ""), invalidRequest("KMSKeyArn")},
 		{"alias by name", "o5", updateXML("alias/k2", ""), invalidRequest("KMSKeyArn")},
 		{"key id", "o5", updateXML(s.k2[strings.LastIndex(s.k2, "/")+1:], ""), invalidRequest("KMSKeyArn")},
 		{"empty key", "o5", updateXML("", ""), invalidRequest("KMSKeyArn")},
 		{"flag that is none", "o5", updateXML(s.k2, "maybe"), invalidRequest("BucketKeyEnabled")},
 		{"no key", "o5", document("<SSE-KMS><BucketKeyEnabled>true</BucketKeyEnabled></SSE-KMS>"), invalidRequest("KMSKeyArn")},
-		{"to SSE-S3", "o5", document("<SSE-S3></SSE-S3>"), invalidRequest("")},
-		{"to two layers", "o5", document("<DSSE-KMS><KMSKeyArn>" + s.k2 + "</KMSKeyArn></DSSE-KMS>"), invalidRequest("")},
-		{"to a customer's key", "o5", document("<SSE-C></SSE-C>"), invalidRequest("")},
-		{"to nothing", "o5", document(""), invalidRequest("")},
+		{"to SSE-S3", "o5", document("<SSE-S3></SSE-S3>"), onlyKMS},
+		{"to two layers", "o5", document("<DSSE-KMS><KMSKeyArn>" + s.k2 + "</KMSKeyArn></DSSE-KMS>"), onlyKMS},
+		{"to a customer's key", "o5", document("<SSE-C></SSE-C>"), onlyKMS},
+		{"to nothing", "o5", document(""), onlyKMS},
 		{"not XML", "o5", "<ObjectEncryption>", malformed},
 		{"another document", "o5", "<ServerSideEncryptionConfiguration></ServerSideEncryptionConfiguration>", malformed},
-		{"another account's key", "o5", updateXML("arn:aws:kms:us-east-1:000000000002:key/x", ""), rejection{403, "AccessDenied", "", "", nil}},
+		{"another account's key", "o5", updateXML("arn:aws:kms:us-east-1:000000000002:key/x", ""), denied},
 		{"another Region's key", "o5", updateXML(strings.Replace(s.k2, "us-east-1", "eu-west-1", 1), ""), kmsFault("NotFoundException", "Invalid arn eu-west-1")},
 		{"missing key", "o5", updateXML(missing, ""), kmsFault("NotFoundException", "Key '"+missing+"' does not exist")},
 		{"disabled key", "o5", updateXML(disabled, "true"), kmsFault("DisabledException", disabled+" is disabled")},
 		{"missing object", "missing", updateXML(s.k2, ""), noSuchKey},
-		{"missing version", "o5?versionId=" + elsewhere, updateXML(s.k2, ""), rejection{404, "NoSuchVersion", "", "", nil}},
-		{"delete marker", "gone", updateXML(s.k2, ""), rejection{405, "MethodNotAllowed", "", "", nil}},
+		{"missing version", "o5?versionId=" + elsewhere, updateXML(s.k2, ""), noSuchVersion},
+		{"delete marker", "gone", updateXML(s.k2, ""), wrongMethod},
 	} {
 		key, query, _ := strings.Cut(c.key, "?")
 		s.refuses("24, "+c.what, c.want, "PUT", "/vault/"+key+"?encryption&"+query, c.body, digested(c.body)...)
 	}
-	s.refuses("24, no digest", invalidRequest("Content-MD5"), "PUT", "/vault/o5?encryption", body)
+	s.refuses("24, no digest", noDigest, "PUT", "/vault/o5?encryption", body)
 	s.refuses("24, wrong digest", badDigest, "PUT", "/vault/o5?encryption", body, digested("other")...)
 	if is := facts(s.Server, "vault", "o5", ""); fmt.Sprint(is) != fmt.Sprint(was) {
 		t.Errorf("24: %v, was %v", is, was)
