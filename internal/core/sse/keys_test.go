@@ -600,6 +600,7 @@ func TestWrapVector(t *testing.T) {
 
 func FuzzParseWrap(f *testing.F) {
 	f.Add(vector(f, "cdw1.hex"))
+	f.Add(vector(f, "cdw1-legacy.hex"))
 	vary, err := direct{keyARN, kms.Context{arnPair: "arn:aws:s3:::photos/k"}, []byte("blob")}.encode()
 	if err != nil {
 		f.Fatal(err)

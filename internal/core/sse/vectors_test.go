@@ -47,6 +47,20 @@ func TestTwoLayersVector(t *testing.T) {
 	}
 }
 
+func TestLegacyWrapVector(t *testing.T) {
+	layers, err := parseWraps(vector(t, "cdw1-legacy.hex"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := layers[0]
+	if w.source != fromLegacy || w.bind != BindDescriptor || !bytes.Equal(w.ref[:], count(0x40, 16)) {
+		t.Errorf("got %+v", w)
+	}
+	if dek, err := w.openDEK(wrapAEAD(secret.New(count(0x20, 32)), w.ref).Open, digest); err != nil || !dek.Equal(vectorKey()) {
+		t.Errorf("the vector's data key does not open: %v", err)
+	}
+}
+
 func TestCustomersWrapVector(t *testing.T) {
 	layers, err := parseWraps(vector(t, "cdw1-customer.hex"))
 	if err != nil {
