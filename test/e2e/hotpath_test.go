@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,13 +24,17 @@ func BenchmarkPut(b *testing.B) {
 	for _, c := range hotPaths(b) {
 		b.Run(c.name, func(b *testing.B) {
 			body := bytes.Repeat([]byte("x"), c.size)
-			req := c.signed(b, "PUT", int64(len(body)))
+			reqs := make([]*http.Request, 256) // of objects apart, or writers would wait for each other
+			for i := range reqs {
+				reqs[i] = c.signed(b, "PUT", fmt.Sprint("hot", i), int64(len(body)))
+			}
+			var next atomic.Uint32
 			b.ReportAllocs()
 			b.SetBytes(int64(len(body)))
-			b.SetParallelism(8)
+			b.SetParallelism(8) // what is synced together is not waited for apart
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
-					r := req.Clone(b.Context())
+					r := reqs[next.Add(1)%uint32(len(reqs))].Clone(b.Context())
 					r.Body = io.NopCloser(bytes.NewReader(body))
 					c.serve(b, r)
 				}
@@ -42,13 +47,13 @@ func BenchmarkGet(b *testing.B) {
 	for _, c := range hotPaths(b) {
 		b.Run(c.name, func(b *testing.B) {
 			body := bytes.Repeat([]byte("x"), c.size)
-			put := c.signed(b, "PUT", int64(len(body)))
+			put := c.signed(b, "PUT", "hot", int64(len(body)))
 			put.Body = io.NopCloser(bytes.NewReader(body))
 			c.serve(b, put)
-			req := c.signed(b, "GET", 0)
+			req := c.signed(b, "GET", "hot", 0)
 			b.ReportAllocs()
 			b.SetBytes(int64(len(body)))
-			b.SetParallelism(8)
+			b.SetParallelism(8) // what is synced together is not waited for apart
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
 					c.serve(b, req.Clone(b.Context()))
@@ -78,8 +83,8 @@ func hotPaths(b *testing.B) []hotPath {
 	return all
 }
 
-func (c hotPath) signed(b *testing.B, method string, length int64) *http.Request {
-	req, err := http.NewRequestWithContext(b.Context(), method, c.s.URL+"/"+c.bucket+"/hot", nil)
+func (c hotPath) signed(b *testing.B, method, key string, length int64) *http.Request {
+	req, err := http.NewRequestWithContext(b.Context(), method, c.s.URL+"/"+c.bucket+"/"+key, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

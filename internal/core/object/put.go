@@ -259,14 +259,22 @@ func (o *Objects) place(ctx context.Context, ref Ref, uid bucket.UID, r *record,
 
 // placeOnce is one try of place: a conflict is the caller's.
 func (o *Objects) placeOnce(ctx context.Context, b *bucket.Bucket, r *record, p placing) error {
-	rows, err := o.store.Get(ctx, currentKey(b.UID, r.Key), nullKey(b.UID, r.Key))
+	row, err := meta.Get1(ctx, o.store, currentKey(b.UID, r.Key))
 	if err != nil {
 		return fmt.Errorf("read current version: %w", err)
 	}
 	var old *record
-	if rows[0].Ver != 0 {
-		if old, err = decodeRecord(rows[0].Value); err != nil {
+	if row.Ver != 0 {
+		if old, err = decodeRecord(row.Value); err != nil {
 			return err
+		}
+	}
+	// Only behind a version that is not null can there be one that is. While the
+	// current version stays, none comes.
+	null := meta.Item{Key: nullKey(b.UID, r.Key)}
+	if old != nil && !old.Null {
+		if null, err = meta.Get1(ctx, o.store, null.Key); err != nil {
+			return fmt.Errorf("read null version: %w", err)
 		}
 	}
 	if err := p.cond.holds(r.Key, old); err != nil {
@@ -293,10 +301,10 @@ func (o *Objects) placeOnce(ctx context.Context, b *bucket.Bucket, r *record, p 
 	if err != nil {
 		return err
 	}
-	if err := o.stepBehind(ctx, &batch, b, r, old, rows[1]); err != nil {
+	if err := o.stepBehind(ctx, &batch, b, r, old, null); err != nil {
 		return err
 	}
-	batch.PutIf(rows[0].Key, r.encode(), rows[0].Ver)
+	batch.PutIf(row.Key, r.encode(), row.Ver)
 	if p.add != nil {
 		p.add(&batch)
 	}
