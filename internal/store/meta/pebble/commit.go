@@ -74,13 +74,11 @@ func (s *Store) enter(steps []meta.Step) (ver uint64, batch *engine.Batch, met u
 func (s *Store) check(steps []meta.Step) (met uint64, err error) {
 	buf := make([]byte, 0, 256)
 	for _, step := range steps {
-		// A delete without a condition, or an addition to a known counter, needs
-		// no look.
-		if !step.Cond && step.Op == meta.Remove || step.Op == meta.Increment && s.counters.has(step.Key) {
+		if s.needsNoLook(step) {
 			continue
 		}
 		buf = rowKey(buf[:0], step.Key)
-		found, kind, err := s.look(buf)
+		found, kind, err := s.lookFor(step, buf)
 		if err != nil {
 			return 0, err
 		}
@@ -102,6 +100,37 @@ func (s *Store) check(steps []meta.Step) (met uint64, err error) {
 		met = max(met, found)
 	}
 	return met, nil
+}
+
+// needsNoLook reports whether a step can be done whatever is there: a delete without a
+// condition, an addition to a known counter, and a put without a condition where there
+// is no counter that it could fall on.
+func (s *Store) needsNoLook(step meta.Step) bool {
+	switch step.Op {
+	case meta.Remove:
+		return !step.Cond
+	case meta.Write:
+		return !step.Cond && !s.counted.Load()
+	case meta.Increment:
+		s.counted.Store(true)
+		return s.counters.has(step.Key)
+	}
+	return false
+}
+
+// lookFor is look for a step. A row that is only demanded is demanded by many.
+func (s *Store) lookFor(step meta.Step, pebbleKey []byte) (ver uint64, kind byte, err error) {
+	if step.Op != meta.Demand {
+		return s.look(pebbleKey)
+	}
+	if ver, ok := s.demanded.get(step.Key); ok {
+		return ver, kindRow, nil
+	}
+	ver, kind, err = s.look(pebbleKey)
+	if err == nil && kind == kindRow {
+		s.demanded.put(step.Key, ver)
+	}
+	return ver, kind, err
 }
 
 // look returns the version that wrote the row, and its kind; both 0 when absent.
@@ -135,6 +164,7 @@ func (s *Store) encode(steps []meta.Step) (*engine.Batch, []string) {
 	}
 	batch := s.db.NewBatchWithSize(32 + size + 12*(writes+1)) // its header, and each entry's kind and lengths
 	var deletes []string
+	counts := false
 	last := batch.SetDeferred(len(lastVersionKey), headerSize)
 	copy(last.Key, lastVersionKey)
 	last.Value[0] = kindLast
@@ -149,11 +179,13 @@ func (s *Store) encode(steps []meta.Step) (*engine.Batch, []string) {
 			op.Finish()
 			// A commit that was refused may have taken the absent key for a counter.
 			s.counters.remove(step.Key)
+			s.demanded.remove(step.Key)
 		case meta.Remove:
 			op := batch.DeleteDeferred(1 + len(step.Key))
 			rowKey(op.Key[:0], step.Key)
 			op.Finish()
 			s.counters.remove(step.Key)
+			s.demanded.remove(step.Key)
 			deletes = append(deletes, string(step.Key))
 		case meta.Increment:
 			op := batch.MergeDeferred(1+len(step.Key), counterSize)
@@ -161,7 +193,14 @@ func (s *Store) encode(steps []meta.Step) (*engine.Batch, []string) {
 			op.Value[0] = kindCounter
 			binary.BigEndian.PutUint64(op.Value[headerSize:], uint64(step.Delta))
 			op.Finish()
+			counts = true
 		}
+	}
+	if counts {
+		mark := batch.SetDeferred(len(countedKey), headerSize)
+		copy(mark.Key, countedKey)
+		mark.Value[0] = kindLast
+		mark.Finish()
 	}
 	return batch, deletes
 }

@@ -69,36 +69,3 @@ func (h held) release() {
 		}
 	}
 }
-
-// knownCounters bounds counterSet: at 100 bytes or so each, a few MiB.
-const knownCounters = 1 << 15
-
-// counterSet remembers keys that are counters, so that an addition need not read
-// the counter to know. Reading one costs a step for each addition that was not
-// yet merged.
-type counterSet struct {
-	mu   sync.Mutex
-	keys map[string]struct{}
-}
-
-func (c *counterSet) has(key []byte) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	_, ok := c.keys[string(key)]
-	return ok
-}
-
-func (c *counterSet) add(key []byte) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.keys == nil || len(c.keys) >= knownCounters {
-		c.keys = make(map[string]struct{})
-	}
-	c.keys[string(key)] = struct{}{}
-}
-
-func (c *counterSet) remove(key []byte) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.keys, string(key))
-}

@@ -85,6 +85,8 @@ type Store struct {
 	last     uint64     // the last version given out; guarded by commitMu
 
 	counters counterSet
+	counted  atomic.Bool // there may be counters
+	demanded versionSet
 	failed   atomic.Bool
 
 	mu     sync.Mutex // guards closed and additions to ops
@@ -112,7 +114,7 @@ func Open(dir string, cfg Config) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("open metadata store in %q: %w", dir, err), s.unlock())
 	}
 	s.db = db
-	if s.last, err = s.readLast(); err != nil {
+	if s.last, err = s.readOwn(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open metadata store in %q: %w", dir, err), db.Close(), s.unlock())
 	}
 	// Open has flushed what it replayed, so all that can be read is durable.
@@ -153,11 +155,25 @@ func (cfg Config) withDefaults() Config {
 	return cfg
 }
 
-// readLast returns the last version that was given out before Open.
-func (s *Store) readLast() (uint64, error) {
-	value, closer, err := s.db.Get(lastVersionKey)
+// readOwn returns the last version that was given out before Open, and notes whether
+// there are counters.
+func (s *Store) readOwn() (last uint64, err error) {
+	counted, err := s.readVersion(countedKey)
+	if err != nil {
+		return 0, err
+	}
+	s.counted.Store(counted != 0)
+	if last, err = s.readVersion(lastVersionKey); last == 0 {
+		last = meta.CounterVersion
+	}
+	return last, err
+}
+
+// readVersion returns the version of a row of the store's own, 0 when it is not there.
+func (s *Store) readVersion(key []byte) (uint64, error) {
+	value, closer, err := s.db.Get(key)
 	if errors.Is(err, engine.ErrNotFound) {
-		return meta.CounterVersion, nil
+		return 0, nil
 	}
 	if err != nil {
 		return 0, err
@@ -165,7 +181,7 @@ func (s *Store) readLast() (uint64, error) {
 	defer closer.Close()
 	v, ok := decode(value)
 	if !ok || v.kind != kindLast {
-		return 0, errors.New("the row of the last version is damaged")
+		return 0, fmt.Errorf("the row %q is damaged", key)
 	}
 	return v.ver, nil
 }

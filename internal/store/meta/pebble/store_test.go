@@ -202,10 +202,29 @@ func TestDamagedValue(t *testing.T) {
 		if _, err := s.Scan(t.Context(), meta.Range{}); !errors.Is(err, meta.Damaged) {
 			t.Errorf("%s: scan: %v", name, err)
 		}
-		_, err = s.Commit(t.Context(), &meta.Batch{Puts: []meta.Put{{Key: []byte("odd row")}}})
+		var b meta.Batch
+		b.PutIf([]byte("odd row"), nil, 2)
+		_, err = s.Commit(t.Context(), &b)
 		if !errors.Is(err, meta.Damaged) {
 			t.Errorf("%s: commit: %v", name, err)
 		}
+	}
+}
+
+// That there are counters is known after the store was opened again: a put must not
+// fall on one.
+func TestCountersAreKnownAfterOpen(t *testing.T) {
+	fs := vfs.NewMem()
+	s := mustOpen(t, fs, "meta")
+	mustCommit(t, s, &meta.Batch{Adds: []meta.Add{{Key: []byte("st/n"), Delta: 1}}})
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = mustOpen(t, fs, "meta")
+	defer s.Close()
+	_, err := s.Commit(t.Context(), &meta.Batch{Puts: []meta.Put{{Key: []byte("st/n")}}})
+	if !errors.Is(err, meta.ErrMixed) {
+		t.Errorf("a put on a counter: %v", err)
 	}
 }
 

@@ -21,6 +21,10 @@ const (
 // lastVersionKey is the row of the last version given out.
 var lastVersionKey = []byte{ownPrefix, 'v', 'e', 'r', 's', 'i', 'o', 'n'}
 
+// countedKey is the row that every addition to a counter puts. While it is not there,
+// no row can be a counter.
+var countedKey = []byte{ownPrefix, 'c', 'o', 'u', 'n', 't', 'e', 'd'}
+
 // The kinds of value.
 const (
 	kindRow     = 1

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pebble
+
+import "sync"
+
+// maxKnown bounds each set: at 100 bytes or so an entry, a few MiB.
+const maxKnown = 1 << 15
+
+// counterSet remembers keys that are counters, so that an addition need not read
+// the counter to know. Reading one costs a step for each addition that was not
+// yet merged.
+type counterSet struct {
+	mu   sync.Mutex
+	keys map[string]struct{}
+}
+
+func (c *counterSet) has(key []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, ok := c.keys[string(key)]
+	return ok
+}
+
+func (c *counterSet) add(key []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.keys == nil || len(c.keys) >= maxKnown {
+		c.keys = make(map[string]struct{})
+	}
+	c.keys[string(key)] = struct{}{}
+}
+
+func (c *counterSet) remove(key []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.keys, string(key))
+}
+
+// versionSet remembers the versions of rows that commits demand and do not write: the
+// guard of a bucket, say, in every commit into it. An entry is put under the row's
+// shared lock and removed under the exclusive one, before the row changes.
+type versionSet struct {
+	mu   sync.RWMutex
+	vers map[string]uint64
+}
+
+func (v *versionSet) get(key []byte) (ver uint64, ok bool) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	ver, ok = v.vers[string(key)]
+	return ver, ok
+}
+
+func (v *versionSet) put(key []byte, ver uint64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.vers == nil || len(v.vers) >= maxKnown {
+		v.vers = make(map[string]uint64)
+	}
+	v.vers[string(key)] = ver
+}
+
+func (v *versionSet) remove(key []byte) {
+	if _, ok := v.get(key); !ok { // nearly always
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.vers, string(key))
+}
