@@ -24,7 +24,7 @@ import (
 // benchOptions is what `coffer bench` can be told.
 type benchOptions struct {
 	endpoint, dir, only, svg string
-	concurrency              int
+	concurrency, kmsQuota    int
 	kmsLatency               time.Duration
 	quick, asJSON            bool
 }
@@ -53,6 +53,7 @@ scheduled for deletion.`,
 	f.StringVar(&o.dir, "dir", "", "where the temporary directory is made: on the disk that is to be measured")
 	f.IntVar(&o.concurrency, "concurrency", 16, "requests under way at a time; fewer for large objects")
 	f.DurationVar(&o.kmsLatency, "kms-latency", 0, "hold up each KMS request that S3 makes, as a key service elsewhere would")
+	f.IntVar(&o.kmsQuota, "kms-request-quota", 0, "KMS requests per second that the server allows; those beyond are throttled (503) and counted")
 	f.StringVar(&o.only, "only", "", `only cells whose names match this regular expression, such as "put 4 kib" or ": SSE-KMS"`)
 	f.BoolVar(&o.quick, "quick", false, "some twenty seconds, for a first look")
 	f.BoolVar(&o.asJSON, "json", false, "print JSON")
@@ -101,7 +102,7 @@ func runBench(ctx context.Context, o benchOptions, stdout, stderr io.Writer) err
 }
 
 func (o benchOptions) config(ctx context.Context) (cfg bench.Config, err error) {
-	cfg = bench.Config{Dir: o.dir, Concurrency: o.concurrency, KMSLatency: o.kmsLatency, Scale: bench.Full()}
+	cfg = bench.Config{Dir: o.dir, Concurrency: o.concurrency, KMSLatency: o.kmsLatency, KMSQuota: o.kmsQuota, Scale: bench.Full()}
 	if o.concurrency < 1 {
 		return cfg, errors.New("--concurrency is a number of requests, at least 1")
 	}

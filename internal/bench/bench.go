@@ -45,6 +45,9 @@ type Config struct {
 	Concurrency int
 	// KMSLatency is what the server that Program starts adds to each KMS request.
 	KMSLatency time.Duration
+	// KMSQuota is how many KMS requests per second the server that Program starts
+	// allows; 0 is no limit.
+	KMSQuota int
 	// Only chooses cells by their names, which are like "PUT 4 KiB: SSE-S3".
 	Only *regexp.Regexp
 	// Scale is how much is done; default Full.
@@ -90,7 +93,7 @@ func Quick() Scale {
 
 // Run measures and reports. What it makes, it removes: a directory for its own
 // server, buckets and a KMS key in a remote one. A request that fails ends the
-// run with an error.
+// run with an error, unless it was throttled (503): those are counted.
 func Run(ctx context.Context, cfg Config) (_ *Report, err error) {
 	if cfg.Concurrency == 0 {
 		cfg.Concurrency = 16
@@ -136,6 +139,10 @@ func (cfg *Config) check() error {
 		return errors.New("bench: there is neither a program to start nor a server to measure")
 	case cfg.Remote != nil && cfg.KMSLatency != 0:
 		return errors.New("the latency of KMS can be set only for the server that bench starts itself")
+	case cfg.Remote != nil && cfg.KMSQuota != 0:
+		return errors.New("the quota of KMS requests can be set only for the server that bench starts itself")
+	case cfg.KMSQuota < 0:
+		return errors.New("the quota of KMS requests is a number per second, or 0 for none")
 	case cfg.Concurrency < 1:
 		return errors.New("concurrency is a number of requests, at least 1")
 	case s.Small < 1 || s.Medium <= s.Small || s.Large <= s.Medium || s.Rounds < 1 || s.LargeRounds < 1 || s.Kept < 1 || s.Listed < 1 || s.Listed > 1000:

@@ -293,7 +293,12 @@ func (r *run) store(ctx context.Context, set string, count int64, body []byte) e
 		all.Go(func() {
 			w := newWorker(ctx)
 			for n := next.Add(1) - 1; n < count && ctx.Err() == nil; n = next.Add(1) - 1 {
-				if err := r.server.client.do(w, call{method: http.MethodPut, path: set + object(n), body: body}); err != nil {
+				o := call{method: http.MethodPut, path: set + object(n), body: body}
+				err := r.server.client.do(w, o)
+				for errors.Is(err, errThrottled) && pause(ctx, backOff) == nil {
+					err = r.server.client.do(w, o)
+				}
+				if err != nil {
 					cancel(err)
 				}
 			}

@@ -61,6 +61,8 @@ type worker struct {
 	buffer  []byte
 	text    []byte // of the last answer, if the call asked for it
 	took    []time.Duration
+
+	throttled int
 }
 
 func newWorker(ctx context.Context) *worker {
@@ -84,7 +86,14 @@ type call struct {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// do sends a request and reads the whole answer.
+// errThrottled: the server answered 503, which asks the client to slow down.
+var errThrottled = errors.New("the server asks to slow down")
+
+// backOff is how long a client that was throttled waits before its next request.
+const backOff = 10 * time.Millisecond
+
+// do sends a request and reads the whole answer. Errors: errThrottled, and others that
+// say what was asked.
 func (c *client) do(w *worker, o call) error {
 	c.prepare(w, o)
 	resp, err := c.transport.RoundTrip(w.request)
@@ -93,8 +102,12 @@ func (c *client) do(w *worker, o call) error {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK && !(o.rng != "" && resp.StatusCode == http.StatusPartialContent) {
-		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
-		return fmt.Errorf("%s %s: %s: %s", o.method, o.path, resp.Status, bytes.TrimSpace(text))
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
+		err := fmt.Errorf("%s %s: %s: %s", o.method, o.path, resp.Status, bytes.TrimSpace(text))
+		if resp.StatusCode == http.StatusServiceUnavailable {
+			err = errors.Join(errThrottled, err)
+		}
+		return err
 	}
 	if err := w.read(resp.Body, o); err != nil {
 		return fmt.Errorf("%s %s: %w", o.method, o.path, err)

@@ -4,6 +4,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -28,13 +29,18 @@ type cell struct {
 
 // slice is what a cell did in one turn.
 type slice struct {
-	requests int
-	wall     time.Duration
-	served   usage // by the process that serves
-	sent     usage // by this one
+	requests  int
+	throttled int // answered 503
+	wall      time.Duration
+	served    usage // by the process that serves
+	sent      usage // by this one
 }
 
 func (s slice) perSecond() float64 { return float64(s.requests) / s.wall.Seconds() }
+
+// patience is how much longer than its slice a worker tries for one request that is not
+// throttled.
+const patience = 10 * time.Second
 
 // turn runs the cell's workers for about d; each does at least one request. The
 // slice ends with the last answer.
@@ -55,14 +61,19 @@ func (c *cell) turn(ctx context.Context, d time.Duration) (slice, error) {
 	end := start.Add(d)
 	for _, w := range workers {
 		all.Go(func() {
-			for from := time.Now(); len(w.took) == 0 || from.Before(end) && ctx.Err() == nil; {
-				if err := c.do(w, c.next.Add(1)-1); err != nil {
+			for from := time.Now(); len(w.took) == 0 || from.Before(end) && ctx.Err() == nil; from = time.Now() {
+				err := c.do(w, c.next.Add(1)-1)
+				switch {
+				case err == nil:
+					w.took = append(w.took, time.Since(from))
+				case errors.Is(err, errThrottled) && from.Before(end.Add(patience)):
+					w.throttled++
+					err = pause(ctx, backOff)
+				}
+				if err != nil {
 					cancel(err)
 					return
 				}
-				now := time.Now()
-				w.took = append(w.took, now.Sub(from))
-				from = now
 			}
 		})
 	}
@@ -80,6 +91,7 @@ func (c *cell) turn(ctx context.Context, d time.Duration) (slice, error) {
 	c.kms.ok = s.served.ok
 	for _, w := range workers {
 		s.requests += len(w.took)
+		s.throttled += w.throttled
 		c.took = append(c.took, w.took...)
 	}
 	if c.after != nil {
@@ -166,6 +178,14 @@ func (c *cell) rates() []float64 {
 		out[i] = s.perSecond()
 	}
 	return out
+}
+
+// throttled returns how many requests in slices were answered with 503.
+func (c *cell) throttled() (n int64) {
+	for _, s := range c.slices {
+		n += int64(s.throttled)
+	}
+	return n
 }
 
 // cpu returns the processor time of a request in microseconds, of the process

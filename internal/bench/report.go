@@ -22,6 +22,7 @@ type Report struct {
 	Endpoint    string    `json:"endpoint,omitempty"` // of a server that the run did not start
 	Concurrency int       `json:"concurrency"`
 	KMSLatency  string    `json:"kmsLatency"`
+	KMSQuota    int       `json:"kmsQuota,omitempty"` // KMS requests per second that the run's server allows
 	Slice       string    `json:"slice"`
 	Groups      []Group   `json:"groups"`
 }
@@ -57,7 +58,8 @@ type Cell struct {
 	P99             float64            `json:"p99Millis"`        // likewise
 	CPUMicros       *float64           `json:"cpuMicros"`        // of a request, in the process that serves
 	ClientCPUMicros *float64           `json:"clientCPUMicros"`  // of a request, in the load generator
-	Requests        int64              `json:"requests"`         // with those of the warm-up
+	Requests        int64              `json:"requests"`         // with those of the warm-up, and those that were throttled
+	Throttled       int64              `json:"throttled"`        // requests in slices that were answered with 503
 	KMSRequests     *int64             `json:"kmsRequests"`      // that they made
 	Ratios          map[string]float64 `json:"ratios,omitempty"` // requests per second, against other cells
 }
@@ -65,7 +67,7 @@ type Cell struct {
 func (r *run) report(start time.Time) *Report {
 	out := &Report{
 		Started: start.UTC().Truncate(time.Second), Seconds: time.Since(start).Seconds(), Machine: r.machine,
-		Concurrency: r.cfg.Concurrency, KMSLatency: r.cfg.KMSLatency.String(), Slice: r.cfg.Scale.Slice.String(),
+		Concurrency: r.cfg.Concurrency, KMSLatency: r.cfg.KMSLatency.String(), KMSQuota: r.cfg.KMSQuota, Slice: r.cfg.Scale.Slice.String(),
 	}
 	if r.cfg.Remote != nil {
 		out.Endpoint = r.cfg.Remote.Endpoint
@@ -97,7 +99,7 @@ func (c *cell) report(against []*cell) Cell {
 	rates := c.rates()
 	slices.Sort(c.took)
 	out := Cell{
-		Name: c.who.name(), Yardstick: c.who.yardstick(), Requests: c.next.Load(),
+		Name: c.who.name(), Yardstick: c.who.yardstick(), Requests: c.next.Load(), Throttled: c.throttled(),
 		OpsPerSecond: median(rates), Spread: spread(rates), MBPerSecond: median(rates) * float64(c.group.moved) / 1e6,
 		P50: millis(quantile(c.took, 0.5)), P99: millis(quantile(c.took, 0.99)),
 	}

@@ -58,6 +58,29 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// Where KMS requests are limited, bucket keys are not throttled, and what is throttled
+// without them is counted.
+func TestThrottledRequestsAreCounted(t *testing.T) {
+	s := coffertest.Start(t, coffertest.Flags("--kms-request-quota", "20"))
+	scale := tiny
+	scale.Slice = 20 * time.Millisecond
+	report, err := bench.Run(t.Context(), bench.Config{
+		Remote: remote(s), Dir: t.TempDir(), Concurrency: 8, Scale: scale, Only: regexp.MustCompile("^PUT 1 KiB: SSE"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range report.Groups[0].Cells {
+		if (c.Throttled > 0) != (c.Name == "SSE-KMS") || c.OpsPerSecond <= 0 {
+			t.Errorf("%s: %d requests throttled, %.0f done a second", c.Name, c.Throttled, c.OpsPerSecond)
+		}
+	}
+	var text strings.Builder
+	if err := report.Text(&text); err != nil || !strings.Contains(text.String(), "503s") {
+		t.Errorf("%v: %s", err, text.String())
+	}
+}
+
 // check holds a cell to what must be so however fast the machine is.
 func check(t *testing.T, g bench.Group, c bench.Cell, latency time.Duration) {
 	if c.Requests < int64(g.Workers*(g.Slices+1)) || c.OpsPerSecond <= 0 || c.P50 <= 0 || c.P99 < c.P50 || c.CPUMicros == nil {

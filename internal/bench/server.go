@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -41,7 +42,7 @@ func (r *run) startServer(ctx context.Context) (*child, Remote, error) {
 	secretKey := rand.Text() + rand.Text()
 	c, err := startChild(ctx, []string{"COFFER_ROOT_SECRET_ACCESS_KEY=" + secretKey}, r.cfg.Program, "serve",
 		"--data", filepath.Join(r.dir, "data"), "--listen", "127.0.0.1:0", "--region", ownRegion, "--root-access-key-id", ownAccess,
-		"--log-level", "warn", "--kms-latency", r.cfg.KMSLatency.String())
+		"--log-level", "warn", "--kms-latency", r.cfg.KMSLatency.String(), "--kms-request-quota", strconv.Itoa(r.cfg.KMSQuota))
 	if err != nil {
 		return nil, Remote{}, err
 	}

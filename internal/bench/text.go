@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -33,7 +34,7 @@ func (r *Report) Text(w io.Writer) error {
 }
 
 const legend = `ops/s: median of the slices; ±: half of their range. CPU: processor time of a request in the process that serves, and in
-the load generator. KMS: KMS requests per 1000 requests. /X: requests per second against X. Lines with · are yardsticks.
+the load generator. KMS: KMS requests per 1000 requests. 503s: requests that were throttled, not counted elsewhere. /X: requests per second against X. Lines with · are yardsticks.
 `
 
 // heading says where and how the run was, a line each.
@@ -56,6 +57,9 @@ func (r *Report) heading() (where, how string) {
 	if r.KMSLatency != "0s" {
 		how += "; KMS latency " + r.KMSLatency
 	}
+	if r.KMSQuota != 0 {
+		how += fmt.Sprintf("; %d KMS requests a second allowed", r.KMSQuota)
+	}
 	return strings.Join(parts, ", "), fmt.Sprintf("%s; slices of %s; %s, %.0f s", how, r.Slice, r.Started.Format("2006-01-02 15:04Z"), r.Seconds)
 }
 
@@ -65,6 +69,10 @@ func (g Group) table(b *bytes.Buffer, width int) {
 	var t bytes.Buffer
 	w := tabwriter.NewWriter(&t, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, left(""), "\tops/s\t±\tMB/s\tp50 ms\tp99 ms\tCPU µs\tclient µs\tKMS\t")
+	throttled := slices.ContainsFunc(g.Cells, func(c Cell) bool { return c.Throttled > 0 })
+	if throttled {
+		fmt.Fprint(w, "503s\t")
+	}
 	for _, name := range g.Against {
 		fmt.Fprint(w, "/", name, "\t")
 	}
@@ -85,6 +93,9 @@ func (g Group) table(b *bytes.Buffer, width int) {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%.0f %%\t%s\t%s\t%s\t%s\t%s\t%s\t", left(mark+c.Name), figure(c.OpsPerSecond), 100*c.Spread, moved,
 			figure(c.P50), figure(c.P99), micros(c.CPUMicros), micros(c.ClientCPUMicros), kms)
+		if throttled {
+			fmt.Fprint(w, c.Throttled, "\t")
+		}
 		for _, name := range g.Against {
 			if ratio, ok := c.Ratios[name]; ok {
 				fmt.Fprintf(w, "%.2f", ratio)
