@@ -62,7 +62,7 @@ func (o *Objects) Complete(ctx context.Context, by iam.Caller, in Complete) (Sto
 		return Stored{}, err
 	}
 	var out Stored
-	err = o.retry(ctx, in.Ref.Ref, b.UID, func(b *bucket.Bucket) (err error) {
+	err = o.retry(ctx, in.Ref, b.UID, func(b *bucket.Bucket) (err error) {
 		out, err = o.completeOnce(ctx, by, b, in)
 		if _, refused := fault.As(err); !refused || outcomeOpen(err) {
 			return err

@@ -55,7 +55,7 @@ func (o *Objects) Delete(ctx context.Context, by iam.Caller, in Delete) (Deleted
 		return Deleted{}, err
 	}
 	var out Deleted
-	err = o.retry(ctx, in.Ref.Ref, b.UID, func(b *bucket.Bucket) (err error) {
+	err = o.retry(ctx, in.Ref, b.UID, func(b *bucket.Bucket) (err error) {
 		switch {
 		case in.VersionID != "":
 			out, err = o.deleteVersion(ctx, b, in)
@@ -108,7 +108,7 @@ func (o *Objects) hide(ctx context.Context, by iam.Caller, b *bucket.Bucket, in 
 		Created: time.Now().UnixMilli(), Owner: by.Account,
 	}
 	hidden := func() Deleted { return Deleted{VersionID: r.wireVersion(), Marker: true} }
-	if err := o.place(ctx, in.Ref, b.UID, r, placing{check: in.holds, result: func() any { return hidden() }}); err != nil {
+	if err := o.placeOnce(ctx, b, r, placing{check: in.holds, result: func() any { return hidden() }}); err != nil {
 		return Deleted{}, err
 	}
 	return hidden(), nil

@@ -119,7 +119,7 @@ func (o *Objects) rewrap(ctx context.Context, ref Ref, b *bucket.Bucket, v found
 
 // replaceWrap puts a new wrap into the row of a version.
 func (o *Objects) replaceWrap(ctx context.Context, ref Ref, b *bucket.Bucket, v found, wrap []byte) error {
-	return o.retry(ctx, ref.Ref, b.UID, func(b *bucket.Bucket) error {
+	return o.retry(ctx, ref, b.UID, func(b *bucket.Bucket) error {
 		now, err := o.find(ctx, b, v.Key, v.wireVersion())
 		if errors.Is(err, NoSuchVersion) || err == nil && now.UID != v.UID {
 			return fault.New(NoSuchKey, "").With("Key", v.Key)

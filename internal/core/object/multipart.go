@@ -78,7 +78,7 @@ func (o *Objects) CreateUpload(ctx context.Context, by iam.Caller, in CreateUplo
 		if u.Wrap, err = s.Wrap(ctx, u.descriptor(), sse.BindUpload); err != nil {
 			return fmt.Errorf("wrap data key: %w", err)
 		}
-		return o.retry(ctx, in.Ref.Ref, b.UID, func(b *bucket.Bucket) error { return o.begin(ctx, b, u) })
+		return o.retry(ctx, in.Ref, b.UID, func(b *bucket.Bucket) error { return o.begin(ctx, b, u) })
 	})
 	if err != nil {
 		return Created{}, err
@@ -231,7 +231,7 @@ func (o *Objects) storePart(ctx context.Context, b *bucket.Bucket, u *upload, s 
 		o.discard(ctx, st)
 		return StoredPart{}, err
 	}
-	err = o.retry(ctx, in.Ref.Ref, b.UID, func(b *bucket.Bucket) error {
+	err = o.retry(ctx, in.Ref, b.UID, func(b *bucket.Bucket) error {
 		_, ver, err := o.upload(ctx, b, in.UploadRef)
 		if err != nil {
 			return err

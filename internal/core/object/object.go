@@ -102,6 +102,7 @@ type Objects struct {
 	binder  *secret.AEAD // seals the key that binds a completed upload
 	cfg     Config
 	reads   readers
+	turns   turns
 }
 
 // New returns the service. bindKey is the service key "upload-bind".
@@ -257,11 +258,19 @@ func pointedTo(pointer meta.Item) (versionID, error) {
 	return id, nil
 }
 
-// retry calls try until it does not meet a conflict. The bucket is found anew
-// each time: its guard may be what changed.
-func (o *Objects) retry(ctx context.Context, ref bucket.Ref, uid bucket.UID, try func(b *bucket.Bucket) error) error {
-	for range maxConflicts {
-		b, err := o.buckets.ForWrite(ctx, ref)
+// retry calls try until it does not meet a conflict, from the second time on in turn
+// with others who met one over the same key. The bucket is found anew each time: its
+// guard may be what changed. try must not call retry.
+func (o *Objects) retry(ctx context.Context, ref Ref, uid bucket.UID, try func(b *bucket.Bucket) error) error {
+	for n := range maxConflicts {
+		if n == 1 {
+			release, err := o.turns.take(ctx, contested{uid, ref.Key})
+			if err != nil {
+				return err
+			}
+			defer release()
+		}
+		b, err := o.buckets.ForWrite(ctx, ref.Ref)
 		if err != nil {
 			return err
 		}

@@ -254,7 +254,7 @@ type placing struct {
 // was current moves behind it, or is replaced, as the bucket's versioning says.
 // It sets r.Time and r.Null.
 func (o *Objects) place(ctx context.Context, ref Ref, uid bucket.UID, r *record, p placing) error {
-	return o.retry(ctx, ref.Ref, uid, func(b *bucket.Bucket) error { return o.placeOnce(ctx, b, r, p) })
+	return o.retry(ctx, ref, uid, func(b *bucket.Bucket) error { return o.placeOnce(ctx, b, r, p) })
 }
 
 // placeOnce is one try of place: a conflict is the caller's.

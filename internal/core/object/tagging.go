@@ -83,7 +83,7 @@ func (o *Objects) setTags(ctx context.Context, ref VersionRef, tags []bucket.Tag
 		return Tagging{}, err
 	}
 	var out Tagging
-	err = o.retry(ctx, ref.Ref.Ref, b.UID, func(b *bucket.Bucket) error {
+	err = o.retry(ctx, ref.Ref, b.UID, func(b *bucket.Bucket) error {
 		v, err := o.find(ctx, b, ref.Key, ref.VersionID)
 		if err == nil && v.Marker {
 			err = markerFault(ref, v.record)

@@ -177,7 +177,7 @@ func (o *Objects) rewrapMany(ctx context.Context, ref bucket.Ref, uid bucket.UID
 
 // rewrapAlone moves the data key of one version, wherever it stands by now.
 func (o *Objects) rewrapAlone(ctx context.Context, ref bucket.Ref, uid bucket.UID, v found, move Mover, out *Rewrapped) error {
-	return o.retry(ctx, ref, uid, func(b *bucket.Bucket) error {
+	return o.retry(ctx, Ref{ref, v.Key}, uid, func(b *bucket.Bucket) error {
 		now, err := o.find(ctx, b, v.Key, v.wireVersion())
 		if errors.Is(err, NoSuchVersion) || err == nil && now.UID != v.UID {
 			out.Gone++
