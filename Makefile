@@ -6,14 +6,20 @@
 # make bench   measure the server beside yardsticks of this machine, in some three minutes
 # make crash   take and read back IMAGES crash images (default 500) of each store
 # make kills   kill the server under load KILLS times (default 20) and look for all that it answered for
-# make million fill a bucket with OBJECTS objects (default 1000000): starts and listings must not feel it
+# make million fill a bucket with OBJECTS objects (default 1000000): starts, listings and memory must not feel it
+# make streams send 16 bodies of STREAM MiB (default 1024) up and down at once: memory must not feel it
+# make release build bin/release/coffer as it is released, with the certified FIPS 140-3 module
 
 FUZZTIME ?= 30s
 IMAGES   ?= 500
 KILLS    ?= 20
 OBJECTS  ?= 1000000
+STREAM   ?= 1024
 
-.PHONY: run build test lint race fips licences vulnerabilities docs fuzz crash kills million bench clean
+# The module of releases: the one with a certificate.
+FIPS140 ?= v1.0.0
+
+.PHONY: run build release test lint race fips licences vulnerabilities docs fuzz crash kills million streams bench clean
 
 run: build
 	bin/coffer serve --data ./data
@@ -22,6 +28,10 @@ run: build
 # nothing has changed.
 build:
 	CGO_ENABLED=0 go build -o bin/coffer ./cmd/coffer
+
+# The same with the certified module, and a check that it is in there and on.
+release:
+	scripts/release $(FIPS140)
 
 # The quick checks come first.
 test: lint licences vulnerabilities race fips
@@ -39,9 +49,10 @@ race:
 	scripts/install gcc libc6-dev
 	CGO_ENABLED=1 go test -race -timeout 20m ./...
 
-# The same code, where the cryptographic module refuses what FIPS 140-3 does.
-fips:
-	CGO_ENABLED=0 GODEBUG=fips140=only go test -timeout 10m ./internal/...
+# All tests again with the module of releases, where it refuses what FIPS 140-3 does
+# not approve: servers and what is tested beside them, whole and in part.
+fips: release
+	CGO_ENABLED=0 GOFIPS140=$(FIPS140) GODEBUG=fips140=only go test -short -timeout 15m ./...
 
 licences: bin/licences
 	bin/licences ./...
@@ -65,6 +76,10 @@ kills:
 # The ratio is between the listing's last pages and its first.
 million:
 	CGO_ENABLED=0 go test ./test/e2e -run '^TestLargeBucket$$' -count=1 -v -timeout 120m -objects $(OBJECTS) -maxrestart 5s -maxratio 1.3
+
+# TMPDIR names the directory that has to have room for all bodies.
+streams:
+	CGO_ENABLED=0 go test ./test/e2e -run '^TestMemoryOfStreams$$' -count=1 -v -timeout 120m -stream $(STREAM)
 
 # On a machine that does nothing else.
 bench: build

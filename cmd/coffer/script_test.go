@@ -54,6 +54,8 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata", RequireExplicitExec: true,
 		Deadline: time.Now().Add(5 * time.Minute), // a server that should not have started would run on
 		Setup: func(env *testscript.Env) error {
+			// What the tests run under, their programs do too.
+			env.Setenv("GODEBUG", os.Getenv("GODEBUG"))
 			b := new(background)
 			env.Values[background{}] = b
 			env.Defer(b.kill)
@@ -86,7 +88,7 @@ func (b *background) kill() {
 
 // given are the variables that a script may set for its server.
 var given = []string{
-	"HOME", "TMPDIR", "COFFER_ROOT_ACCESS_KEY_ID", "COFFER_ROOT_SECRET_ACCESS_KEY", "COFFER_ROOT_KEY_PASSPHRASE",
+	"HOME", "TMPDIR", "GODEBUG", "COFFER_ROOT_ACCESS_KEY_ID", "COFFER_ROOT_SECRET_ACCESS_KEY", "COFFER_ROOT_KEY_PASSPHRASE",
 }
 
 func scriptServe(ts *testscript.TestScript, neg bool, args []string) {
