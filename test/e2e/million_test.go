@@ -40,8 +40,8 @@ const (
 )
 
 // TestLargeBucket fills a bucket and asserts that its size shows nowhere: not in
-// the time that a start takes, not in how deep into it a page of its listing is, and
-// not in what a listing by delimiter costs.
+// the time that a start takes, not in how deep into it a page of its listing is,
+// not in what a listing by delimiter costs, nor in what the server has resident.
 //
 // Objects are put through core, each with its own data key and its own durable
 // commit, and without HTTP, signatures and audit records.
@@ -109,6 +109,9 @@ func largeRestart(t *testing.T, dir string, n int) {
 	took := lap(func() { p = startProcess(t, program, dir) })
 	idle := p.memory()
 	t.Logf("start until ready: %v, then %.0f MiB resident", took.Round(time.Millisecond), idle)
+	if idle > maxIdle {
+		t.Errorf("%.0f MiB are resident in a server that does nothing, want at most %d", idle, maxIdle)
+	}
 	if *maxRestart > 0 && took > *maxRestart {
 		t.Errorf("a start took %v, want at most %v", took, *maxRestart)
 	}
@@ -141,7 +144,11 @@ func largeRestart(t *testing.T, dir string, n int) {
 			t.Errorf("object %d reads %q, %v", place, got, err)
 		}
 	}
-	t.Logf("listed all over HTTP in %v, then %.0f MiB resident", all.Round(time.Second), p.memory())
+	busy := p.memory()
+	t.Logf("listed all over HTTP in %v, then %.0f MiB resident", all.Round(time.Second), busy)
+	if busy > maxBusy {
+		t.Errorf("%.0f MiB are resident after a listing, want at most %d", busy, maxBusy)
+	}
 	p.stop()
 }
 
