@@ -5,7 +5,9 @@ package consolidate
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +27,7 @@ const (
 // year is what a simulated year comes to.
 type year struct {
 	cold    map[string]int // KMS requests of a reader of everything who knows nothing, by key
+	left    map[string]int // generations in the end, by key
 	perDay  []int          // generations under the first key, at the end of each day
 	rewraps int            // of the data key that was re-wrapped most often
 	objects int
@@ -43,6 +46,14 @@ func TestYear(t *testing.T) {
 		if n < simulatedDays*3/4 {
 			t.Errorf("a cold reader made %d KMS requests without consolidation: the simulation is too easy", n)
 		}
+	}
+	for _, y := range []year{without, with} {
+		if !maps.Equal(y.cold, y.left) {
+			t.Errorf("a cold reader made %v KMS requests, want one for each generation: %v", y.cold, y.left)
+		}
+	}
+	if most := slices.Max(with.perDay); most > 24 {
+		t.Errorf("there were %d generations at the end of a day, want at most 24", most)
 	}
 	for key, n := range with.cold {
 		if n > 24 {
@@ -94,6 +105,7 @@ func (w *world) simulate(consolidating bool) year {
 	for _, n := range w.rows.rewrote {
 		out.rewraps = max(out.rewraps, n-1) // the first one wrote it
 	}
+	out.left = w.generations()
 	before := len(w.trail.records)
 	out.upkeep = w.trail.count(func(r audit.Record) bool {
 		return r.EventType == audit.TypeServiceEvent && strings.HasSuffix(r.EventName, "BucketKeyGeneration") && !named("DeleteBucketKeyGeneration")(r)
@@ -123,7 +135,7 @@ func chart(without, with []int) string {
 	p(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">`, width, height)
 	p(`<title>Bucket key generations under one KMS key, by day</title>`)
 	p(`<rect width="%d" height="%d" fill="#fff"/>`, width, height)
-	p(`<text x="%d" y="20" font-size="14">KMS requests that a cold reader of everything needs, per KMS key</text>`, left)
+	p(`<text x="%d" y="20" font-size="14">A cold reader's KMS requests per KMS key, without and with consolidation</text>`, left)
 	for n := 0; n <= highest; n += 100 {
 		p(`<line x1="%d" x2="%d" y1="%.1f" y2="%.1f" stroke="#ddd"/>`, left, left+plotW, y(n), y(n))
 		p(`<text x="%d" y="%.1f" text-anchor="end" fill="#444">%d</text>`, left-8, y(n)+4, n)
