@@ -244,6 +244,7 @@ func BenchmarkFullObject(b *testing.B) {
 	for i := range parts {
 		parts[i] = checksum.Part{Sum: []byte{byte(i), 1, 2, 3, 4, 5, 6, 7}, Size: 8 << 20}
 	}
+	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := checksum.CRC64NVME.FullObject(parts); err != nil {
 			b.Fatal(err)

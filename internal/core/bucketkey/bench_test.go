@@ -59,3 +59,24 @@ func BenchmarkWrap(b *testing.B) {
 		s.Seal(out, dek.Reveal(), aad)
 	}
 }
+
+func BenchmarkUnwrap(b *testing.B) {
+	c := New(lenient{newFake()}, newStore(), Config{TTL: MaxTTL})
+	defer c.Close()
+	s, err := c.Sealer(b.Context(), alice, write(photos, key1))
+	if err != nil {
+		b.Fatal(err)
+	}
+	dek, aad, out := secret.Random(secret.Size), make([]byte, 58), make([]byte, 0, 128)
+	sealed, k := s.Seal(nil, dek.Reveal(), aad), ForRead{photos, s.Generation()}
+	b.ReportAllocs()
+	for b.Loop() {
+		o, err := c.Opener(b.Context(), alice, k)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := o.Open(out, sealed, aad); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

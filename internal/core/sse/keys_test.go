@@ -661,3 +661,27 @@ func BenchmarkWrite(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkRead(b *testing.B) {
+	f := newFixture(b)
+	f.bufs = newBuffers(segmentLog2)
+	for name, c := range choices {
+		b.Run(name, func(b *testing.B) {
+			o := f.write(b, alice, "k", c)
+			size, open := int64(len(plaintext)), stored(o.sealed)
+			b.ReportAllocs()
+			for b.Loop() {
+				opening, err := f.ForRead(b.Context(), alice, photos, o.key, o.wrap, digest, o.customer)
+				if err != nil {
+					b.Fatal(err)
+				}
+				body := opening.NewReader(o.id, size, open).Range(0, size)
+				if _, err := io.Copy(io.Discard, body); err != nil {
+					b.Fatal(err)
+				}
+				body.Close()
+				opening.Clear()
+			}
+		})
+	}
+}

@@ -270,6 +270,7 @@ func BenchmarkList(b *testing.B) {
 	}
 	r := httptest.NewRequest("GET", "/photos?list-type=2", nil)
 	c := &pipeline.Call{Request: r, Query: r.URL.Query(), Bucket: "photos"}
+	b.ReportAllocs()
 	for b.Loop() {
 		resp, err := encodeListV2(c, out)
 		if err != nil {
