@@ -36,7 +36,7 @@ func parseName(name string) (begun time.Time, ok bool) {
 		return time.Time{}, false
 	}
 	begun, err := time.Parse(nameTime, text)
-	return begun, err == nil
+	return begun, err == nil && begun.Format(nameTime) == text // Parse also takes a comma for the point
 }
 
 // listSegments returns the names of a trail's files, oldest first.
