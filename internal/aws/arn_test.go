@@ -134,3 +134,22 @@ func TestRequestIDs(t *testing.T) {
 		t.Errorf("host id of %d bytes, %v", len(raw), err)
 	}
 }
+
+// FuzzNames: what is taken for the name of a bucket or the id of a key has the form
+// that AWS describes.
+func FuzzNames(f *testing.F) {
+	for _, s := range []string{"photos", "a.b-c", "a..b", "192.168.0.1", "xn--a", "ab", strings.Repeat("a", 64), "1234abcd-12ab-34cd-56ef-1234567890ab", "{1234}"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if aws.ValidBucketName(s) {
+			if len(s) < 3 || len(s) > 63 || strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789.-") != "" || strings.Contains(s, "..") ||
+				strings.ContainsAny(s[:1]+s[len(s)-1:], ".-") {
+				t.Errorf("%q is taken for a bucket's name", s)
+			}
+		}
+		if id, ok := aws.ParseKeyID(s); ok && (len(s) != 36 || id.String() != s || strings.ToLower(s) != s) {
+			t.Errorf("%q is taken for a key's id", s)
+		}
+	})
+}

@@ -4,6 +4,7 @@ package kms
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -103,13 +104,52 @@ func TestPolicyGrammar(t *testing.T) {
 	}
 }
 
+// FuzzCheckPolicy: of a policy that is taken another reader, too, finds that each
+// statement says what it does and to whom.
 func FuzzCheckPolicy(f *testing.F) {
 	f.Add(defaultPolicy(home))
 	f.Add(managedPolicy(region, home))
 	f.Add(statement1(allow))
+	f.Add(`{"Statement":{"effect":"Allow","NOTPRINCIPAL":"*"}}`)
+	f.Add(`{"Statement":[{"Effect":"Allow","Principal":{"AWS":[]}},null]}`)
 	f.Fuzz(func(t *testing.T, text string) {
-		if checkPolicy(text) == nil && !json.Valid([]byte(text)) {
-			t.Errorf("accepted %q", text)
+		if checkPolicy(text) != nil {
+			return
+		}
+		var document map[string]any
+		if err := json.Unmarshal([]byte(text), &document); err != nil || len(text) > maxPolicy {
+			t.Fatalf("%q is no policy, and was taken: %v", text, err)
+		}
+		var statements []any
+		for _, v := range under(document, "Statement") {
+			if many, ok := v.([]any); ok {
+				statements = append(statements, many...)
+			} else {
+				statements = append(statements, v)
+			}
+		}
+		if len(statements) == 0 {
+			t.Errorf("%q without a statement was taken", text)
+		}
+		for _, s := range statements {
+			members, _ := s.(map[string]any)
+			effect := under(members, "Effect")
+			if !slices.Contains(effect, any("Allow")) && !slices.Contains(effect, any("Deny")) {
+				t.Errorf("%q: the effect %q was taken", text, effect)
+			}
+			if len(under(members, "Principal"))+len(under(members, "NotPrincipal")) == 0 {
+				t.Errorf("%q: a statement about nobody was taken", text)
+			}
 		}
 	})
+}
+
+// under returns the members of that name, in whatever case it is written.
+func under(members map[string]any, name string) (found []any) {
+	for k, v := range members {
+		if strings.EqualFold(k, name) {
+			found = append(found, v)
+		}
+	}
+	return found
 }

@@ -184,18 +184,3 @@ func TestRecordsSurviveTheirEncoding(t *testing.T) {
 		}
 	})
 }
-
-func FuzzRecords(f *testing.F) {
-	f.Add((&record{Key: "k", Wrap: []byte{1}, Parts: []part{{Number: 1}}}).encode())
-	f.Add((&upload{Key: "k"}).encode())
-	f.Add((&uploadedPart{ETag: "e"}).encode())
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if r, err := decodeRecord(b); err == nil {
-			if _, err := decodeRecord(r.encode()); err != nil {
-				t.Error("what was read cannot be written and read again:", err)
-			}
-		}
-		_, _ = decodeUpload(b)
-		_, _ = decodeUploadedPart(b)
-	})
-}

@@ -98,14 +98,14 @@ func (t *trail) last(tb testing.TB) audit.Record {
 // station is the KMS family on a road behind a listener, and a client of it.
 type station struct {
 	*sdk.Client
-	t     *testing.T
+	t     testing.TB
 	url   string
 	road  *pipeline.Road
 	trail *trail
 	last  *capture
 }
 
-func newStation(t *testing.T) *station {
+func newStation(t testing.TB) *station {
 	t.Helper()
 	root, err := rootkey.Create(t.TempDir(), rootkey.SlotOptions{Type: rootkey.File})
 	if err != nil {

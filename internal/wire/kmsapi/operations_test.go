@@ -36,7 +36,7 @@ func ok[Out any](out *Out, err error) func(*station) *Out {
 	}
 }
 
-func known(t *testing.T, value any, as reflect.Type) {
+func known(t testing.TB, value any, as reflect.Type) {
 	t.Helper()
 	for as.Kind() == reflect.Pointer {
 		as = as.Elem()

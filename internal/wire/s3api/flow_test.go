@@ -11,7 +11,7 @@ import (
 )
 
 // photos returns a station with the bucket photos.
-func photos(t *testing.T) *station {
+func photos(t testing.TB) *station {
 	s := newStation(t, "us-east-1")
 	s.do("PUT", "/photos", "").want(200)
 	return s

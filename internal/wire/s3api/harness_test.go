@@ -43,7 +43,7 @@ const (
 
 // station is the S3 family on the road, over stores in memory.
 type station struct {
-	t      *testing.T
+	t      testing.TB
 	region string
 	road   *pipeline.Road
 	api    *API
@@ -93,7 +93,7 @@ func (rootOnly) Credential(_ context.Context, id, _ string) (sigv4.Credential, e
 	}}, nil
 }
 
-func newStation(t *testing.T, region string) *station {
+func newStation(t testing.TB, region string) *station {
 	t.Helper()
 	s := &station{t: t, region: region, trail: new(memoryTrail)}
 	rows := metamem.New()
@@ -119,7 +119,7 @@ func newStation(t *testing.T, region string) *station {
 
 // answer is what came back.
 type answer struct {
-	t      *testing.T
+	t      testing.TB
 	what   string
 	status int
 	header http.Header
@@ -151,13 +151,18 @@ func (s *station) do(method, target, body string, headers ...string) *answer {
 	if digest {
 		r.Header.Set("Content-MD5", md5Text(body))
 	}
+	s.sign(r)
+	return s.serve(r)
+}
+
+func (s *station) sign(r *http.Request) {
+	s.t.Helper()
 	r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
 	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
 	creds := aws.Credentials{AccessKeyID: testAccess, SecretAccessKey: testSecret}
 	if err := signer.SignHTTP(s.t.Context(), creds, r, "UNSIGNED-PAYLOAD", "s3", s.region, time.Now()); err != nil {
 		s.t.Fatal(err)
 	}
-	return s.serve(r)
 }
 
 func (s *station) serve(r *http.Request) *answer {
