@@ -12,13 +12,13 @@ import (
 	"github.com/cofferstore/coffer/internal/fault"
 )
 
-var rangeForm = regexp.MustCompile(`^bytes=\s*([0-9]*)-([0-9]*)\s*$`)
+var rangeForm = regexp.MustCompile(`^bytes=[ \t]*([0-9]*)-([0-9]*)[ \t]*$`)
 
 // FuzzRange holds ranges against their definition, byte by byte.
 func FuzzRange(f *testing.F) {
 	for _, header := range []string{
 		"bytes=0-0", "bytes=3-", "bytes=-3", "bytes=-0", "bytes=9-3", "bytes=0-1,3-4", "bytes= 1-2 ", "items=0-1", "bytes=",
-		"bytes=-", "bytes=00-007", "bytes=1-9223372036854775807", "bytes=9223372036854775808-", "bytes=+1-2", "bytes=0x1-",
+		"bytes=-", "bytes=00-007", "bytes=1-9223372036854775807", "bytes=9223372036854775808-", "bytes=+1-2", "bytes=0x1-", "bytes=\v0-", "bytes=\t0-1",
 	} {
 		f.Add(header, int64(10))
 	}
@@ -96,7 +96,8 @@ func FuzzEntityTags(f *testing.F) {
 func FuzzVersionIDs(f *testing.F) {
 	f.Add(versionID{1, [16]byte{2}}.String())
 	f.Add(strings.Repeat("_", 32))
-	f.Add(strings.Repeat("A", 31) + "\n")
+	f.Add(strings.Repeat("A", 32) + "\n")
+	f.Add(strings.Repeat("A", 16))
 	f.Add(Null)
 	f.Fuzz(func(t *testing.T, text string) {
 		v, err := parseVersionID("versionId", text)
