@@ -20,7 +20,7 @@ func FuzzKeyNames(f *testing.F) {
 	id := uuid.UUID{1}.String()
 	for _, name := range []string{
 		id, strings.ToUpper(id), "mrk-" + strings.Repeat("0", 32), aws.KeyARN(region, home, id), aws.AliasARN(region, home, "alias/x"),
-		"alias/x", "alias/", "arn:aws:kms:" + region + ":" + home + ":alias", "arn:aws-cn:kms:x:1:key/" + id, "urn:uuid:" + id, "{" + id + "}",
+		"alias/x", "alias/", "arn:aws:kms:" + region + ":" + home + ":alias", "arn:aws-cn:kms:x:1:key/" + id, "arn:aws:s3:" + region + ":" + home + ":key/" + id, "urn:uuid:" + id, "{" + id + "}",
 	} {
 		f.Add(name)
 	}

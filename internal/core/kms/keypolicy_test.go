@@ -112,6 +112,9 @@ func FuzzCheckPolicy(f *testing.F) {
 	f.Add(statement1(allow))
 	f.Add(`{"Statement":{"effect":"Allow","NOTPRINCIPAL":"*"}}`)
 	f.Add(`{"Statement":[{"Effect":"Allow","Principal":{"AWS":[]}},null]}`)
+	f.Add(`{"Statement":[{"Effect":"Allow","Action":"kms:*"}]}`)
+	f.Add(`{"Statement":[{"Effect":"Refuse","Principal":"*"}]}`)
+	f.Add(`{"Statement":[]}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		if checkPolicy(text) != nil {
 			return

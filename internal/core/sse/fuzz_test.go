@@ -3,6 +3,7 @@
 package sse
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"maps"
@@ -41,6 +42,9 @@ func FuzzContext(f *testing.F) {
 		if err := json.Unmarshal(text, &want); err != nil && len(text) > 0 || !maps.Equal(want, got) {
 			t.Fatalf("%s: %q, want %q (%v)", text, got, want, err)
 		}
+		if n := words(text); n != 2*len(got) {
+			t.Errorf("%s has %d strings, and %d pairs were taken", text, n, len(got))
+		}
 		for k, v := range got {
 			if k == "" || v == "" || k != arnPair && strings.HasPrefix(strings.ToLower(k), "aws:") {
 				t.Errorf("%s: the pair %q, %q was taken", text, k, v)
@@ -56,6 +60,21 @@ func FuzzContext(f *testing.F) {
 	})
 }
 
+// words counts the strings of a JSON text.
+func words(text []byte) (n int) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	for {
+		switch token, err := d.Token(); token.(type) {
+		case string:
+			n++
+		case nil:
+			if err != nil {
+				return n
+			}
+		}
+	}
+}
+
 // FuzzCustomerFields: a key is taken with its own MD5 alone.
 func FuzzCustomerFields(f *testing.F) {
 	key := strings.Repeat("k", customerKeySize)
@@ -64,6 +83,8 @@ func FuzzCustomerFields(f *testing.F) {
 	f.Add(AES256, good, base64.StdEncoding.EncodeToString(sum[:]), byte(0), true)
 	f.Add(AES256, good[:8], "", byte(0), true)
 	f.Add("aws:kms", good, "%", byte(1), false)
+	short := fips.MD5([]byte("k"))
+	f.Add(AES256, "aw==", base64.StdEncoding.EncodeToString(short[:]), byte(0), true)
 	empty := fips.MD5(nil)
 	f.Add(AES256, "", base64.StdEncoding.EncodeToString(empty[:]), byte(0), false)
 	f.Fuzz(func(t *testing.T, algorithm, key, md5 string, absent byte, write bool) {

@@ -18,6 +18,8 @@ func FuzzValue(f *testing.F) {
 	f.Add([]byte{kindCounter, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2})
 	f.Add([]byte{kindLast, 0, 0, 0, 0, 0, 0, 0, 1})
 	f.Add([]byte{0})
+	f.Add([]byte{kindCounter, 0, 0, 0, 0, 0, 0, 0, 1, 0})
+	f.Add(append([]byte{kindCounter}, make([]byte, counterSize)...))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		v, ok := decode(b)
 		if ok && !bytes.Equal(append(binary.BigEndian.AppendUint64([]byte{v.kind}, v.ver), v.body...), b) {
