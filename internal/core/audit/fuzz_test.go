@@ -29,7 +29,7 @@ func FuzzRead(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := file.Write(content); err != nil {
+		if _, err := file.Write(bytes.Clone(content)); err != nil { // it may overwrite what it is given
 			t.Fatal(err)
 		}
 		if err := file.Close(); err != nil {
