@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -47,7 +46,6 @@ func serve(ctx context.Context, cfg *config.Config, stdout, stderr io.Writer) er
 	if err := harden(); err != nil {
 		return err
 	}
-	tuneMemory()
 	s, err := server.Open(ctx, cfg, log, server.Tuning{Version: thisBuild()})
 	if err != nil {
 		return err
@@ -66,19 +64,6 @@ func serve(ctx context.Context, cfg *config.Config, stdout, stderr io.Writer) er
 	}
 	log.Info("stopped")
 	return err
-}
-
-// garbagePercent lets the heap grow to four times what is in use before it is
-// collected. That is little (caches are bounded, bodies stream), so collecting at twice
-// of it costs processor time to save a few tens of megabytes.
-const garbagePercent = 300
-
-// tuneMemory sets the collector's goal, unless GOGC has set another.
-func tuneMemory() {
-	const usual = 100
-	if set := debug.SetGCPercent(garbagePercent); set != usual {
-		debug.SetGCPercent(set)
-	}
 }
 
 func newLogger(cfg *config.Config, w io.Writer) *slog.Logger {
