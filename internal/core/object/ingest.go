@@ -122,8 +122,7 @@ func pump(ctx context.Context, w io.Writer, d *digests, body io.Reader, in inges
 			return 0, tooLarge(n, in.limit)
 		}
 		if m > 0 {
-			d.write((*buf)[:m])
-			if _, err := w.Write((*buf)[:m]); err != nil {
+			if err := d.beside((*buf)[:m], w); err != nil {
 				return 0, err
 			}
 		}
@@ -174,6 +173,8 @@ type digests struct {
 	md5 hash.Hash
 	sum hash.Hash // stored
 	own hash.Hash // the client's, when it is another one
+
+	slow bool // there is one that takes longer than a CRC
 }
 
 func newDigests(in ingestion) *digests {
@@ -185,6 +186,7 @@ func newDigests(in ingestion) *digests {
 	if a := in.expect.Algorithm; a != "" && a != in.algorithm {
 		d.own = a.New()
 	}
+	d.slow = d.md5 != nil || noCRC(in.algorithm) || d.own != nil && noCRC(in.expect.Algorithm)
 	return d
 }
 
@@ -196,6 +198,30 @@ func (d *digests) write(p []byte) {
 	if d.own != nil {
 		d.own.Write(p)
 	}
+}
+
+// noCRC tells the digests that are more than one.
+func noCRC(a checksum.Algorithm) bool { return a.Size() > 8 }
+
+// besideFrom is the least that is worth a goroutine.
+const besideFrom = 64 << 10
+
+// beside writes p to the digests and to w: at the same time where that is worth it,
+// since MD5 and SHA take longer than the sealing does.
+func (d *digests) beside(p []byte, w io.Writer) error {
+	if len(p) < besideFrom || !d.slow {
+		d.write(p)
+		_, err := w.Write(p)
+		return err
+	}
+	hashed := make(chan struct{})
+	go func() {
+		defer close(hashed)
+		d.write(p)
+	}()
+	_, err := w.Write(p)
+	<-hashed
+	return err
 }
 
 func (d *digests) sumMD5() []byte {

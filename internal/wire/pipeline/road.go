@@ -265,8 +265,6 @@ var streamBuffers = sync.Pool{New: func() any { b := make([]byte, 64<<10); retur
 // stream copies a body out, moving the write deadline as it moves.
 func (road *Road) stream(w http.ResponseWriter, resp *Response) (n int64, err error) {
 	rc := http.NewResponseController(w)
-	buf := streamBuffers.Get().(*[]byte)
-	defer streamBuffers.Put(buf)
 	flush := func() error {
 		if !resp.Flush {
 			return nil
@@ -278,21 +276,32 @@ func (road *Road) stream(w http.ResponseWriter, resp *Response) (n int64, err er
 		return 0, err
 	}
 	var moved time.Time
+	write := func(p []byte) error {
+		// After the read, which may have taken any time.
+		if now := time.Now(); now.Sub(moved) > road.cfg.BodyIdle/4 {
+			moved = now
+			_ = rc.SetWriteDeadline(now.Add(road.cfg.BodyIdle))
+		}
+		k, err := w.Write(p)
+		n += int64(k)
+		if err != nil {
+			return err
+		}
+		return flush()
+	}
+	if resp.Length >= aheadFrom {
+		from := readAhead(resp.Stream)
+		defer from.close()
+		err := from.each(write)
+		return n, err
+	}
+	buf := streamBuffers.Get().(*[]byte)
+	defer streamBuffers.Put(buf)
 	for {
 		m, err := resp.Stream.Read(*buf)
 		if m > 0 {
-			// After the read, which may have taken any time.
-			if now := time.Now(); now.Sub(moved) > road.cfg.BodyIdle/4 {
-				moved = now
-				_ = rc.SetWriteDeadline(now.Add(road.cfg.BodyIdle))
-			}
-			k, werr := w.Write((*buf)[:m])
-			n += int64(k)
-			if werr == nil {
-				werr = flush()
-			}
-			if werr != nil {
-				return n, werr
+			if err := write((*buf)[:m]); err != nil {
+				return n, err
 			}
 		}
 		if err == io.EOF {

@@ -128,6 +128,20 @@ func (h *house) ask(t *testing.T, headers ...string) (int, string, http.Header) 
 	return resp.StatusCode, string(b), resp.Header
 }
 
+// request asks without reading the answer.
+func (h *house) request(ctx context.Context, t *testing.T) *http.Response {
+	t.Helper()
+	req, err := http.NewRequestWithContext(ctx, "POST", h.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := h.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp
+}
+
 func answers(body string) func(context.Context, *Call) (*Response, error) {
 	return func(context.Context, *Call) (*Response, error) {
 		return &Response{Status: 200, Body: []byte(body)}, nil
