@@ -174,13 +174,17 @@ func (t *Trail) appendJournaled(ctx context.Context, id string, line []byte) err
 	var b meta.Batch
 	b.Put(row.key, row.encode())
 	// What was done is recorded, also for a client that has gone.
-	if _, err := t.journal.Commit(context.WithoutCancel(ctx), &b); err != nil {
-		return fmt.Errorf("commit to the journal: %w", err)
-	}
+	_, err = t.journal.Commit(context.WithoutCancel(ctx), &b)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.settleWith(s, number, row.key)
-	return nil
+	switch {
+	case err == nil:
+		t.settleWith(s, number, row.key)
+		return nil
+	case errors.Is(err, meta.Full): // what is only read must go on being read
+		return t.syncTo(s, number)
+	}
+	return fmt.Errorf("commit to the journal: %w", err)
 }
 
 // forget removes the rows of records that are durable in their files. What cannot be

@@ -4,6 +4,7 @@ package audit
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -152,6 +153,20 @@ func TestFailingFilesHoldUpWhatHasNotBegun(t *testing.T) {
 			t.Errorf("%d rows in the journal of a closed trail", n)
 		}
 	})
+}
+
+// full is a journal on a device without room.
+type full struct{ meta.Store }
+
+func (full) Commit(context.Context, *meta.Batch) (uint64, error) { return 0, meta.Full }
+
+func TestWithoutRoomInTheJournalTheFileIsSynced(t *testing.T) {
+	fs := newDisk(t, vfs.NewMem())
+	trail := mustOpen(t, fs, Config{Journal: full{mem.New()}})
+	mustAppend(t, trail, putObject("A"), true)
+	if n := fs.synced(); n != 1 {
+		t.Errorf("%d syncs of the file, want 1", n)
+	}
 }
 
 // Rows of a file that could not be synced stay for the next start.

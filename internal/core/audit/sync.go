@@ -8,6 +8,22 @@ import (
 	"time"
 )
 
+// syncTo waits until a file is durable up to a record. mu is held on entry and on return,
+// but not while the disk works.
+func (t *Trail) syncTo(s *segment, number uint64) error {
+	for s.synced < number && s.err == nil {
+		if t.syncing {
+			t.ended.Wait()
+		} else {
+			t.sync()
+		}
+	}
+	if s.synced < number {
+		return s.err
+	}
+	return nil
+}
+
 // sync makes durable what has been written so far. mu is held on entry and on
 // return, but not while the disk works; nobody else may be syncing.
 func (t *Trail) sync() {

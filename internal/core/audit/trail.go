@@ -176,17 +176,7 @@ func (t *Trail) append(line []byte, durable bool) error {
 		t.wake()
 		return nil
 	}
-	for s.synced < number && s.err == nil {
-		if t.syncing {
-			t.ended.Wait()
-		} else {
-			t.sync()
-		}
-	}
-	if s.synced < number {
-		return s.err
-	}
-	return nil
+	return t.syncTo(s, number)
 }
 
 // Close makes everything durable and releases the files. Later appends fail. It
