@@ -13,6 +13,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -79,6 +80,11 @@ type Tuning struct {
 	// Rows, if set, is put around the metadata store, by tests that count what is
 	// asked of it.
 	Rows func(meta.Store) meta.Store
+	// Blobs, if set, is put around the store of streams, as Rows is.
+	Blobs func(blob.Store) blob.Store
+	// Window, if set, is that of bucket keys, which tests shorten: then generations
+	// close and merge while a test runs.
+	Window time.Duration
 }
 
 // Open builds a server. Everything that is wrong with the data directory is an
@@ -147,6 +153,9 @@ func (s *Server) openStores(ctx context.Context, tune Tuning) error {
 		return err
 	}
 	s.onClose(s.blobs.Close)
+	if tune.Blobs != nil {
+		s.blobs = tune.Blobs(s.blobs)
+	}
 	if s.trail, err = audit.Open(ctx, AuditDir(data), audit.Config{Metrics: s.metrics, Log: s.log, Journal: s.rows}); err != nil {
 		return err
 	}
@@ -171,10 +180,10 @@ func (s *Server) openStores(ctx context.Context, tune Tuning) error {
 func (s *Server) openServices(tune Tuning) {
 	viaS3 := s.viaS3()
 	s.keys = bucketkey.New(viaS3, s.rows, bucketkey.Config{
-		TTL: s.cfg.BucketKeyTTL, Metrics: s.metrics,
+		TTL: s.cfg.BucketKeyTTL, Window: tune.Window, Metrics: s.metrics,
 		Throttled: func(err error) bool { return errors.Is(err, kms.Throttled) },
 	})
-	s.owned = bucketkey.New(s.kms.Owned(), s.rows, bucketkey.Config{TTL: bucketkey.MaxTTL})
+	s.owned = bucketkey.New(s.kms.Owned(), s.rows, bucketkey.Config{TTL: bucketkey.MaxTTL, Window: tune.Window})
 	s.onClose(func() error { s.keys.Close(); s.owned.Close(); return nil })
 	s.kms.OnChange(s.keys.KeyChanged)
 	s.buckets = bucket.New(s.rows, bucket.Config{
@@ -186,7 +195,7 @@ func (s *Server) openServices(tune Tuning) {
 	}
 	s.objects = object.New(s.buckets, s.rows, s.blobs, sse.New(viaS3, s.keys, s.owned), s.bindKey, tune.Objects)
 	s.jobs = jobs.New(s.rows, jobs.Config{Log: s.log, Metrics: s.metrics})
-	ledger := bucketkey.NewLedger(s.kms.ForService(), s.rows)
+	ledger := bucketkey.NewLedger(s.kms.ForService(), s.rows, tune.Window)
 	s.consolidator = consolidate.New(s.buckets, s.objects, ledger, s.jobs, consolidate.Config{Log: s.log, Metrics: s.metrics})
 }
 

@@ -72,10 +72,13 @@ const (
 	// Window is how long a generation takes new wraps, give or take a tenth.
 	Window = 24 * time.Hour
 
-	windowSlack = 5 * time.Minute  // between the clocks of nodes; it only delays rolling over
-	staleAfter  = time.Hour        // past the window: a request this slow takes a new generation
-	patience    = 10 * time.Second // for one request to the key service, and for a caller's whole wait
-	breakFor    = time.Second      // after the key service said to slow down
+	// Of the stages of a generation with that window.
+	windowSlack = 5 * time.Minute
+	staleAfter  = time.Hour
+	closing     = staleAfter + windowSlack + time.Hour
+
+	patience = 10 * time.Second // for one request to the key service, and for a caller's whole wait
+	breakFor = time.Second      // after the key service said to slow down
 )
 
 // Bounds.
@@ -136,6 +139,9 @@ type Config struct {
 	// TTL is how long a requester's proof lasts at most, 0 to MaxTTL. At 0 every
 	// request makes a KMS request; generations are shared all the same.
 	TTL time.Duration
+	// Window is how long a generation takes new wraps, give or take a tenth; 0 is
+	// [Window]. Tests shorten it, and with it what is reckoned from it.
+	Window time.Duration
 	// Throttled recognises the key service's demand to slow down. nil: none does.
 	Throttled func(error) bool
 	// Metrics takes the cache's metrics; nil leaves them unregistered.
@@ -159,7 +165,8 @@ type Cache struct {
 	cfg     Config
 	metrics metrics
 
-	wraps int64 // maxWraps, but for tests
+	wraps  int64 // maxWraps, but for tests
+	stages stages
 
 	life   context.Context // done when the cache is closed
 	end    context.CancelFunc
@@ -181,7 +188,7 @@ type Cache struct {
 func New(keys KeyService, store meta.Store, cfg Config) *Cache {
 	cfg.TTL = min(max(cfg.TTL, 0), MaxTTL)
 	c := &Cache{
-		keys: keys, store: store, cfg: cfg, wraps: maxWraps,
+		keys: keys, store: store, cfg: cfg, wraps: maxWraps, stages: stagesOf(cfg.Window),
 		entries:     newLRU[entryID, *entry](entryCapacity),
 		windows:     newLRU[pointerID, *window](windowCapacity),
 		generations: newLRU[generationID, *Generation](generationCapacity),
@@ -295,7 +302,7 @@ func (s *Sealer) Seal(dst, plaintext, aad []byte) []byte {
 
 // Stale reports that the generation's window closed so long ago that the request
 // should take a new Sealer before it wraps.
-func (s *Sealer) Stale() bool { return time.Now().After(s.gen.NotAfter.Add(staleAfter)) }
+func (s *Sealer) Stale() bool { return time.Now().After(s.gen.NotAfter.Add(s.stale)) }
 
 // Opener unwraps data keys of one generation and can do nothing else. It is safe
 // for concurrent use. Hold it for one request, not longer.
@@ -315,12 +322,13 @@ func (o *Opener) Open(dst, sealed, aad []byte) ([]byte, error) {
 // window is a generation while it takes wraps, and how often this node wrapped.
 type window struct {
 	gen   *Generation
+	stale time.Duration // stages.stale
 	wraps atomic.Int64
 }
 
 // usable reports whether new requests may wrap under w. c.mu is held.
 func (c *Cache) usable(w *window, now time.Time) bool {
-	if now.After(w.gen.NotAfter.Add(windowSlack)) || w.wraps.Load() >= c.wraps {
+	if now.After(w.gen.NotAfter.Add(c.stages.slack)) || w.wraps.Load() >= c.wraps {
 		return false
 	}
 	rotated, ok := c.rotated[w.gen.KeyARN]

@@ -35,12 +35,16 @@ type ServiceKeys interface {
 // Ledger is the bookkeeping of a bucket's generations: which there are, which merge,
 // which go. It never moves a data key itself. It is safe for concurrent use.
 type Ledger struct {
-	keys  ServiceKeys
-	store meta.Store
+	keys   ServiceKeys
+	store  meta.Store
+	stages stages
 }
 
-// NewLedger returns the bookkeeping of the generations in a store.
-func NewLedger(keys ServiceKeys, store meta.Store) *Ledger { return &Ledger{keys, store} }
+// NewLedger returns the bookkeeping of the generations in a store. window is that of
+// the caches which make them (Config.Window).
+func NewLedger(keys ServiceKeys, store meta.Store, window time.Duration) *Ledger {
+	return &Ledger{keys, store, stagesOf(window)}
+}
 
 // Owned is a bucket and whose it is.
 type Owned struct {
@@ -67,6 +71,7 @@ type Entry struct {
 	Into    uuid.UUID // where the data keys of a retired one go
 	Current bool      // writers are pointed to it
 
+	closing       time.Duration // past its window; see stages
 	canonical     string
 	ver, stateVer uint64
 	pointer       []byte
@@ -117,7 +122,7 @@ func (l *Ledger) List(ctx context.Context, bucketUID [16]byte) ([]Entry, error) 
 			return err
 		}
 		at[id] = len(out)
-		out = append(out, Entry{Generation: *gen, canonical: string(canonical), ver: item.Ver})
+		out = append(out, Entry{Generation: *gen, closing: l.stages.closing, canonical: string(canonical), ver: item.Ver})
 		return nil
 	})
 	if err != nil {
@@ -195,7 +200,7 @@ func (l *Ledger) Count(ctx context.Context, entries []Entry, all, uploads map[uu
 		e.Uploads = uploads[e.ID]
 		counted := *e
 		counted.Objects, counted.Counted = all[e.ID], now
-		if e.stateVer != 0 && e.Objects == counted.Objects && !e.Counted.IsZero() && now.Sub(e.Counted) < Window {
+		if e.stateVer != 0 && e.Objects == counted.Objects && !e.Counted.IsZero() && now.Sub(e.Counted) < l.stages.window {
 			continue
 		}
 		var b meta.Batch
@@ -276,9 +281,9 @@ func (l *Ledger) successor(ctx context.Context, b Owned, m Merge, now time.Time)
 	if key.Len() != secret.Size || len(blob) == 0 {
 		return nil, fmt.Errorf("bucketkey: the key service made a key of %d bytes and a ciphertext of %d", key.Len(), len(blob))
 	}
-	e := &Entry{Tier: m.Tier, Counted: now, Generation: Generation{
+	e := &Entry{Tier: m.Tier, Counted: now, closing: l.stages.closing, Generation: Generation{
 		ID: id, Bucket: b.UID, KeyARN: first.KeyARN, Context: first.Context,
-		Created: now, NotAfter: now.Add(Window), commitment: commit(key, id), blob: blob,
+		Created: now, NotAfter: now.Add(l.stages.window), commitment: commit(key, id), blob: blob,
 	}}
 	for _, s := range m.Sources {
 		e.Objects += s.Objects
@@ -302,7 +307,7 @@ func (l *Ledger) Open(ctx context.Context, b Owned, e *Entry, successor uuid.UUI
 		return nil, nil, err
 	}
 	gen := e.Generation
-	return &Opener{gen: &gen, aead: aead}, &Sealer{window: &window{gen: &gen}, aead: aead}, nil
+	return &Opener{gen: &gen, aead: aead}, &Sealer{window: &window{gen: &gen, stale: l.stages.stale}, aead: aead}, nil
 }
 
 // Delete removes a retired generation that a scan begun after stateVer was read found

@@ -16,10 +16,6 @@ const (
 	// MaxObjects is how many data keys are put under one generation by merging, so
 	// that the loss of one does not touch everything.
 	MaxObjects = 1 << 22
-
-	// closing is how long a window has been over before its generation counts as
-	// closed: no request is as slow. Safety does not rest on it.
-	closing = staleAfter + windowSlack + time.Hour
 )
 
 // Merge is a set of generations whose data keys go under one new generation of the
@@ -36,7 +32,7 @@ type line struct{ keyARN, context string }
 // closed reports whether a generation takes no new data keys, neither of writers nor
 // of a merge that is under way.
 func (e *Entry) closed(now time.Time, filling map[uuid.UUID]bool) bool {
-	return e.Retired.IsZero() && !filling[e.ID] && (e.Tier > 0 || now.After(e.NotAfter.Add(closing)))
+	return e.Retired.IsZero() && !filling[e.ID] && (e.Tier > 0 || now.After(e.NotAfter.Add(e.closing)))
 }
 
 // lines sorts the closed generations of a bucket by line and tier, the oldest first.

@@ -18,6 +18,7 @@ func closedOnes(tier byte, objects ...int64) (out []Entry) {
 		created := planned.Add(time.Duration(i-1000) * 24 * time.Hour)
 		out = append(out, Entry{
 			Generation: Generation{ID: uuid.New(), KeyARN: key1, Context: bare(photos), Created: created, NotAfter: created.Add(Window)},
+			closing:    closing,
 			Tier:       tier, Objects: n, Counted: planned, canonical: "c",
 		})
 	}

@@ -181,7 +181,7 @@ func (c *Cache) follow(ctx context.Context, pointer meta.Item, id pointerID, k F
 	defer c.mu.Unlock()
 	w, ok := c.windows.get(id)
 	if !ok || w.gen.ID != genID {
-		w = &window{gen: gen}
+		w = &window{gen: gen, stale: c.stages.stale}
 	}
 	if !c.usable(w, time.Now()) {
 		return nil, nil
@@ -219,7 +219,7 @@ func (c *Cache) make(ctx context.Context, by iam.Caller, k ForWrite, pointer, co
 	}
 	gen := &Generation{
 		ID: id, Bucket: k.Bucket.UID, KeyARN: k.KeyARN, Context: k.Context,
-		Created: born, NotAfter: born.Add(windowLength()),
+		Created: born, NotAfter: born.Add(c.stages.length()),
 		commitment: commit(key, id), blob: blob,
 	}
 	if err := c.persist(ctx, gen, counted, pointer, contexts); err != nil {
@@ -231,7 +231,7 @@ func (c *Cache) make(ctx context.Context, by iam.Caller, k ForWrite, pointer, co
 	if err != nil {
 		return nil, nil, err
 	}
-	w := &window{gen: gen}
+	w := &window{gen: gen, stale: c.stages.stale}
 	return w, &Sealer{window: w, aead: aead}, nil
 }
 
@@ -244,10 +244,6 @@ func (c *Cache) birth(keyARN string) time.Time {
 		return rotated.Add(time.Millisecond)
 	}
 	return now
-}
-
-func windowLength() time.Duration {
-	return time.Duration(float64(Window) * (0.9 + 0.2*rand.Float64())).Truncate(time.Millisecond)
 }
 
 // persist commits a generation and the pointer to it, on condition that the

@@ -69,10 +69,43 @@ func TestWindowRollsOver(t *testing.T) {
 	})
 }
 
+// TestStagesFollowTheWindow: of a shorter window everything is shorter.
+func TestStagesFollowTheWindow(t *testing.T) {
+	if got, want := stagesOf(0), (stages{24 * time.Hour, 5 * time.Minute, time.Hour, 125 * time.Minute}); got != want {
+		t.Errorf("by default %+v, want %+v", got, want)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		fake, store := newFake(), newStore()
+		c := open(t, fake, store, Config{TTL: DefaultTTL, Window: time.Second})
+		l := NewLedger(nil, store, time.Second)
+		first, _ := mustSeal(t, c, alice, write(photos, key1))
+		s, err := c.Sealer(t.Context(), alice, write(photos, key1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		end := s.gen.NotAfter
+		is := func(state string, stale bool) {
+			t.Helper()
+			entries, err := l.List(t.Context(), photos.UID)
+			if err != nil || entries[0].ID != first || entries[0].State(time.Now()) != state || s.Stale() != stale {
+				t.Errorf("%+v, %v, stale %t; want it %s, stale %t", entries, err, s.Stale(), state, stale)
+			}
+		}
+		is("open", false)
+		time.Sleep(time.Until(end) + time.Second/24 + time.Millisecond)
+		is("open", true)
+		time.Sleep(time.Until(end) + time.Second/11)
+		is("closed", true)
+		if second, _ := mustSeal(t, c, alice, write(photos, key1)); second == first {
+			t.Error("did not roll over")
+		}
+	})
+}
+
 func TestWindowLengthsDiffer(t *testing.T) {
 	least, most := Window, Window
 	for range 1000 {
-		d := windowLength()
+		d := stagesOf(0).length()
 		least, most = min(least, d), max(most, d)
 	}
 	if least < Window*9/10 || most > Window*11/10 || least > Window*92/100 || most < Window*108/100 {

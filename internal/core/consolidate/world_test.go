@@ -116,7 +116,7 @@ func newWorld(t *testing.T) *world {
 	w.kms = kms.New(mem, builtin.New(mem, root, builtin.Config{}), w.trail, kms.Config{Region: "us-east-1"})
 	w.objects, w.buckets = w.node(w.rows)
 	w.runner = jobs.New(mem, jobs.Config{})
-	w.c = New(w.buckets, w.objects, bucketkey.NewLedger(w.kms.ForService(), w.rows), w.runner, Config{})
+	w.c = New(w.buckets, w.objects, bucketkey.NewLedger(w.kms.ForService(), w.rows, 0), w.runner, Config{})
 	return w
 }
 

@@ -21,7 +21,7 @@ func (noKeys) Deleted(context.Context, string, kms.Purpose) error { return nil }
 func (w *world) retireAll(name string) (*bucketkey.Ledger, bucketkey.Owned, []bucketkey.Entry) {
 	w.t.Helper()
 	ctx := w.t.Context()
-	ledger := bucketkey.NewLedger(noKeys{}, w.rows)
+	ledger := bucketkey.NewLedger(noKeys{}, w.rows, 0)
 	b, err := w.buckets.Find(ctx, bucket.Ref{Bucket: name})
 	if err != nil {
 		w.t.Fatal(err)
@@ -133,7 +133,7 @@ func TestACompletionMayMoveTwoDataKeysOfARetiredGeneration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	after, err := bucketkey.NewLedger(noKeys{}, w.rows).List(t.Context(), b.UID)
+	after, err := bucketkey.NewLedger(noKeys{}, w.rows, 0).List(t.Context(), b.UID)
 	if err != nil || after[0].StateVer() == before[0].StateVer() {
 		t.Errorf("a scan for what is under the generation cannot know that something moved: %v", err)
 	}
