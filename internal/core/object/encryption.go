@@ -117,24 +117,37 @@ func (o *Objects) rewrap(ctx context.Context, ref Ref, b *bucket.Bucket, v found
 	})
 }
 
-// replaceWrap puts a new wrap into the row of a version.
+// replaceWrap puts a new wrap into the row of a version: where that was found, and
+// if anything changed since, wherever it stands by then.
 func (o *Objects) replaceWrap(ctx context.Context, ref Ref, b *bucket.Bucket, v found, wrap []byte) error {
+	err := o.putWrap(ctx, b, v, wrap)
+	var conflict *meta.ConflictError
+	if !errors.As(err, &conflict) {
+		return err
+	}
 	return o.retry(ctx, ref, b.UID, func(b *bucket.Bucket) error {
 		now, err := o.find(ctx, b, v.Key, v.wireVersion())
 		if errors.Is(err, NoSuchVersion) || err == nil && now.UID != v.UID {
 			return fault.New(NoSuchKey, "").With("Key", v.Key)
 		}
-		if err == nil {
-			err = o.fresh(ctx, b.UID, wrap)
-		}
 		if err != nil {
 			return err
 		}
-		now.Wrap = wrap
-		var batch meta.Batch
-		guard, ver := b.Guard()
-		batch.Cond(guard, ver)
-		batch.PutIf(now.row, now.encode(), now.ver)
-		return o.commit(ctx, &batch)
+		return o.putWrap(ctx, b, now, wrap)
 	})
+}
+
+// putWrap puts a new wrap into the row of a version, on condition of that row and of
+// the bucket's guard as they were read.
+func (o *Objects) putWrap(ctx context.Context, b *bucket.Bucket, v found, wrap []byte) error {
+	if err := o.fresh(ctx, b.UID, wrap); err != nil {
+		return err
+	}
+	r := *v.record
+	r.Wrap = wrap
+	var batch meta.Batch
+	guard, ver := b.Guard()
+	batch.Cond(guard, ver)
+	batch.PutIf(v.row, r.encode(), v.ver)
+	return o.commit(ctx, &batch)
 }

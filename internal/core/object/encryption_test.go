@@ -299,3 +299,33 @@ func TestTwoLayersReadLikeOne(t *testing.T) {
 		t.Errorf("%+v, %v", last, err)
 	}
 }
+
+// BenchmarkUpdateEncryption moves an object onto a bucket key, from under a bucket
+// key or a KMS data key of its own, over stores in memory.
+func BenchmarkUpdateEncryption(b *testing.B) {
+	for _, from := range []struct {
+		name      string
+		bucketKey bool
+	}{{"bucket key", true}, {"own key", false}} {
+		b.Run(from.name, func(b *testing.B) {
+			w := newWorld(b, Config{})
+			w.bucket("bkt", "")
+			k1, k2 := w.key(), w.key()
+			w.put(put("bkt", "k", pattern(1)))
+			update := func(key string, bucketKey bool) {
+				if _, err := w.objects.UpdateEncryption(b.Context(), alice, UpdateEncryption{VersionRef{ref("bkt", "k"), ""}, key, bucketKey}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if !from.bucketKey {
+					b.StopTimer()
+					update(k1, false)
+					b.StartTimer()
+				}
+				update(k2, true)
+			}
+		})
+	}
+}

@@ -59,7 +59,7 @@ func (k *kmsTrail) Append(_ context.Context, r audit.Record, _ bool) error {
 
 // world is the service over stores in memory.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	objects *Objects
 	buckets *bucket.Buckets
 	rows    meta.Store
@@ -69,13 +69,13 @@ type world struct {
 	binder  secret.Bytes
 }
 
-func newWorld(t *testing.T, cfg Config) *world {
+func newWorld(t testing.TB, cfg Config) *world {
 	t.Helper()
 	return newWorldOver(t, cfg, metamem.New())
 }
 
 // newWorldOver is newWorld with its rows in another store.
-func newWorldOver(t *testing.T, cfg Config, rows meta.Store) *world {
+func newWorldOver(t testing.TB, cfg Config, rows meta.Store) *world {
 	t.Helper()
 	w := &world{t: t, rows: rows, blobs: faulty.New(blobmem.New()), trail: new(kmsTrail), binder: secret.Random(secret.Size)}
 	root, err := rootkey.Create(t.TempDir(), rootkey.SlotOptions{Type: rootkey.File})

@@ -110,17 +110,17 @@ const (
 func (r *record) descriptor() [32]byte {
 	e := newDescriptor()
 	e.bytes(tagBucket, r.Bucket[:])
-	e.bytes(tagKey, []byte(r.Key))
+	e.string(tagKey, r.Key)
 	e.bytes(tagVersion, r.UID[:])
 	e.uint64(tagSize, uint64(r.Size))
-	e.bytes(tagETag, []byte(r.ETag))
+	e.string(tagETag, r.ETag)
 	e.bytes(tagChecksum, r.Checksum.encode())
 	e.bytes(tagBody, encodeFormat(r.Body))
 	e.digest(tagPartsHash, encodeParts(r.Parts))
 	e.uint64(tagPartCount, uint64(len(r.Parts)))
 	e.uint64(tagCreated, uint64(r.Created))
 	e.digest(tagHeaderHash, encodeHeaders(r.Headers))
-	e.bytes(tagOwner, []byte(r.Owner))
+	e.string(tagOwner, r.Owner)
 	return e.sum()
 }
 
@@ -129,34 +129,40 @@ func (r *record) descriptor() [32]byte {
 func uploadDescriptor(b bucket.UID, key string, upload [16]byte, f sse.Format, created int64, h []Header, owner string) [32]byte {
 	e := newDescriptor()
 	e.bytes(tagBucket, b[:])
-	e.bytes(tagKey, []byte(key))
+	e.string(tagKey, key)
 	e.bytes(tagVersion, upload[:])
 	e.bytes(tagBody, encodeFormat(f))
 	e.uint64(tagCreated, uint64(created))
 	e.digest(tagHeaderHash, encodeHeaders(h))
-	e.bytes(tagOwner, []byte(owner))
+	e.string(tagOwner, owner)
 	return e.sum()
 }
 
-// descriptorHash collects tagged fields for a hash.
-type descriptorHash struct{ b []byte }
+// descriptor collects tagged fields, to digest them at once.
+type descriptor []byte
 
-func newDescriptor() *descriptorHash {
-	d := &descriptorHash{make([]byte, 0, 512)}
-	d.b = append(d.b, "coffer/1/descriptor\x00"...)
-	return d
+func newDescriptor() descriptor {
+	return append(make(descriptor, 0, 512), "coffer/1/descriptor\x00"...)
 }
 
-func (d *descriptorHash) bytes(tag byte, b []byte) { d.b = appendField(d.b, tag, b) }
+func (d *descriptor) bytes(tag byte, b []byte) { *d = append(d.head(tag, len(b)), b...) }
 
-func (d *descriptorHash) uint64(tag byte, v uint64) { d.b = appendUint(d.b, tag, v) }
+func (d *descriptor) string(tag byte, s string) { *d = append(d.head(tag, len(s)), s...) }
 
-func (d *descriptorHash) digest(tag byte, b []byte) {
+func (d *descriptor) uint64(tag byte, v uint64) {
+	*d = binary.BigEndian.AppendUint64(d.head(tag, 8), v)
+}
+
+func (d *descriptor) digest(tag byte, b []byte) {
 	sum := sha256.Sum256(b)
-	d.b = appendField(d.b, tag, sum[:])
+	d.bytes(tag, sum[:])
 }
 
-func (d *descriptorHash) sum() [32]byte { return sha256.Sum256(d.b) }
+func (d *descriptor) head(tag byte, n int) descriptor {
+	return binary.BigEndian.AppendUint32(append(*d, tag), uint32(n))
+}
+
+func (d *descriptor) sum() [32]byte { return sha256.Sum256(*d) }
 
 // encode returns the row's value.
 func (r *record) encode() []byte {
