@@ -50,6 +50,7 @@ type Server struct {
 	args []string
 	from string // address of all peers; "" for what they are
 	log  *slog.Logger
+	http *http.Transport // of the clients
 	stop func() error
 }
 
@@ -72,9 +73,12 @@ func Log(w io.Writer) Option {
 // Start starts a server on an empty directory. It ends with the test.
 func Start(t testing.TB, options ...Option) *Server {
 	t.Helper()
-	s := &Server{T: t, Dir: t.TempDir(), log: Logger(t)}
+	s := &Server{T: t, log: Logger(t)}
 	for _, o := range options {
 		o(s)
+	}
+	if s.Dir == "" {
+		s.Dir = t.TempDir()
 	}
 	s.start()
 	t.Cleanup(func() {
@@ -112,6 +116,9 @@ func (s *Server) start() {
 
 // Stop ends the server; the data stays.
 func (s *Server) Stop() error {
+	// A server that stops waits some seconds for a connection on which nothing was
+	// asked yet. Clients that run beside each other leave such ones behind.
+	s.http.CloseIdleConnections()
 	stop := s.stop
 	s.stop = func() error { return nil }
 	return stop()
@@ -160,15 +167,20 @@ func (c distant) RemoteAddr() net.Addr { return c.peer }
 
 func (s *Server) connect(addr net.Addr) {
 	s.URL = "http://" + addr.String()
-	s.S3, s.KMS = Clients(s.URL)
+	s.http = newTransport()
+	s.S3, s.KMS = clients(s.URL, s.http)
 }
 
+func newTransport() *http.Transport { return &http.Transport{MaxIdleConnsPerHost: 64} }
+
 // Clients returns clients of a server with the root credentials of test servers.
-func Clients(url string) (*s3.Client, *kms.Client) {
+func Clients(url string) (*s3.Client, *kms.Client) { return clients(url, newTransport()) }
+
+func clients(url string, over *http.Transport) (*s3.Client, *kms.Client) {
 	common := aws.Config{
 		Region: Region, BaseEndpoint: &url,
 		Credentials: credentials.NewStaticCredentialsProvider(AccessKeyID, SecretAccessKey, ""),
-		HTTPClient:  &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
+		HTTPClient:  &http.Client{Transport: over},
 		// A test wants the first answer.
 		RetryMaxAttempts: 1,
 	}
