@@ -105,38 +105,21 @@ func (e encryption) headers() (h []string) {
 	return h
 }
 
-// algorithm is what comes of it in one of the test's buckets; "" for a customer's
-// key and in legacy mode, as their answers have it.
-func (e encryption) algorithm(bucket string) string {
+// in returns what comes of the choice in a bucket: how an object is sealed, "" for a
+// customer's key, and what answers tell of that.
+func (e encryption) in(v *vault) (types.ServerSideEncryption, applied) {
 	switch {
 	case e.customer != nil:
-		return ""
-	case e.sse != "":
-		return string(e.sse)
+		return "", applied{}
+	case e.sse == "":
+		return v.algorithm, v.tells
 	}
-	return map[string]string{"sse-s3": "AES256", "sse-kms": "aws:kms", "bucket-key": "aws:kms", "two-layers": string(dsse)}[bucket]
-}
-
-// none reports whether it leaves an object of the bucket that is reported as not
-// encrypted.
-func (e encryption) none(bucket string) bool { return e.customer == nil && e.algorithm(bucket) == "" }
-
-// told compares what an answer tells with what comes of the choice.
-func (e encryption) told(bucket string, got applied) error {
-	want := applied{sse: e.algorithm(bucket), key: e.key, bk: got.bk}
-	if e.key == "" {
-		want.key = got.key // of the bucket, or none
-	}
-	if want.sse == "aws:kms" {
-		want.bk = bucket == "bucket-key" || bucket == "two-layers" // their flag is set
+	tells := applied{sse: string(e.sse), key: e.key}
+	if e.sse == types.ServerSideEncryptionAwsKms {
+		tells.bk = v.bucketKey
 		if e.bk != nil {
-			want.bk = *e.bk
+			tells.bk = *e.bk
 		}
-	} else {
-		want.bk = false
 	}
-	if got != want {
-		return fmt.Errorf("tells %v, want %v", got, want)
-	}
-	return nil
+	return e.sse, tells
 }

@@ -4,9 +4,11 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"mime/multipart"
 	"net/http"
 	"slices"
@@ -25,10 +27,10 @@ type form struct {
 	uncovered         []string // names of fields that the policy says nothing of
 }
 
-// send signs the form as a web server would have done, and sends it as a browser.
-// Each field is also a condition of the policy, but for those that it does not cover.
-func (f form) send(s *coffertest.Server) answer {
-	s.T.Helper()
+// request signs the form as a web server would have done and returns it as a browser
+// would send it, but for its body, which is written to b. Each field is also a condition
+// of the policy, but for those that it does not cover.
+func (f form) request(ctx context.Context, b *bytes.Buffer, url string, file []byte) (*http.Request, error) {
 	at := time.Now().UTC()
 	scope := at.Format("20060102") + "/" + coffertest.Region + "/s3/aws4_request"
 	all := append([]string{
@@ -51,23 +53,39 @@ func (f form) send(s *coffertest.Server) answer {
 		signing = mac(signing, part)
 	}
 	all = append(all, "policy", encoded, "x-amz-signature", hex.EncodeToString(mac(signing, encoded)))
-	var body bytes.Buffer
-	w := multipart.NewWriter(&body)
+	w := multipart.NewWriter(b)
 	for i := 0; i < len(all); i += 2 {
-		w.WriteField(all[i], all[i+1])
+		if err := w.WriteField(all[i], all[i+1]); err != nil {
+			return nil, err
+		}
 	}
-	file, err := w.CreateFormFile("file", "photo.jpg")
+	part, err := w.CreateFormFile("file", "photo.jpg")
+	if err == nil {
+		_, err = part.Write(file)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, "POST", url+"/"+f.bucket, nil)
+	if err == nil {
+		set(req.Header, f.head)
+		req.Header.Set("Content-Type", w.FormDataContentType())
+	}
+	return req, err
+}
+
+// send sends the form.
+func (f form) send(s *coffertest.Server) answer {
+	s.T.Helper()
+	var b bytes.Buffer
+	req, err := f.request(s.T.Context(), &b, s.URL, []byte(f.body))
 	if err != nil {
 		s.T.Fatal(err)
 	}
-	file.Write([]byte(f.body))
-	w.Close()
-	req, err := http.NewRequestWithContext(s.T.Context(), "POST", s.URL+"/"+f.bucket, &body)
-	if err != nil {
-		s.T.Fatal(err)
-	}
-	set(req.Header, f.head)
-	req.Header.Set("Content-Type", w.FormDataContentType())
+	req.Body, req.ContentLength = io.NopCloser(&b), int64(b.Len())
 	return send(s.T, req)
 }
 
