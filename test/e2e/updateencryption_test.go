@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"reflect"
 	"strings"
@@ -28,14 +29,14 @@ func updateXML(key, bk string) string {
 // tryUpdate updates the encryption of BUCKET/KEY, or of one of its versions.
 func tryUpdate(s *coffertest.Server, object, version, key string, bk bool) error {
 	bucket, name, _ := strings.Cut(object, "/")
-	in := &s3.UpdateObjectEncryptionInput{
-		Bucket: &bucket, Key: &name,
+	return updateBy(s.T.Context(), s.S3, bucket, name, version, key, bk)
+}
+
+func updateBy(ctx context.Context, c *s3.Client, bucket, name, version, key string, bk bool) error {
+	_, err := c.UpdateObjectEncryption(ctx, &s3.UpdateObjectEncryptionInput{
+		Bucket: &bucket, Key: &name, VersionId: said(version),
 		ObjectEncryption: &types.ObjectEncryptionMemberSSEKMS{Value: types.SSEKMSEncryption{KMSKeyArn: &key, BucketKeyEnabled: &bk}},
-	}
-	if version != "" {
-		in.VersionId = &version
-	}
-	_, err := s.S3.UpdateObjectEncryption(s.T.Context(), in)
+	})
 	return err
 }
 
@@ -49,13 +50,18 @@ func (s *stage) update(object, key string, bk bool) {
 // facts are what is known of an object beside its encryption.
 func facts(s *coffertest.Server, bucket, key, version string) map[string]any {
 	s.T.Helper()
-	in := &s3.HeadObjectInput{Bucket: &bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled}
-	if version != "" {
-		in.VersionId = &version
-	}
-	out, err := s.S3.HeadObject(s.T.Context(), in)
+	all, _, err := factsOf(s.T.Context(), s.S3, bucket, key, version)
 	if err != nil {
 		s.T.Fatalf("head %s/%s: %v", bucket, key, err)
+	}
+	return all
+}
+
+// factsOf returns the facts, and the encryption beside them.
+func factsOf(ctx context.Context, c *s3.Client, bucket, key, version string) (map[string]any, applied, error) {
+	out, err := c.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &key, VersionId: said(version), ChecksumMode: types.ChecksumModeEnabled})
+	if err != nil {
+		return nil, applied{}, err
 	}
 	all := map[string]any{}
 	v := reflect.ValueOf(*out)
@@ -66,7 +72,7 @@ func facts(s *coffertest.Server, bucket, key, version string) map[string]any {
 			all[name] = reflect.Indirect(v.Field(i))
 		}
 	}
-	return all
+	return all, of(out.ServerSideEncryption, out.SSEKMSKeyId, out.BucketKeyEnabled), nil
 }
 
 func TestVectorsOfUpdateEncryption(t *testing.T) {

@@ -10,7 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -165,53 +164,5 @@ func TestUpdatesFollowAVersionThatMoves(t *testing.T) {
 		if aws.ToBool(out.BucketKeyEnabled) == strings.Contains(strings.Join(moved, "\n"), *v.VersionId) {
 			t.Errorf("version %s has bucket key %t", *v.VersionId, aws.ToBool(out.BucketKeyEnabled))
 		}
-	}
-}
-
-// TestRateOfUpdates moves 1000 objects of 64 KiB onto a bucket key and says how long
-// it took. It asserts that no byte of a body moved.
-func TestRateOfUpdates(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
-	s := newStage(t)
-	const objects, workers = 1000, 16
-	body := string(bytes.Repeat([]byte("0123456789abcdef"), 4<<10))
-	each := func(do func(key string) error) time.Duration {
-		var next atomic.Int64
-		var all sync.WaitGroup
-		began := time.Now()
-		for range workers {
-			all.Go(func() {
-				for {
-					i := next.Add(1)
-					if i > objects || t.Failed() {
-						return
-					}
-					if err := do(fmt.Sprint("k", i)); err != nil {
-						t.Error(err)
-					}
-				}
-			})
-		}
-		all.Wait()
-		return time.Since(began)
-	}
-	written := each(func(key string) error {
-		_, err := s.S3.PutObject(t.Context(), &s3.PutObjectInput{
-			Bucket: aws.String("vault"), Key: &key, Body: strings.NewReader(body), BucketKeyEnabled: aws.Bool(false),
-		})
-		return err
-	})
-	n := len(s.KMSRequests())
-	updated := each(func(key string) error { return tryUpdate(s.Server, "vault/"+key, "", s.k2, true) })
-	requests := len(s.KMSRequests()) - n
-	t.Logf("%d objects of %d bytes: written in %v (%.0f/s), updated in %v (%.0f/s) with %d KMS requests",
-		objects, len(body), written, objects/written.Seconds(), updated, objects/updated.Seconds(), requests)
-	if requests < objects || requests > objects+10 {
-		t.Errorf("%d KMS requests for %d objects", requests, objects)
-	}
-	if got, out := s.Get("vault", "k500"); got != body || aws.ToString(out.SSEKMSKeyId) != s.k2 || !aws.ToBool(out.BucketKeyEnabled) {
-		t.Errorf("reads %d bytes under %s", len(got), aws.ToString(out.SSEKMSKeyId))
 	}
 }
