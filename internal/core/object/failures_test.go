@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cofferstore/coffer/internal/store/blob/faulty"
+	blobmem "github.com/cofferstore/coffer/internal/store/blob/mem"
 )
 
 // mishap is a way for a deed to fail at its nth chance. arm returns the context to
@@ -110,11 +111,15 @@ type wreck struct {
 // before, also when the sweep has been, and the sweep must leave nothing.
 func TestWhatFailsLeavesNothing(t *testing.T) {
 	for _, st := range []stage{stages[0], stages[2]} {
-		for name, cfg := range map[string]Config{"in rows": small, "in files": filed} {
-			t.Run(st.name+" "+name, func(t *testing.T) {
+		for _, c := range []struct {
+			name  string
+			cfg   Config
+			packs int64
+		}{{"in rows", small, 0}, {"in files", filed, 0}, {"in packs", filed, packLimit}} {
+			t.Run(st.name+" "+c.name, func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					th := newTheatre(t, cfg)
+					th := newTheatreOn(t, c.cfg, blobmem.NewPacking(c.packs))
 					var wrecks []wreck
 					for i := range deeds {
 						if deeds[i].on&st.who != 0 && i%every == 0 {

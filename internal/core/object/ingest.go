@@ -46,8 +46,9 @@ func (e Expect) answered(stored Checksum) (Checksum, error) {
 type stream struct {
 	part
 	stored   int64
-	inline   []byte // the sealed bytes, or nil when they are a blob
-	md5      []byte // nil when not asked for
+	at       blob.Place // when they are a blob
+	inline   []byte     // the sealed bytes, or nil when they are a blob
+	md5      []byte     // nil when not asked for
 	checksum []byte
 }
 
@@ -92,7 +93,7 @@ func (o *Objects) ingest(ctx context.Context, s *sse.Sealing, body io.Reader, in
 		return stream{}, err
 	}
 	out.Size, out.CRC32C, out.stored = n, w.CRC32C(), w.Stored()
-	out.inline, out.md5, out.checksum = dst.inline(), digests.sumMD5(), digests.sumChecksum()
+	out.at, out.inline, out.md5, out.checksum = dst.at, dst.inline(), digests.sumMD5(), digests.sumChecksum()
 	return out, nil
 }
 
@@ -271,6 +272,7 @@ type sink struct {
 	hint int64 // expected stored size; -1 unknown
 	held []byte
 	w    blob.Writer
+	at   blob.Place // once it is committed
 }
 
 func (s *sink) Write(p []byte) (int, error) {
@@ -308,9 +310,11 @@ func (s *sink) commit(ctx context.Context) error {
 	if s.w == nil {
 		return nil
 	}
-	if err := s.w.Commit(ctx); err != nil {
+	at, err := s.w.Commit(ctx)
+	if err != nil {
 		return fmt.Errorf("make stream durable: %w", err)
 	}
+	s.at = at
 	return nil
 }
 
@@ -324,16 +328,16 @@ func (s *sink) abort() {
 // the sweep finds what stays.
 func (o *Objects) discard(ctx context.Context, s stream) {
 	if s.inline == nil && s.stored > 0 {
-		_ = o.blobs.Delete(context.WithoutCancel(ctx), s.Stream)
+		_ = o.blobs.Delete(context.WithoutCancel(ctx), s.Stream, s.at)
 	}
 }
 
 // record adds the rows of a new stream to a batch. That the location row must be
 // absent stops a sweep that took the file for an orphan.
 func (s stream) record(b *meta.Batch) {
-	loc := location{kind: inFile, size: s.stored}
+	loc := locate(s.at, s.stored)
 	if s.inline != nil {
-		loc.kind = inRow
+		loc = location{kind: inRow, size: s.stored}
 		b.Put(inlineKey(s.Stream), s.inline)
 	}
 	b.PutIf(locationKey(s.Stream), loc.encode(), 0)

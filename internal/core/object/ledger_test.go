@@ -79,14 +79,14 @@ func (l *ledger) read(w *world) error {
 		}
 		r.Start = page.Next
 	}
-	var after blob.StreamID
+	var after blob.Info
 	for {
 		infos, err := w.blobs.List(w.t.Context(), after, 0)
 		if err != nil {
 			return err
 		}
 		for _, info := range infos {
-			l.blobs[info.ID], after = true, info.ID
+			l.blobs[info.ID], after = true, info
 		}
 		if len(infos) == 0 {
 			return nil
@@ -196,7 +196,7 @@ func (l *ledger) streams(settled bool) {
 			l.complain("stream %s has a location and nothing names it", id)
 		case loc.kind == inRow && l.rows[string(inlineKey(id))].Ver == 0:
 			l.complain("inline stream %s is missing", id)
-		case loc.kind == inFile && !l.blobs[id] && l.named[id] > 0:
+		case loc.kind != inRow && !l.blobs[id] && l.named[id] > 0:
 			l.complain("stream %s is missing", id)
 		}
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/cofferstore/coffer/internal/link/keystore/builtin"
 	"github.com/cofferstore/coffer/internal/link/keystore/rootkey"
 	"github.com/cofferstore/coffer/internal/secret"
+	"github.com/cofferstore/coffer/internal/store/blob"
 	"github.com/cofferstore/coffer/internal/store/blob/faulty"
 	blobmem "github.com/cofferstore/coffer/internal/store/blob/mem"
 	"github.com/cofferstore/coffer/internal/store/meta"
@@ -77,7 +78,16 @@ func newWorld(t testing.TB, cfg Config) *world {
 // newWorldOver is newWorld with its rows in another store.
 func newWorldOver(t testing.TB, cfg Config, rows meta.Store) *world {
 	t.Helper()
-	w := &world{t: t, rows: rows, blobs: faulty.New(blobmem.New()), trail: new(kmsTrail), binder: secret.Random(secret.Size)}
+	return newWorldOn(t, cfg, rows, blobmem.NewPacking(packLimit))
+}
+
+// packLimit is the longest stream that is packed where nothing else is said.
+const packLimit = 512 << 10
+
+// newWorldOn is newWorld over stores of the caller's.
+func newWorldOn(t *testing.T, cfg Config, rows meta.Store, blobs blob.Store) *world {
+	t.Helper()
+	w := &world{t: t, rows: rows, blobs: faulty.New(blobs), trail: new(kmsTrail), binder: secret.Random(secret.Size)}
 	root, err := rootkey.Create(t.TempDir(), rootkey.SlotOptions{Type: rootkey.File})
 	if err != nil {
 		t.Fatal(err)
@@ -279,7 +289,7 @@ func TestBodiesThatAreNotWhatWasAnnounced(t *testing.T) {
 // nothingLeft fails if a stream is stored that nothing names.
 func (w *world) nothingLeft() {
 	w.t.Helper()
-	infos, err := w.blobs.List(w.t.Context(), [16]byte{}, 10)
+	infos, err := w.blobs.List(w.t.Context(), blob.Info{}, 10)
 	if err != nil || len(infos) > 0 {
 		w.t.Errorf("streams left behind: %v, %v", infos, err)
 	}

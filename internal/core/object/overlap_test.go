@@ -290,14 +290,21 @@ func TestUpkeepGoesOnBehindWhatIsDamaged(t *testing.T) {
 // orphan stores a stream that nothing names.
 func (w *world) orphan(id blob.StreamID) {
 	w.t.Helper()
-	wr, err := w.blobs.Create(w.t.Context(), id, -1)
+	w.orphanOf(id, -1)
+}
+
+// orphanOf is orphan of a stream whose length is announced, or not.
+func (w *world) orphanOf(id blob.StreamID, hint int64) (at blob.Place) {
+	w.t.Helper()
+	wr, err := w.blobs.Create(w.t.Context(), id, hint)
 	if err == nil {
 		_, _ = wr.Write(pattern(10))
-		err = wr.Commit(w.t.Context())
+		at, err = wr.Commit(w.t.Context())
 	}
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	return at
 }
 
 // A stream that is gone although a version names it is damage, and marked so.
@@ -305,11 +312,11 @@ func TestAReadReportsAStreamThatIsMissing(t *testing.T) {
 	w := newWorld(t, filed)
 	w.bucket("bkt", "")
 	w.put(put("bkt", "k", pattern(100)))
-	infos, err := w.blobs.List(t.Context(), blob.StreamID{}, 0)
+	infos, err := w.blobs.List(t.Context(), blob.Info{}, 0)
 	if err != nil || len(infos) != 1 {
 		t.Fatalf("%d streams, %v", len(infos), err)
 	}
-	if err := w.blobs.Delete(t.Context(), infos[0].ID); err != nil {
+	if err := w.blobs.Delete(t.Context(), infos[0].ID, infos[0].At); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.getErr(read("bkt", "k", "")); err == nil {

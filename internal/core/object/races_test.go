@@ -14,6 +14,8 @@ import (
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/sse"
 	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/store/blob"
+	blobmem "github.com/cofferstore/coffer/internal/store/blob/mem"
 	metamem "github.com/cofferstore/coffer/internal/store/meta/mem"
 )
 
@@ -312,8 +314,12 @@ type theatre struct {
 const sharedName = "shared"
 
 func newTheatre(t *testing.T, cfg Config) *theatre {
+	return newTheatreOn(t, cfg, blobmem.NewPacking(packLimit))
+}
+
+func newTheatreOn(t *testing.T, cfg Config, blobs blob.Store) *theatre {
 	rows := &staged{Store: metamem.New()}
-	th := &theatre{w: newWorldOver(t, cfg, rows), rows: rows}
+	th := &theatre{w: newWorldOn(t, cfg, rows, blobs), rows: rows}
 	th.shared, th.kmsKey = th.open(sharedName), th.w.key()
 	th.w.put(put(sharedName, "source", pattern(14)))
 	return th

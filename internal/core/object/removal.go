@@ -104,8 +104,8 @@ func (o *Objects) removeOne(ctx context.Context, batch *meta.Batch, row []byte) 
 			return err
 		}
 		switch loc.kind {
-		case inFile:
-			if err := o.blobs.Delete(ctx, id); err != nil {
+		case inFile, inPack:
+			if err := o.blobs.Delete(ctx, id, loc.place()); err != nil {
 				return fmt.Errorf("remove stream %s: %w", id, err)
 			}
 		case inRow:

@@ -68,27 +68,32 @@ func TestTheSweepTakesOrphansAndStopsTheirWriters(t *testing.T) {
 		w := newWorld(t, filed)
 		w.bucket("bkt", "")
 		w.put(put("bkt", "k", pattern(1)))
-		orphan := blob.StreamID{1}
-		wr, err := w.blobs.Create(t.Context(), orphan, -1)
-		if err != nil {
-			t.Fatal(err)
-		}
-		wr.Write(pattern(10))
-		if err := wr.Commit(t.Context()); err != nil {
-			t.Fatal(err)
+		orphans := map[blob.StreamID]blob.Place{}
+		for i, hint := range []int64{-1, 10} {
+			id := blob.StreamID{byte(i + 1)}
+			orphans[id] = w.orphanOf(id, hint)
 		}
 		if n, err := w.objects.Sweep(t.Context()); n != 0 || err != nil {
 			t.Errorf("a young stream: %d swept, %v", n, err)
 		}
 		time.Sleep(25 * time.Hour)
-		if n, err := w.objects.Sweep(t.Context()); n != 1 || err != nil {
+		if n, err := w.objects.Sweep(t.Context()); n != 2 || err != nil {
 			t.Errorf("%d swept, %v", n, err)
 		}
-		// Its writer, who was only slow, cannot name it any more.
-		var b meta.Batch
-		stream{part: part{Stream: orphan}, stored: 10}.record(&b)
-		if err := w.objects.commit(t.Context(), &b); err == nil {
-			t.Error("a stream in the trash was named")
+		// Their writers, who were only slow, cannot name them any more.
+		for id, at := range orphans {
+			var b meta.Batch
+			stream{part: part{Stream: id}, stored: 10, at: at}.record(&b)
+			if err := w.objects.commit(t.Context(), &b); err == nil {
+				t.Errorf("a stream in the trash, which was at %+v, was named", at)
+			}
+		}
+		time.Sleep(6 * 24 * time.Hour)
+		if _, err := w.objects.Sweep(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if n, err := w.blobs.EmptyTrash(t.Context(), time.Now()); n != 2 || err != nil {
+			t.Errorf("after six days %d streams are in the trash, %v, want both", n, err)
 		}
 		if got, _ := w.get(read("bkt", "k", "")); len(got) != 1 {
 			t.Error("the sweep took a stream that has an owner")

@@ -19,32 +19,70 @@ import (
 type location struct {
 	kind    byte
 	size    int64 // stored bytes
+	pack    uint64
+	offset  int64 // of the frame in the pack
 	damaged bool  // a scrub or a read found it damaged: a report, not a ban
 }
 
 const (
 	inRow  = 0    // in the row d/<stream>
-	inFile = 1    // in the blob store
+	inFile = 1    // in the blob store, found by its id
+	inPack = 2    // in the blob store, at the place that the row names
 	swept  = 0xff // claimed by the orphan sweep: nothing may name it any more
 )
 
-// locationSize is u8 kind ‖ u8 flags ‖ u64 size.
-const locationSize = 10
+// locationSize is u8 kind ‖ u8 flags ‖ u64 size; that of a packed stream goes on with
+// u64 pack ‖ u64 offset.
+const (
+	locationSize = 10
+	packedSize   = locationSize + 16
+)
+
+// locate returns the location of a stream that the blob store has.
+func locate(at blob.Place, size int64) location {
+	if !at.Packed() {
+		return location{kind: inFile, size: size}
+	}
+	return location{kind: inPack, size: size, pack: at.Pack, offset: at.Offset}
+}
+
+// place is where the blob store has the stream.
+func (l location) place() blob.Place {
+	if l.kind != inPack {
+		return blob.Place{}
+	}
+	return blob.Place{Pack: l.pack, Offset: l.offset, Size: l.size}
+}
 
 func (l location) encode() []byte {
-	b := make([]byte, 2, locationSize)
+	b := make([]byte, 2, packedSize)
 	b[0] = l.kind
 	if l.damaged {
 		b[1] = 1
 	}
-	return binary.BigEndian.AppendUint64(b, uint64(l.size))
+	b = binary.BigEndian.AppendUint64(b, uint64(l.size))
+	if l.kind == inPack {
+		b = binary.BigEndian.AppendUint64(b, l.pack)
+		b = binary.BigEndian.AppendUint64(b, uint64(l.offset))
+	}
+	return b
 }
 
 func decodeLocation(b []byte) (location, error) {
-	if len(b) != locationSize {
+	if len(b) != locationSize && (len(b) != packedSize || b[0] != inPack) {
 		return location{}, fault.New(meta.Damaged, "").Because(errors.New("location row"))
 	}
-	return location{kind: b[0], damaged: b[1]&1 != 0, size: int64(binary.BigEndian.Uint64(b[2:]))}, nil
+	l := location{kind: b[0], damaged: b[1]&1 != 0, size: int64(binary.BigEndian.Uint64(b[2:]))}
+	if l.kind != inPack {
+		return l, nil
+	}
+	if len(b) == packedSize {
+		l.pack, l.offset = binary.BigEndian.Uint64(b[10:]), int64(binary.BigEndian.Uint64(b[18:]))
+	}
+	if l.pack == 0 {
+		return location{}, fault.New(meta.Damaged, "").Because(errors.New("location row of a packed stream without its pack"))
+	}
+	return l, nil
 }
 
 // open returns a function that opens ranges of a stored stream. small says that the
@@ -69,8 +107,8 @@ func (o *Objects) open(ctx context.Context, id blob.StreamID, stored int64) (fun
 		return nil, fault.New(Damaged, "").Because(fmt.Errorf("stream %s has %d bytes, not %d", id, loc.size, stored))
 	}
 	switch loc.kind {
-	case inFile:
-		return func(off, n int64) (io.ReadCloser, error) { return o.blobs.ReadAt(ctx, id, off, n) }, nil
+	case inFile, inPack:
+		return func(off, n int64) (io.ReadCloser, error) { return o.blobs.ReadAt(ctx, id, loc.place(), off, n) }, nil
 	case inRow:
 		item := items[len(items)-1]
 		if len(items) == 1 { // the limit was larger when this was written

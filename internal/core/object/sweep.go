@@ -77,7 +77,7 @@ func (o *Objects) partOver(ctx context.Context, row meta.Item) (*uploadedPart, b
 // a slow writer's commit fails instead of naming a stream that is gone, and then
 // moved to the trash, where it stays for another while.
 func (o *Objects) sweepStreams(ctx context.Context) (moved int, failed error) {
-	var after blob.StreamID
+	var after blob.Info
 	for {
 		infos, err := o.blobs.List(ctx, after, 1000)
 		if err != nil {
@@ -87,13 +87,13 @@ func (o *Objects) sweepStreams(ctx context.Context) (moved int, failed error) {
 			break
 		}
 		for _, info := range infos {
-			after = info.ID
+			after = info
 			if time.Since(info.Modified) < orphanAge {
 				continue
 			}
 			orphan, err := o.claim(ctx, info.ID)
 			if err == nil && orphan {
-				err = o.blobs.MoveToTrash(ctx, info.ID)
+				err = o.blobs.MoveToTrash(ctx, info.ID, info.At)
 			}
 			if ctx.Err() != nil {
 				return moved, ctx.Err()

@@ -30,42 +30,63 @@ type StreamID [16]byte
 // String returns the id as 32 lower-case hex digits.
 func (id StreamID) String() string { return hex.EncodeToString(id[:]) }
 
+// Place is where in a store a stream is, as its Writer's Commit returned it. The
+// zero value is a place of the stream's own, found by its id. Otherwise it was
+// packed together with other streams; then only who has the place finds it.
+type Place struct {
+	Pack   uint64 // never 0 of a packed stream
+	Offset int64  // in the pack, in bytes
+	Size   int64  // stored length of a packed stream
+}
+
+// Packed says whether the stream is in a pack.
+func (p Place) Packed() bool { return p.Pack != 0 }
+
 // Store keeps streams. All methods are safe for concurrent use. A stream is
 // there from its Writer's Commit on: until then ReadAt and Stat say NotFound,
 // List leaves it out, and Delete and MoveToTrash do nothing; only Create says
 // Exists. A method whose ctx is done returns ctx's error and has done nothing.
+//
+// A stream is named by its id and its place. A place at which another stream is,
+// or one of another length than the place says, is Damaged to ReadAt and Stat,
+// and left alone by Delete and MoveToTrash.
 type Store interface {
 	// Create begins a stream; ctx governs this call only. sizeHint is the
-	// expected length in bytes, or -1. Errors: Exists, Full, Unavailable.
+	// expected length in bytes, or -1; a store may pack a stream whose expected
+	// length is small, and does not pack one of -1. Errors: Exists (that a
+	// committed stream is packed under this id, a store need not notice: ids are
+	// random), Full, Unavailable.
 	Create(ctx context.Context, id StreamID, sizeHint int64) (Writer, error)
 
 	// ReadAt returns a reader of the n bytes from off on; n < 0 means to the
 	// end. A range beyond the stored length ends early with
 	// io.ErrUnexpectedEOF; a negative off is an error. ctx governs the reader
-	// too. Errors: NotFound, Unavailable. The caller closes the reader, which
-	// serves one goroutine and may outlive Delete and Close.
-	ReadAt(ctx context.Context, id StreamID, off, n int64) (io.ReadCloser, error)
+	// too. Errors: NotFound, Damaged, Unavailable. The caller closes the reader,
+	// which serves one goroutine and may outlive Delete and Close.
+	ReadAt(ctx context.Context, id StreamID, at Place, off, n int64) (io.ReadCloser, error)
 
-	// Stat returns the stored length. Errors: NotFound, Unavailable.
-	Stat(ctx context.Context, id StreamID) (Info, error)
+	// Stat returns what List says of the stream. Errors: NotFound, Damaged,
+	// Unavailable.
+	Stat(ctx context.Context, id StreamID, at Place) (Info, error)
 
 	// Delete removes the stream. A missing stream is success. After a crash the
 	// stream may be back.
-	Delete(ctx context.Context, id StreamID) error
+	Delete(ctx context.Context, id StreamID, at Place) error
 
 	// MoveToTrash takes the stream out of reach of every other method but
 	// EmptyTrash; an operator can still bring it back by hand. A missing stream
 	// is success. For streams that nothing is known to refer to.
-	MoveToTrash(ctx context.Context, id StreamID) error
+	MoveToTrash(ctx context.Context, id StreamID, at Place) error
 
 	// EmptyTrash deletes what was moved to the trash before the given time and
-	// returns how many streams that were, also when it fails on the way.
+	// returns how many entries that were, also when it fails on the way.
 	EmptyTrash(ctx context.Context, before time.Time) (n int, err error)
 
-	// List returns up to limit streams with id > after, in id order; limit < 1
-	// means 1000. It also shows streams that a crash left unfinished. Fewer
-	// than limit means that there are no more.
-	List(ctx context.Context, after StreamID, limit int) ([]Info, error)
+	// List returns up to limit streams that come after the given one in the
+	// store's own order, which does not change; the zero Info is before the
+	// first. limit < 1 means 1000. It also shows streams that a crash left
+	// unfinished. Fewer than limit means that there are no more.
+	List(ctx context.Context, after Info, limit int) ([]Info, error)
 
 	// Free says how much room the device has. total 0 means unknown.
 	Free(ctx context.Context) (avail, total int64, err error)
@@ -81,9 +102,10 @@ type Store interface {
 type Writer interface {
 	io.Writer
 	// Commit makes the stream durable: after it returns nil the stream
-	// survives a crash of the process and of the machine. After an error the
-	// stream has been abandoned and must not be referred to.
-	Commit(ctx context.Context) error
+	// survives a crash of the process and of the machine. It returns where the
+	// stream is. After an error the stream has been abandoned and must not be
+	// referred to.
+	Commit(ctx context.Context) (Place, error)
 	// Abort abandons the stream. It does nothing after Commit, so it can be
 	// deferred.
 	Abort()
@@ -92,6 +114,7 @@ type Writer interface {
 // Info describes a stream.
 type Info struct {
 	ID       StreamID
+	At       Place
 	Size     int64
 	Modified time.Time
 }

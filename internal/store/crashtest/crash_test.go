@@ -17,6 +17,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"flag"
 	"fmt"
@@ -61,17 +62,26 @@ func TestAcknowledgedPairsSurviveACrash(t *testing.T) {
 // mutant is a way to do it wrong; the zero value does it right.
 type mutant struct {
 	name          string
-	lies          func(path string, dir bool) bool
-	metadataFirst bool
+	lies          func(path string, dir bool) bool // asked at every sync
+	metadataFirst bool                             // blobs are files then: the place in a pack is known only after
+	punch         func(f vfs.File, off, n int64) error
 }
 
 func TestCheckCatchesWhatIsDoneWrong(t *testing.T) {
-	inBlobs := func(path string) bool { return strings.HasPrefix(path, blobDir+"/") }
+	inPacks := func(path string) bool { return strings.HasPrefix(path, blobDir+"/packs") }
+	inFiles := func(path string) bool { return strings.HasPrefix(path, blobDir+"/") && !inPacks(path) }
+	var syncs atomic.Int64
 	for _, m := range []mutant{
-		{name: "no sync of the file", lies: func(path string, dir bool) bool { return inBlobs(path) && !dir }},
-		{name: "no sync of the directory", lies: func(path string, dir bool) bool { return inBlobs(path) && dir }},
+		{name: "no sync of the file", lies: func(path string, dir bool) bool { return inFiles(path) && !dir }},
+		{name: "no sync of the directory", lies: func(path string, dir bool) bool { return inFiles(path) && dir }},
+		{name: "no sync of the pack", lies: func(path string, dir bool) bool { return inPacks(path) && !dir }},
+		{name: "every other sync of the pack left to the next", lies: func(path string, dir bool) bool {
+			return inPacks(path) && !dir && syncs.Add(1)%2 == 0
+		}},
+		{name: "no sync of the packs' directory", lies: func(path string, dir bool) bool { return inPacks(path) && dir }},
 		{name: "no sync of the metadata", lies: func(path string, _ bool) bool { return strings.HasSuffix(path, ".log") }},
 		{name: "metadata before the blob", metadataFirst: true},
+		{name: "a hole where a blob is not deleted", punch: func(f vfs.File, off, n int64) error { return zeros(f, off, n+1) }},
 	} {
 		t.Run(m.name, func(t *testing.T) {
 			seen, err := crashUntilCaught(t, m, *wantImages)
@@ -121,7 +131,11 @@ func crashRound(t *testing.T, m mutant, most int, rng *rand.Rand) (seen tally, e
 		// A pair whose deletion began while the image was taken may be in it or not.
 		images <- crashed{image, l.except(before)}
 	})
-	blobs, rows, err := openBoth(d)
+	punch := zeros
+	if m.punch != nil {
+		punch = m.punch
+	}
+	blobs, rows, err := openBoth(d, punch)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +171,18 @@ func crashRound(t *testing.T, m mutant, most int, rng *rand.Rand) (seen tally, e
 	return seen, err
 }
 
-func openBoth(fsys vfs.FS) (*fs.Store, *pebble.Store, error) {
+// zeros makes a hole in a file in memory.
+func zeros(f vfs.File, off, n int64) error {
+	info, err := f.Stat()
+	if err == nil && info.Size() > off {
+		_, err = f.WriteAt(make([]byte, min(n, info.Size()-off)), off)
+	}
+	return err
+}
+
+// openBoth opens the stores. Half of the blobs are short enough for packs, and the
+// packs small, so that many begin and go.
+func openBoth(fsys vfs.FS, punch func(vfs.File, int64, int64) error) (*fs.Store, *pebble.Store, error) {
 	rows, err := pebble.Open(metaDir, pebble.Config{
 		FS: fsys, CacheBytes: 1 << 20, MemTableBytes: 256 << 10, BallastBytes: -1,
 		Fatal: func(err error) { panic(err) }, // nothing here makes a call fail
@@ -165,7 +190,7 @@ func openBoth(fsys vfs.FS) (*fs.Store, *pebble.Store, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	blobs, err := fs.Open(blobDir, fs.Config{FS: fsys})
+	blobs, err := fs.Open(blobDir, fs.Config{FS: fsys, PackLimit: 15 << 10, PackSize: 128 << 10, Punch: punch})
 	if err != nil {
 		return nil, nil, errors.Join(err, rows.Close())
 	}
@@ -173,7 +198,23 @@ func openBoth(fsys vfs.FS) (*fs.Store, *pebble.Store, error) {
 }
 
 // row is what a row says of the blob that it names.
-type row [sha256.Size]byte
+type row struct {
+	sum [sha256.Size]byte
+	at  blob.Place
+}
+
+func (r row) encode() []byte {
+	b := binary.BigEndian.AppendUint64(bytes.Clone(r.sum[:]), r.at.Pack)
+	b = binary.BigEndian.AppendUint64(b, uint64(r.at.Offset))
+	return binary.BigEndian.AppendUint64(b, uint64(r.at.Size))
+}
+
+func decodeRow(b []byte) (r row) {
+	b = b[copy(r.sum[:], b):]
+	r.at.Pack = binary.BigEndian.Uint64(b)
+	r.at.Offset, r.at.Size = int64(binary.BigEndian.Uint64(b[8:])), int64(binary.BigEndian.Uint64(b[16:]))
+	return r
+}
 
 func rowKey(id blob.StreamID) []byte { return append([]byte("b/"), id[:]...) }
 
@@ -220,7 +261,13 @@ type writer struct {
 	ledger        *ledger
 	metadataFirst bool
 	rng           *rand.Rand
-	mine          []blob.StreamID
+	mine          []pair
+}
+
+// pair is a blob and the row that names it.
+type pair struct {
+	id  blob.StreamID
+	row row
 }
 
 func (w *writer) step(ctx context.Context) error {
@@ -231,10 +278,14 @@ func (w *writer) step(ctx context.Context) error {
 		w.mine = w.mine[1:]
 	}
 	id, data := w.newPair()
-	sum := row(sha256.Sum256(data))
+	p := pair{id, row{sum: sha256.Sum256(data)}}
+	hint := int64(len(data))
+	if w.metadataFirst {
+		hint = -1
+	}
 	steps := []func() error{
-		func() error { return w.putBlob(ctx, id, data) },
-		func() error { return w.putRow(ctx, id, sum) },
+		func() (err error) { p.row.at, err = w.putBlob(ctx, id, hint, data); return err },
+		func() error { return w.putRow(ctx, p) },
 	}
 	if w.metadataFirst {
 		steps[0], steps[1] = steps[1], steps[0]
@@ -244,8 +295,8 @@ func (w *writer) step(ctx context.Context) error {
 			return err
 		}
 	}
-	w.ledger.ack(id, sum)
-	w.mine = append(w.mine, id)
+	w.ledger.ack(id, p.row)
+	w.mine = append(w.mine, p)
 	return nil
 }
 
@@ -267,47 +318,49 @@ func (w *writer) newPair() (id blob.StreamID, data []byte) {
 	return id, data
 }
 
-func (w *writer) putBlob(ctx context.Context, id blob.StreamID, data []byte) error {
-	bw, err := w.blobs.Create(ctx, id, int64(len(data)))
+func (w *writer) putBlob(ctx context.Context, id blob.StreamID, hint int64, data []byte) (blob.Place, error) {
+	bw, err := w.blobs.Create(ctx, id, hint)
 	if err != nil {
-		return err
+		return blob.Place{}, err
 	}
 	defer bw.Abort()
 	if _, err := bw.Write(data); err != nil {
-		return err
+		return blob.Place{}, err
 	}
 	return bw.Commit(ctx)
 }
 
-func (w *writer) putRow(ctx context.Context, id blob.StreamID, sum row) error {
+func (w *writer) putRow(ctx context.Context, p pair) error {
 	var b meta.Batch
-	b.PutIf(rowKey(id), sum[:], 0)
+	b.PutIf(rowKey(p.id), p.row.encode(), 0)
 	_, err := w.rows.Commit(ctx, &b)
 	return err
 }
 
 // remove deletes the row durably before the blob.
-func (w *writer) remove(ctx context.Context, id blob.StreamID) error {
-	w.ledger.doom(id)
+func (w *writer) remove(ctx context.Context, p pair) error {
+	w.ledger.doom(p.id)
 	var b meta.Batch
-	b.Delete(rowKey(id))
+	b.Delete(rowKey(p.id))
 	if _, err := w.rows.Commit(ctx, &b); err != nil {
 		return err
 	}
-	return w.blobs.Delete(ctx, id)
+	return w.blobs.Delete(ctx, p.id, p.row.at)
 }
 
 // errLost is the check's verdict.
 var errLost = errors.New("the crash broke a promise")
 
 // check opens both stores on an image: every pair acknowledged before is there,
-// and every row's blob is there and whole.
+// and every row's blob is there and whole, also when the blobs that no row names have
+// been removed.
 func check(ctx context.Context, c crashed) (err error) {
-	blobs, rows, err := openBoth(c.image)
+	blobs, rows, err := openBoth(c.image, zeros)
 	if err != nil {
 		return fmt.Errorf("open after the crash: %w", err)
 	}
 	defer func() { err = errors.Join(err, rows.Close(), blobs.Close()) }()
+	named := make(map[blob.StreamID]row)
 	r := meta.Range{Start: []byte("b/"), End: meta.PrefixEnd([]byte("b/"))}
 	for more := true; more; {
 		page, err := rows.Scan(ctx, r)
@@ -316,11 +369,12 @@ func check(ctx context.Context, c crashed) (err error) {
 		}
 		for _, item := range page.Items {
 			id := blob.StreamID(bytes.TrimPrefix(item.Key, []byte("b/")))
-			sum := row(item.Value)
-			if err := checkBlob(ctx, blobs, id, sum); err != nil {
+			said := decodeRow(item.Value)
+			if err := checkBlob(ctx, blobs, id, said); err != nil {
 				return err
 			}
-			if want, ok := c.acked[id]; ok && sum != want {
+			named[id] = said
+			if want, ok := c.acked[id]; ok && said != want {
 				return fmt.Errorf("%w: the row of %s is not the one acknowledged", errLost, id)
 			}
 			delete(c.acked, id)
@@ -330,19 +384,58 @@ func check(ctx context.Context, c crashed) (err error) {
 	for id := range c.acked {
 		return fmt.Errorf("%w: acknowledged pair %s has no row", errLost, id)
 	}
+	if err := sweep(ctx, blobs, named); err != nil {
+		return err
+	}
+	for id, said := range named {
+		if err := checkBlob(ctx, blobs, id, said); err != nil {
+			return fmt.Errorf("after the sweep: %w", err)
+		}
+	}
 	return nil
 }
 
+// sweep removes the blobs that no row names, which must leave those that one does.
+func sweep(ctx context.Context, blobs blob.Store, named map[blob.StreamID]row) error {
+	for gone := false; ; gone = true {
+		infos, err := blobs.List(ctx, blob.Info{}, 1<<20)
+		if err != nil {
+			return err
+		}
+		if gone {
+			if len(infos) != len(named) {
+				return fmt.Errorf("%d blobs are listed after the sweep of all but %d", len(infos), len(named))
+			}
+			return nil
+		}
+		for i, info := range infos {
+			if said, ok := named[info.ID]; ok {
+				if said.at != info.At {
+					return fmt.Errorf("%w: blob %s is listed at %+v, its row says %+v", errLost, info.ID, info.At, said.at)
+				}
+				continue
+			}
+			remove := blobs.Delete
+			if i%2 == 0 {
+				remove = blobs.MoveToTrash
+			}
+			if err := remove(ctx, info.ID, info.At); err != nil {
+				return err
+			}
+		}
+	}
+}
+
 func checkBlob(ctx context.Context, blobs blob.Store, id blob.StreamID, want row) error {
-	r, err := blobs.ReadAt(ctx, id, 0, -1)
+	r, err := blobs.ReadAt(ctx, id, want.at, 0, -1)
 	if err != nil {
 		return fmt.Errorf("%w: a row names a blob: %w", errLost, err)
 	}
 	data, err := io.ReadAll(r)
 	if err := errors.Join(err, r.Close()); err != nil {
-		return err
+		return fmt.Errorf("%w: blob %s: %w", errLost, id, err)
 	}
-	if row(sha256.Sum256(data)) != want {
+	if sha256.Sum256(data) != want.sum {
 		return fmt.Errorf("%w: a row names blob %s, of which %d bytes are there, not as written", errLost, id, len(data))
 	}
 	return nil

@@ -45,7 +45,8 @@ func (d *disk) wrap(f vfs.File, err error, path string, dir bool) (vfs.File, err
 	if err != nil {
 		return nil, err
 	}
-	return &diskFile{File: f, disk: d, lies: d.lies != nil && d.lies(path, dir)}, nil
+	lies := func() bool { return d.lies != nil && d.lies(path, dir) }
+	return &diskFile{File: f, disk: d, lies: lies}, nil
 }
 
 func (d *disk) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
@@ -86,11 +87,11 @@ func (d *disk) Link(oldname, newname string) error {
 	return d.FS.Link(oldname, newname)
 }
 
-// diskFile is a file of a disk. All its syncs do nothing if it lies.
+// diskFile is a file of a disk. A sync of it does nothing when it lies.
 type diskFile struct {
 	vfs.File
 	disk *disk
-	lies bool
+	lies func() bool
 }
 
 func (f *diskFile) Write(p []byte) (int, error) {
@@ -105,7 +106,7 @@ func (f *diskFile) WriteAt(p []byte, off int64) (int, error) {
 
 func (f *diskFile) Sync() error {
 	f.disk.change()
-	if f.lies {
+	if f.lies() {
 		return nil
 	}
 	return f.File.Sync()
@@ -113,7 +114,7 @@ func (f *diskFile) Sync() error {
 
 func (f *diskFile) SyncData() error {
 	f.disk.change()
-	if f.lies {
+	if f.lies() {
 		return nil
 	}
 	return f.File.SyncData()
@@ -121,7 +122,7 @@ func (f *diskFile) SyncData() error {
 
 func (f *diskFile) SyncTo(length int64) (bool, error) {
 	f.disk.change()
-	if f.lies {
+	if f.lies() {
 		return true, nil
 	}
 	return f.File.SyncTo(length)

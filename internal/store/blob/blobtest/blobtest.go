@@ -30,6 +30,9 @@ func Run(t *testing.T, open func(t *testing.T) blob.Store) {
 		{"EmptyStream", emptyStream},
 		{"LargeStream", largeStream},
 		{"MissingStream", missingStream},
+		{"Place/IsFound", placeIsFound},
+		{"Place/OfAnother", placeOfAnother},
+		{"Place/OfAnotherLength", placeOfAnotherLength},
 		{"Create/OfAnExistingStream", createOfAnExistingStream},
 		{"Create/SameIDConcurrently", createSameIDConcurrently},
 		{"Writer/UnfinishedIsNotThere", unfinishedIsNotThere},
@@ -37,11 +40,13 @@ func Run(t *testing.T, open func(t *testing.T) blob.Store) {
 		{"Writer/AfterCommit", writerAfterCommit},
 		{"Writer/AfterAbort", writerAfterAbort},
 		{"Writer/CallersSliceIsItsOwn", callersSliceIsItsOwn},
+		{"Writer/LongerThanAnnounced", longerThanAnnounced},
 		{"Writer/Concurrent", concurrentWriters},
 		{"Delete/Idempotent", deleteIdempotent},
 		{"Delete/ReaderGoesOn", deleteReaderGoesOn},
 		{"List/Pages", listPages},
 		{"List/Info", listInfo},
+		{"List/WhileStreamsGo", listWhileStreamsGo},
 		{"Trash/OutOfReach", trashOutOfReach},
 		{"Trash/EmptiedByAge", trashEmptiedByAge},
 		{"Free", free},
@@ -67,6 +72,12 @@ func newID() (id blob.StreamID) {
 	return id
 }
 
+// stream is what one must know of a stream to find it.
+type stream struct {
+	id blob.StreamID
+	at blob.Place
+}
+
 // content returns n bytes in which no two places look alike.
 func content(n int) []byte {
 	b := make([]byte, n)
@@ -83,6 +94,15 @@ func mustCreate(t *testing.T, s blob.Store, id blob.StreamID, sizeHint int64) bl
 	return w
 }
 
+func mustCommit(t *testing.T, w blob.Writer) blob.Place {
+	t.Helper()
+	at, err := w.Commit(t.Context())
+	if err != nil {
+		t.Fatalf("commit: %v", err)
+	}
+	return at
+}
+
 func mustWrite(t *testing.T, w blob.Writer, data []byte) {
 	t.Helper()
 	if n, err := w.Write(data); n != len(data) || err != nil {
@@ -91,30 +111,31 @@ func mustWrite(t *testing.T, w blob.Writer, data []byte) {
 }
 
 // mustPut commits a stream under a new id.
-func mustPut(t *testing.T, s blob.Store, data []byte) blob.StreamID {
+func mustPut(t *testing.T, s blob.Store, data []byte) stream {
 	t.Helper()
 	id := newID()
-	if err := put(t.Context(), s, id, data); err != nil {
+	at, err := put(t.Context(), s, id, int64(len(data)), data)
+	if err != nil {
 		t.Fatalf("put %s: %v", id, err)
 	}
-	return id
+	return stream{id, at}
 }
 
-func put(ctx context.Context, s blob.Store, id blob.StreamID, data []byte) error {
-	w, err := s.Create(ctx, id, int64(len(data)))
+func put(ctx context.Context, s blob.Store, id blob.StreamID, hint int64, data []byte) (blob.Place, error) {
+	w, err := s.Create(ctx, id, hint)
 	if err != nil {
-		return err
+		return blob.Place{}, err
 	}
 	defer w.Abort()
 	if _, err := w.Write(data); err != nil {
-		return err
+		return blob.Place{}, err
 	}
 	return w.Commit(ctx)
 }
 
 // read reads a range and closes the reader.
-func read(ctx context.Context, s blob.Store, id blob.StreamID, off, n int64) ([]byte, error) {
-	r, err := s.ReadAt(ctx, id, off, n)
+func read(ctx context.Context, s blob.Store, st stream, off, n int64) ([]byte, error) {
+	r, err := s.ReadAt(ctx, st.id, st.at, off, n)
 	if err != nil {
 		return nil, err
 	}
@@ -122,34 +143,34 @@ func read(ctx context.Context, s blob.Store, id blob.StreamID, off, n int64) ([]
 	return data, errors.Join(err, r.Close())
 }
 
-func wantContent(t *testing.T, s blob.Store, id blob.StreamID, want []byte) {
+func wantContent(t *testing.T, s blob.Store, st stream, want []byte) {
 	t.Helper()
-	got, err := read(t.Context(), s, id, 0, -1)
+	got, err := read(t.Context(), s, st, 0, -1)
 	if err != nil {
-		t.Errorf("read %s: %v", id, err)
+		t.Errorf("read %s: %v", st.id, err)
 		return
 	}
 	if !bytes.Equal(got, want) {
-		t.Errorf("stream %s reads back as other %d bytes than the %d written", id, len(got), len(want))
+		t.Errorf("stream %s reads back as other %d bytes than the %d written", st.id, len(got), len(want))
 	}
 }
 
 // wantMissing checks that no method shows the stream.
-func wantMissing(t *testing.T, s blob.Store, id blob.StreamID) {
+func wantMissing(t *testing.T, s blob.Store, st stream) {
 	t.Helper()
-	if _, err := s.ReadAt(t.Context(), id, 0, -1); !errors.Is(err, blob.NotFound) {
+	if _, err := s.ReadAt(t.Context(), st.id, st.at, 0, -1); !errors.Is(err, blob.NotFound) {
 		t.Errorf("ReadAt of a stream that is not there: %v, want NotFound", err)
 	}
-	if _, err := s.Stat(t.Context(), id); !errors.Is(err, blob.NotFound) {
+	if _, err := s.Stat(t.Context(), st.id, st.at); !errors.Is(err, blob.NotFound) {
 		t.Errorf("Stat of a stream that is not there: %v, want NotFound", err)
 	}
-	infos, err := s.List(t.Context(), blob.StreamID{}, 0)
+	infos, err := s.List(t.Context(), blob.Info{}, 0)
 	if err != nil {
 		t.Errorf("List: %v", err)
 	}
 	for _, info := range infos {
-		if info.ID == id {
-			t.Errorf("List shows stream %s, which is not there", id)
+		if info.ID == st.id {
+			t.Errorf("List shows stream %s, which is not there", st.id)
 		}
 	}
 }

@@ -21,11 +21,12 @@ func committedStreamReadsBack(t *testing.T, s blob.Store) {
 		mustWrite(t, w, rest[:k])
 		rest = rest[k:]
 	}
-	if err := w.Commit(t.Context()); err != nil {
-		t.Fatalf("commit: %v", err)
+	at := mustCommit(t, w)
+	if at.Packed() {
+		t.Errorf("a stream of unknown length was packed at %+v", at)
 	}
-	wantContent(t, s, id, data)
-	info, err := s.Stat(t.Context(), id)
+	wantContent(t, s, stream{id, at}, data)
+	info, err := s.Stat(t.Context(), id, at)
 	if err != nil || info.ID != id || info.Size != int64(len(data)) {
 		t.Errorf("Stat = %+v, %v, want id %s, size %d", info, err, id, len(data))
 	}
@@ -33,7 +34,7 @@ func committedStreamReadsBack(t *testing.T, s blob.Store) {
 
 func ranges(t *testing.T, s blob.Store) {
 	data := content(300_000)
-	id := mustPut(t, s, data)
+	st := mustPut(t, s, data)
 	size := int64(len(data))
 	for _, r := range []struct{ off, n int64 }{
 		{0, 0}, {0, 1}, {0, size}, {1, size - 1}, {size - 1, 1}, {size, 0}, {64, 65_564},
@@ -43,23 +44,23 @@ func ranges(t *testing.T, s blob.Store) {
 		if r.n >= 0 {
 			want = want[:r.n]
 		}
-		got, err := read(t.Context(), s, id, r.off, r.n)
+		got, err := read(t.Context(), s, st, r.off, r.n)
 		if err != nil || !bytes.Equal(got, want) {
 			t.Errorf("range off %d n %d: %d bytes, %v, want the %d written", r.off, r.n, len(got), err, len(want))
 		}
 	}
-	if _, err := s.ReadAt(t.Context(), id, -1, 1); err == nil {
+	if _, err := s.ReadAt(t.Context(), st.id, st.at, -1, 1); err == nil {
 		t.Error("ReadAt took a negative offset")
 	}
 }
 
 func rangeBeyondTheEnd(t *testing.T, s blob.Store) {
 	data := content(1000)
-	id := mustPut(t, s, data)
+	st := mustPut(t, s, data)
 	for _, r := range []struct{ off, n int64 }{
 		{0, 1001}, {999, 2}, {1000, 1}, {1001, 1}, {1001, -1}, {5000, 10}, {10, math.MaxInt64}, {math.MaxInt64, math.MaxInt64},
 	} {
-		got, err := read(t.Context(), s, id, r.off, r.n)
+		got, err := read(t.Context(), s, st, r.off, r.n)
 		want := data[min(r.off, int64(len(data))):]
 		if !errors.Is(err, io.ErrUnexpectedEOF) || !bytes.Equal(got, want) {
 			t.Errorf("range off %d n %d of a stream of 1000: %d bytes, %v, want the last %d and ErrUnexpectedEOF",
@@ -70,14 +71,12 @@ func rangeBeyondTheEnd(t *testing.T, s blob.Store) {
 
 func emptyStream(t *testing.T, s blob.Store) {
 	id := newID()
-	if err := mustCreate(t, s, id, 0).Commit(t.Context()); err != nil {
-		t.Fatalf("commit of an empty stream: %v", err)
-	}
-	wantContent(t, s, id, nil)
-	if info, err := s.Stat(t.Context(), id); err != nil || info.Size != 0 {
+	st := stream{id, mustCommit(t, mustCreate(t, s, id, 0))}
+	wantContent(t, s, st, nil)
+	if info, err := s.Stat(t.Context(), id, st.at); err != nil || info.Size != 0 {
 		t.Errorf("Stat of an empty stream = %+v, %v, want size 0", info, err)
 	}
-	if _, err := read(t.Context(), s, id, 0, 1); !errors.Is(err, io.ErrUnexpectedEOF) {
+	if _, err := read(t.Context(), s, st, 0, 1); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("first byte of an empty stream: %v, want ErrUnexpectedEOF", err)
 	}
 }
@@ -92,14 +91,12 @@ func largeStream(t *testing.T, s blob.Store) {
 		mustWrite(t, w, rest[:k])
 		rest = rest[k:]
 	}
-	if err := w.Commit(t.Context()); err != nil {
-		t.Fatalf("commit: %v", err)
-	}
-	wantContent(t, s, id, data)
-	got, err := read(t.Context(), s, id, 8<<20, 1000)
+	st := stream{id, mustCommit(t, w)}
+	wantContent(t, s, st, data)
+	got, err := read(t.Context(), s, st, 8<<20, 1000)
 	if err != nil || !bytes.Equal(got, data[8<<20:8<<20+1000]) {
 		t.Errorf("range late in a large stream: %d bytes, %v", len(got), err)
 	}
 }
 
-func missingStream(t *testing.T, s blob.Store) { wantMissing(t, s, newID()) }
+func missingStream(t *testing.T, s blob.Store) { wantMissing(t, s, stream{id: newID()}) }

@@ -145,39 +145,39 @@ func (s *Store) Create(ctx context.Context, id blob.StreamID, sizeHint int64) (b
 }
 
 // ReadAt returns a reader of a range, damaged if that was ordered.
-func (s *Store) ReadAt(ctx context.Context, id blob.StreamID, off, n int64) (io.ReadCloser, error) {
+func (s *Store) ReadAt(ctx context.Context, id blob.StreamID, at blob.Place, off, n int64) (io.ReadCloser, error) {
 	if err := s.at(ctx, Read); err != nil {
 		return nil, err
 	}
-	r, err := s.inner.ReadAt(ctx, id, off, n)
+	r, err := s.inner.ReadAt(ctx, id, at, off, n)
 	if err != nil {
 		return nil, err
 	}
 	return s.damaged(r, id, off, n), nil
 }
 
-// Stat returns the stored length.
-func (s *Store) Stat(ctx context.Context, id blob.StreamID) (blob.Info, error) {
+// Stat returns what List says of a stream.
+func (s *Store) Stat(ctx context.Context, id blob.StreamID, at blob.Place) (blob.Info, error) {
 	if err := s.at(ctx, Stat); err != nil {
 		return blob.Info{}, err
 	}
-	return s.inner.Stat(ctx, id)
+	return s.inner.Stat(ctx, id, at)
 }
 
 // Delete removes the stream.
-func (s *Store) Delete(ctx context.Context, id blob.StreamID) error {
+func (s *Store) Delete(ctx context.Context, id blob.StreamID, at blob.Place) error {
 	if err := s.at(ctx, Delete); err != nil {
 		return err
 	}
-	return s.inner.Delete(ctx, id)
+	return s.inner.Delete(ctx, id, at)
 }
 
 // MoveToTrash takes the stream out of reach.
-func (s *Store) MoveToTrash(ctx context.Context, id blob.StreamID) error {
+func (s *Store) MoveToTrash(ctx context.Context, id blob.StreamID, at blob.Place) error {
 	if err := s.at(ctx, Trash); err != nil {
 		return err
 	}
-	return s.inner.MoveToTrash(ctx, id)
+	return s.inner.MoveToTrash(ctx, id, at)
 }
 
 // EmptyTrash deletes what was moved to the trash before the given time.
@@ -188,8 +188,8 @@ func (s *Store) EmptyTrash(ctx context.Context, before time.Time) (int, error) {
 	return s.inner.EmptyTrash(ctx, before)
 }
 
-// List returns the streams after an id.
-func (s *Store) List(ctx context.Context, after blob.StreamID, limit int) ([]blob.Info, error) {
+// List returns the streams after one.
+func (s *Store) List(ctx context.Context, after blob.Info, limit int) ([]blob.Info, error) {
 	if err := s.at(ctx, List); err != nil {
 		return nil, err
 	}
@@ -221,9 +221,9 @@ func (w *writer) Write(p []byte) (int, error) {
 	return w.inner.Write(p)
 }
 
-func (w *writer) Commit(ctx context.Context) error {
+func (w *writer) Commit(ctx context.Context) (blob.Place, error) {
 	if err := w.at(ctx, Commit); err != nil {
-		return err
+		return blob.Place{}, err
 	}
 	return w.inner.Commit(ctx)
 }

@@ -29,11 +29,12 @@ func put(s blob.Store, id blob.StreamID, data string) error {
 	if _, err := io.WriteString(w, data); err != nil {
 		return err
 	}
-	return w.Commit(context.Background())
+	_, err = w.Commit(context.Background())
+	return err
 }
 
 func get(s blob.Store, id blob.StreamID, off, n int64) (string, error) {
-	r, err := s.ReadAt(context.Background(), id, off, n)
+	r, err := s.ReadAt(context.Background(), id, blob.Place{}, off, n)
 	if err != nil {
 		return "", err
 	}
@@ -50,11 +51,11 @@ func TestNthCallFails(t *testing.T) {
 		faulty.Write:      func(s *faulty.Store, i byte) error { return put(s, blob.StreamID{i}, "x") },
 		faulty.Commit:     func(s *faulty.Store, i byte) error { return put(s, blob.StreamID{i}, "x") },
 		faulty.Read:       func(s *faulty.Store, _ byte) error { return discard(get(s, id, 0, -1)) },
-		faulty.Stat:       func(s *faulty.Store, _ byte) error { return discard(s.Stat(ctx, id)) },
-		faulty.Delete:     func(s *faulty.Store, i byte) error { return s.Delete(ctx, blob.StreamID{i}) },
-		faulty.Trash:      func(s *faulty.Store, i byte) error { return s.MoveToTrash(ctx, blob.StreamID{i}) },
+		faulty.Stat:       func(s *faulty.Store, _ byte) error { return discard(s.Stat(ctx, id, blob.Place{})) },
+		faulty.Delete:     func(s *faulty.Store, i byte) error { return s.Delete(ctx, blob.StreamID{i}, blob.Place{}) },
+		faulty.Trash:      func(s *faulty.Store, i byte) error { return s.MoveToTrash(ctx, blob.StreamID{i}, blob.Place{}) },
 		faulty.EmptyTrash: func(s *faulty.Store, _ byte) error { return discard(s.EmptyTrash(ctx, time.Now())) },
-		faulty.List:       func(s *faulty.Store, _ byte) error { return discard(s.List(ctx, id, 1)) },
+		faulty.List:       func(s *faulty.Store, _ byte) error { return discard(s.List(ctx, blob.Info{ID: id}, 1)) },
 		faulty.Free:       func(s *faulty.Store, _ byte) error { _, _, err := s.Free(ctx); return err },
 	} {
 		t.Run(string(op), func(t *testing.T) {
@@ -92,7 +93,7 @@ func TestFailedWriterStaysFailed(t *testing.T) {
 		}
 		_, _ = w.Write([]byte("x"))
 		for range 2 {
-			if err := w.Commit(t.Context()); !errors.Is(err, blob.Unavailable) {
+			if _, err := w.Commit(t.Context()); !errors.Is(err, blob.Unavailable) {
 				t.Errorf("Commit after a failed %s: %v, want Unavailable", op, err)
 			}
 		}
@@ -137,7 +138,7 @@ func TestBlock(t *testing.T) {
 		go func() { done <- put(s, blob.StreamID{1}, "x") }()
 		<-reached
 		synctest.Wait()
-		if _, err := s.Stat(t.Context(), blob.StreamID{1}); !errors.Is(err, blob.NotFound) {
+		if _, err := s.Stat(t.Context(), blob.StreamID{1}, blob.Place{}); !errors.Is(err, blob.NotFound) {
 			t.Errorf("Stat while Commit waits: %v, want NotFound", err)
 		}
 		release()
@@ -150,7 +151,7 @@ func TestBlock(t *testing.T) {
 		defer release()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := s.List(ctx, blob.StreamID{}, 1); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := s.List(ctx, blob.Info{}, 1); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("List blocked past its deadline: %v", err)
 		}
 	})

@@ -36,7 +36,7 @@ func BenchmarkCommit(b *testing.B) {
 					if _, err := w.Write(data); err != nil {
 						b.Error(err)
 					}
-					if err := w.Commit(b.Context()); err != nil {
+					if _, err := w.Commit(b.Context()); err != nil {
 						b.Error(err)
 					}
 				}
@@ -55,7 +55,7 @@ func BenchmarkRead(b *testing.B) {
 		b.SetBytes(size)
 		b.ReportAllocs()
 		for b.Loop() {
-			r, err := s.ReadAt(b.Context(), id, 0, -1)
+			r, err := s.ReadAt(b.Context(), id, blob.Place{}, 0, -1)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -72,7 +72,7 @@ func BenchmarkRead(b *testing.B) {
 		b.SetBytes(int64(len(segment)))
 		b.ReportAllocs()
 		for b.Loop() {
-			r, err := s.ReadAt(b.Context(), id, 1<<20, int64(len(segment)))
+			r, err := s.ReadAt(b.Context(), id, blob.Place{}, 1<<20, int64(len(segment)))
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -20,18 +20,9 @@ type directory struct {
 
 	mu      sync.Mutex
 	writing map[blob.StreamID]*writer
-	next    *dirSync // has not begun: may be joined
-	last    *dirSync // has begun, and may be over
-	broken  error    // why a sync failed; after that there is none
 
+	syncs  groupSync
 	handle vfs.File // only for the sync under way, and for close
-}
-
-// dirSync is one sync of a directory on behalf of all who wait for it. err is
-// set before done is closed.
-type dirSync struct {
-	done chan struct{}
-	err  error
 }
 
 func newDirectory(fs vfs.FS, path string) *directory {
@@ -45,9 +36,6 @@ func (d *directory) file(id blob.StreamID) string { return d.fs.PathJoin(d.path,
 func (d *directory) reserve(id blob.StreamID, w *writer) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.broken != nil {
-		return d.broken
-	}
 	if d.writing[id] != nil {
 		return os.ErrExist
 	}
@@ -71,55 +59,26 @@ func (d *directory) unfinished(id blob.StreamID) bool {
 	return d.writing[id] != nil
 }
 
-// sync makes the entries durable that are in the directory now. Concurrent
-// callers share one call of fsync, but only one that begins after they came: of
-// one that runs already nobody knows which entries it has seen. So there is at
-// most one under way and one that waits for it, and who finds neither begins at
-// once.
+// sync makes the entries durable that are in the directory now. Once a sync of it
+// has failed, the directory takes no more.
 func (d *directory) sync() error {
-	d.mu.Lock()
-	if shared := d.next; shared != nil {
-		d.mu.Unlock()
-		<-shared.done
-		return shared.err
-	}
-	own, before := &dirSync{done: make(chan struct{})}, d.last
-	d.next = own
-	d.mu.Unlock()
-	if before != nil {
-		<-before.done
-	}
-
-	d.mu.Lock()
-	d.next, d.last = nil, own // from here on nobody joins
-	own.err = d.broken
-	d.mu.Unlock()
-	if own.err == nil {
-		own.err = d.fsync()
-	}
-	close(own.done)
-	return own.err
-}
-
-// fsync is one call of fsync. When it fails the kernel has marked clean what it
-// could not write, entries of later callers among it, and would call the next one
-// a success. So there is no next one.
-func (d *directory) fsync() error {
-	if d.handle == nil {
-		f, err := d.fs.OpenDir(d.path)
-		if err != nil {
-			return err // nothing has been tried, so nothing is lost
+	return d.syncs.do(func() (tried bool, err error) {
+		if d.handle == nil {
+			f, err := d.fs.OpenDir(d.path)
+			if err != nil {
+				return false, err
+			}
+			d.handle = f
 		}
-		d.handle = f
-	}
-	err := d.handle.Sync()
-	if err != nil {
-		d.mu.Lock()
-		d.broken = fmt.Errorf("directory %q failed to sync and takes no streams before a restart: %w", d.path, err)
-		d.mu.Unlock()
-	}
-	return err
+		if err := d.handle.Sync(); err != nil {
+			return true, fmt.Errorf("directory %q failed to sync and takes no streams before a restart: %w", d.path, err)
+		}
+		return true, nil
+	})
 }
+
+// failed returns why the directory takes no more entries; nil when it does.
+func (d *directory) failed() error { return d.syncs.failed() }
 
 // close releases the descriptor. No call may be under way.
 func (d *directory) close() error {

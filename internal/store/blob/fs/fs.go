@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package fs is the blob store in a directory: one file per stream, created
-// under its final name, in 4096 directories named by the first three digits of
-// the stream's id.
+// Package fs is the blob store in a directory. A stream that is announced as small
+// is a frame of a pack file, together with others; any other is a file of its own,
+// created under its final name, in 4096 directories named by the first three digits
+// of the stream's id.
 //
 //	<dir>/LOCK                                    held while the store is open
 //	<dir>/<3 hex digits>/<32 hex digits>          a stream
+//	<dir>/packs/<16 hex digits>                   a pack
 //	<dir>/trash/<16 hex digits>-<32 hex digits>   a stream in the trash, since that many ns after 1970
+//	<dir>/trash/<16 hex digits>-<16 hex digits>   a pack in the trash
 //
 // There is no temporary name and no rename on the write path: an id is random,
 // nothing refers to it before the metadata commit, and that commit is what
@@ -15,9 +18,15 @@
 // no sync is ever tried again: the stream is abandoned, and a directory whose own
 // sync failed takes no more streams until the store is opened anew.
 //
+// Packs are for streams whose own file would cost more than their bytes do. They are
+// only appended to; the commits that meet in a pack share one sync of its data. A
+// deleted stream leaves a hole, and a pack in which no stream is left is removed. A
+// pack whose sync failed takes no more. Nothing in memory grows with the number of
+// packed streams: who has a stream's place finds it, and List reads the headers.
+//
 // The store runs on pebble's vfs, so that tests can crash it together with the
 // metadata. It keeps a descriptor open for each directory that it has written
-// to: up to 4096.
+// to, up to 4096, and for 256 packs.
 package fs
 
 import (
@@ -30,6 +39,7 @@ import (
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/store/blob"
@@ -38,15 +48,26 @@ import (
 // Config holds a store's settings; its zero value works.
 type Config struct {
 	FS vfs.FS // nil means vfs.Default, the operating system's
+	// PackLimit is the longest stream, in bytes, that goes into a pack; 0 is none,
+	// and at most 1 MiB counts.
+	PackLimit int64
+	// PackSize is how long a pack grows; 0 means 64 MiB.
+	PackSize int64
+	// Punch makes a hole of a range of a file. nil means the operating system's way.
+	// Where it returns errors.ErrUnsupported, streams are files.
+	Punch func(f vfs.File, off, n int64) error
+	// Metrics takes the packs' metrics. nil leaves them unseen.
+	Metrics prometheus.Registerer
 }
 
-// Store keeps streams as files. All methods are safe for concurrent use.
+// Store keeps streams as files and in packs. All methods are safe for concurrent use.
 type Store struct {
 	fs      vfs.FS
 	dir     string
 	lock    io.Closer
 	dirs    [fanOut]*directory
 	trash   *directory
+	packs   *packs
 	buffers sync.Pool // *[]byte of writeSize
 
 	// mu is held shared by every call for as long as it runs, and for good by
@@ -62,6 +83,7 @@ func Open(dir string, cfg Config) (*Store, error) {
 	if s.fs == nil {
 		s.fs = vfs.Default
 	}
+	s.packs = newPacks(s, cfg)
 	s.buffers.New = func() any {
 		buf := make([]byte, 0, writeSize)
 		return &buf
@@ -91,7 +113,8 @@ func (s *Store) Close() error {
 		}
 		errs = append(errs, d.close())
 	}
-	errs = append(errs, s.trash.close(), s.lock.Close())
+	s.packs.close()
+	errs = append(errs, s.packs.dir.close(), s.trash.close(), s.lock.Close())
 	if err := errors.Join(errs...); err != nil {
 		return failure(err, "close blob store %q", s.dir)
 	}
@@ -113,12 +136,19 @@ func (s *Store) enter(ctx context.Context) error {
 
 func (s *Store) leave() { s.mu.RUnlock() }
 
-// Stat returns the stored length.
-func (s *Store) Stat(ctx context.Context, id blob.StreamID) (blob.Info, error) {
+// Stat returns what List says of a stream.
+func (s *Store) Stat(ctx context.Context, id blob.StreamID, at blob.Place) (blob.Info, error) {
 	if err := s.enter(ctx); err != nil {
 		return blob.Info{}, err
 	}
 	defer s.leave()
+	if at.Packed() {
+		info, err := s.packs.stat(id, at)
+		if !errors.Is(err, blob.NotFound) {
+			return info, err
+		}
+		// An operator may have brought it back, as a file.
+	}
 	d := s.dirOf(id)
 	if d.unfinished(id) {
 		return blob.Info{}, errNotFound(id)
@@ -133,13 +163,18 @@ func (s *Store) Stat(ctx context.Context, id blob.StreamID) (blob.Info, error) {
 	return blob.Info{ID: id, Size: info.Size(), Modified: info.ModTime()}, nil
 }
 
-// Delete removes the stream's file. It does not sync the directory: a file that
-// a crash brings back has no metadata, and the orphan sweep finds it.
-func (s *Store) Delete(ctx context.Context, id blob.StreamID) error {
+// Delete erases the stream's frame or removes its file. It does not sync: what a
+// crash brings back has no metadata, and the orphan sweep finds it.
+func (s *Store) Delete(ctx context.Context, id blob.StreamID, at blob.Place) error {
 	if err := s.enter(ctx); err != nil {
 		return err
 	}
 	defer s.leave()
+	if at.Packed() {
+		if found, err := s.packs.delete(id, at); found || err != nil {
+			return err
+		}
+	}
 	d := s.dirOf(id)
 	if d.unfinished(id) {
 		return nil

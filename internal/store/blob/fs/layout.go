@@ -58,6 +58,13 @@ func (s *Store) prepare() error {
 	if s.trash, err = make1(trashName); err != nil {
 		return err
 	}
+	s.packs.trash = s.trash
+	if s.packs.dir, err = make1(packsName); err != nil {
+		return err
+	}
+	if err := s.packs.load(); err != nil {
+		return err
+	}
 	// Always: what is there may have been made by a process that died before
 	// it came to this line.
 	return syncDir(s.fs, s.dir)

@@ -19,17 +19,23 @@ import (
 	"github.com/cofferstore/coffer/internal/store/blob/fs"
 )
 
-// put commits a stream.
-func put(s blob.Store, id blob.StreamID, data string) error {
+// commit commits a stream whose length is announced.
+func commit(s blob.Store, id blob.StreamID, data []byte) (blob.Place, error) {
 	w, err := s.Create(context.Background(), id, int64(len(data)))
 	if err != nil {
-		return err
+		return blob.Place{}, err
 	}
 	defer w.Abort()
-	if _, err := io.WriteString(w, data); err != nil {
-		return err
+	if _, err := w.Write(data); err != nil {
+		return blob.Place{}, err
 	}
 	return w.Commit(context.Background())
+}
+
+// put commits a stream to a store without packs.
+func put(s blob.Store, id blob.StreamID, data string) error {
+	_, err := commit(s, id, []byte(data))
+	return err
 }
 
 func mustPut(t testing.TB, s blob.Store, id blob.StreamID, data string) {
@@ -39,9 +45,11 @@ func mustPut(t testing.TB, s blob.Store, id blob.StreamID, data string) {
 	}
 }
 
-// get reads a whole stream.
-func get(s blob.Store, id blob.StreamID) (string, error) {
-	r, err := s.ReadAt(context.Background(), id, 0, -1)
+// get reads a whole stream of a store without packs.
+func get(s blob.Store, id blob.StreamID) (string, error) { return getAt(s, id, blob.Place{}) }
+
+func getAt(s blob.Store, id blob.StreamID, at blob.Place) (string, error) {
+	r, err := s.ReadAt(context.Background(), id, at, 0, -1)
 	if err != nil {
 		return "", err
 	}
@@ -140,7 +148,7 @@ func TestStrangeFilesAreNotStreams(t *testing.T) {
 	mustPut(t, s, id, "x")
 	trashed := blob.StreamID{0xab, 0xc0, 15: 10}
 	mustPut(t, s, trashed, "x")
-	if err := s.MoveToTrash(t.Context(), trashed); err != nil {
+	if err := s.MoveToTrash(t.Context(), trashed, blob.Place{}); err != nil {
 		t.Fatal(err)
 	}
 	strange := []string{
@@ -158,7 +166,7 @@ func TestStrangeFilesAreNotStreams(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	infos, err := s.List(t.Context(), blob.StreamID{}, 0)
+	infos, err := s.List(t.Context(), blob.Info{}, 0)
 	if err != nil || len(infos) != 1 || infos[0].ID != id {
 		t.Errorf("List = %v, %v, want only %s", infos, err, id)
 	}
@@ -185,11 +193,11 @@ func TestCrashLeavesUnfinishedStreamToTheSweep(t *testing.T) {
 	}
 	everything := mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: newRNG(1)})
 	s = mustOpen(t, "/blobs", everything)
-	infos, err := s.List(t.Context(), blob.StreamID{}, 0)
+	infos, err := s.List(t.Context(), blob.Info{}, 0)
 	if err != nil || len(infos) != 1 || infos[0].ID != id || infos[0].Size != 256<<10 {
 		t.Errorf("List after the crash = %v, %v, want the 256 KiB written of %s", infos, err, id)
 	}
-	if err := s.MoveToTrash(t.Context(), id); err != nil {
+	if err := s.MoveToTrash(t.Context(), id, blob.Place{}); err != nil {
 		t.Fatal(err)
 	}
 	names, err := crash(everything).List("/blobs/trash")
@@ -211,7 +219,7 @@ func TestMoveToTrashLosesNothing(t *testing.T) {
 	}
 	s = mustOpen(t, "/blobs", watched)
 	images = nil
-	if err := s.MoveToTrash(t.Context(), id); err != nil {
+	if err := s.MoveToTrash(t.Context(), id, blob.Place{}); err != nil {
 		t.Fatal(err)
 	}
 	images = append(images, crash(mem))
@@ -250,7 +258,7 @@ func TestWritesAreLarge(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := w.Commit(t.Context()); err != nil {
+	if _, err := w.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if sizes["262144"] != 4 || sizes["448"] != 1 || len(sizes) != 2 {

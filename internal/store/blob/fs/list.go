@@ -11,10 +11,12 @@ import (
 	"github.com/cofferstore/coffer/internal/store/blob"
 )
 
-// List returns the streams after an id. It reads one directory's names at a time
-// and looks at no more files than it returns. Files with other names are not
-// streams and are left out.
-func (s *Store) List(ctx context.Context, after blob.StreamID, limit int) ([]blob.Info, error) {
+// List returns the streams after one: first files, in the order of their ids, then
+// what is packed, as it stands in the packs. It reads one directory's names at a
+// time and looks at no more files than it returns. Files with other names are not
+// streams and are left out. Whoever lists everything has counted the packs, and had
+// those removed that are empty.
+func (s *Store) List(ctx context.Context, after blob.Info, limit int) ([]blob.Info, error) {
 	if err := s.enter(ctx); err != nil {
 		return nil, err
 	}
@@ -22,12 +24,15 @@ func (s *Store) List(ctx context.Context, after blob.StreamID, limit int) ([]blo
 	if limit < 1 {
 		limit = 1000
 	}
+	if after.At.Packed() {
+		return s.packs.list(ctx, nil, after.At, limit)
+	}
 	var found []blob.Info
-	for i := dirIndex(after); i < fanOut && len(found) < limit; i++ {
+	for i := dirIndex(after.ID); i < fanOut && len(found) < limit; i++ {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		ids, err := s.idsIn(i, after)
+		ids, err := s.idsIn(i, after.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -35,7 +40,7 @@ func (s *Store) List(ctx context.Context, after blob.StreamID, limit int) ([]blo
 			return nil, err
 		}
 	}
-	return found, nil
+	return s.packs.list(ctx, found, blob.Place{}, limit)
 }
 
 // idsIn returns the streams of a directory after an id, in order.

@@ -4,24 +4,33 @@ package fs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"github.com/cofferstore/coffer/internal/store/blob"
 )
 
-// ReadAt opens the stream's file. Each Read of the reader is one read of the
-// file, without a buffer between, so callers read whole segments.
-func (s *Store) ReadAt(ctx context.Context, id blob.StreamID, off, n int64) (io.ReadCloser, error) {
+// ReadAt opens the stream's pack or file. Each Read of the reader is one read of
+// the file, without a buffer between, so callers read whole segments.
+func (s *Store) ReadAt(ctx context.Context, id blob.StreamID, at blob.Place, off, n int64) (io.ReadCloser, error) {
 	if err := s.enter(ctx); err != nil {
 		return nil, err
 	}
 	defer s.leave()
 	if off < 0 {
 		return nil, fmt.Errorf("blob: negative offset %d", off)
+	}
+	if at.Packed() {
+		r, err := s.packs.read(ctx, id, at)
+		if err == nil {
+			return r.cut(at.Size, off, n), nil
+		}
+		if !errors.Is(err, blob.NotFound) {
+			return nil, err
+		}
+		// An operator may have brought it back, as a file.
 	}
 	d := s.dirOf(id)
 	if d.unfinished(id) {
@@ -39,25 +48,33 @@ func (s *Store) ReadAt(ctx context.Context, id blob.StreamID, off, n int64) (io.
 		_ = file.Close()
 		return nil, failure(err, "stat stream %s", id)
 	}
-	r := &reader{ctx: ctx, file: file, id: id, off: off, left: max(info.Size()-off, 0), end: io.EOF}
+	r := &reader{ctx: ctx, file: file, done: file.Close, id: id}
+	return r.cut(info.Size(), off, n), nil
+}
+
+// reader reads a range of a stream.
+type reader struct {
+	ctx       context.Context
+	file      io.ReaderAt // nil once it is closed
+	done      func() error
+	id        blob.StreamID
+	base      int64 // where the stream begins in the file
+	off, left int64 // inside the stream
+	end       error // what comes after
+}
+
+// cut makes r read a range of its stream, which has size bytes.
+func (r *reader) cut(size, off, n int64) *reader {
+	r.off, r.left, r.end = off, max(size-off, 0), io.EOF
 	switch {
 	case n == 0:
 		r.left = 0
-	case off > info.Size() || n > r.left:
+	case off > size || n > r.left:
 		r.end = io.ErrUnexpectedEOF
 	case n > 0:
 		r.left = n
 	}
-	return r, nil
-}
-
-// reader reads a range of a file of its own.
-type reader struct {
-	ctx       context.Context
-	file      vfs.File
-	id        blob.StreamID
-	off, left int64 // inside the stream
-	end       error // what comes after
+	return r
 }
 
 func (r *reader) Read(p []byte) (int, error) {
@@ -72,7 +89,7 @@ func (r *reader) Read(p []byte) (int, error) {
 	if int64(len(p)) > r.left {
 		p = p[:r.left]
 	}
-	n, err := r.file.ReadAt(p, r.off)
+	n, err := r.file.ReadAt(p, r.base+r.off)
 	r.off += int64(n)
 	r.left -= int64(n)
 	switch {
@@ -91,7 +108,6 @@ func (r *reader) Close() error {
 	if r.file == nil {
 		return nil
 	}
-	file := r.file
 	r.file = nil
-	return file.Close()
+	return r.done()
 }

@@ -52,6 +52,7 @@ type day struct {
 	s      *fs.Store
 	errs   []error
 	whole  map[blob.StreamID]string // committed and not touched since
+	places map[blob.StreamID]blob.Place
 	listed int
 }
 
@@ -63,7 +64,8 @@ func (d *day) note(err error) bool {
 }
 
 func (d *day) put(id blob.StreamID, data string) {
-	if d.note(put(d.s, id, data)) {
+	at, err := commit(d.s, id, []byte(data))
+	if d.places[id] = at; d.note(err) {
 		d.whole[id] = data
 	}
 }
@@ -80,19 +82,23 @@ func (d *day) run(t *testing.T) {
 		d.note(err)
 		w.Abort()
 	}
-	data, err := get(d.s, large)
+	data, err := getAt(d.s, large, d.places[large])
 	if d.note(err) && data != d.whole[large] {
 		t.Errorf("read without an error gave other %d bytes than the %d written", len(data), len(d.whole[large]))
 	}
-	info, err := d.s.Stat(ctx, small)
+	info, err := d.s.Stat(ctx, small, d.places[small])
 	if d.note(err) && info.Size != int64(len("small")) {
 		t.Errorf("Stat without an error gave size %d", info.Size)
 	}
 	delete(d.whole, gone)
-	d.note(d.s.Delete(ctx, gone))
+	d.note(d.s.Delete(ctx, gone, d.places[gone]))
 	delete(d.whole, trashed)
-	d.note(d.s.MoveToTrash(ctx, trashed))
-	infos, err := d.s.List(ctx, blob.StreamID{0x0f, 0xff}, 2)
+	d.note(d.s.MoveToTrash(ctx, trashed, d.places[trashed]))
+	after := blob.Info{ID: blob.StreamID{0x0f, 0xff}}
+	if d.places[small].Packed() {
+		after.At.Pack = 1 // past the files
+	}
+	infos, err := d.s.List(ctx, after, 2)
 	if d.note(err) {
 		d.listed = len(infos)
 	}
@@ -105,37 +111,52 @@ func (d *day) run(t *testing.T) {
 // Each call that the store makes of its file system fails once. Every failure
 // is reported, and no stream whose Commit returned nil is harmed, crash or not.
 func TestEveryCallFailsOnce(t *testing.T) {
-	made := vfs.NewCrashableMem()
-	if err := mustOpen(t, "/blobs", made).Close(); err != nil {
-		t.Fatal(err)
-	}
-	for _, every := range []bool{false, true} {
-		n, step := 1, 1
-		if every {
-			step = 5 // what follows the first failure is much the same
+	for _, packs := range []bool{false, true} {
+		made := vfs.NewCrashableMem()
+		if err := mustOpen(t, "/blobs", made).Close(); err != nil {
+			t.Fatal(err)
 		}
-		for dayWithFailure(t, crash(made), n, every) {
-			n += step
-		}
-		if n < 40 {
-			t.Errorf("a day takes only %d calls: the sweep no longer reaches the store", n)
+		for _, every := range []bool{false, true} {
+			n, step := 1, 1
+			if every {
+				step = 5 // what follows the first failure is much the same
+			}
+			for dayWithFailure(t, crash(made), n, every, packs) {
+				n += step
+			}
+			if n < 40 {
+				t.Errorf("a day takes only %d calls: the sweep no longer reaches the store", n)
+			}
 		}
 	}
 }
 
 // dayWithFailure has a day on an empty store and says whether it was long enough
 // to fail.
-func dayWithFailure(t *testing.T, mem *vfs.MemFS, n int, every bool) (fired bool) {
+func dayWithFailure(t *testing.T, mem *vfs.MemFS, n int, every, packs bool) (fired bool) {
 	mem.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: 1, TotalBytes: 2})
 	inject := &nthCall{n: n, every: every}
-	s := mustOpen(t, "/blobs", errorfs.Wrap(mem, inject))
+	settings := func(fsys vfs.FS) fs.Config {
+		if packs {
+			return packing(fsys)
+		}
+		return fs.Config{FS: fsys}
+	}
+	s, err := fs.Open("/blobs", settings(errorfs.Wrap(mem, inject)))
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer func() { _ = s.Close() }()
-	d := &day{s: s, whole: make(map[blob.StreamID]string)}
+	d := &day{s: s, whole: make(map[blob.StreamID]string), places: make(map[blob.StreamID]blob.Place)}
 	inject.armed = true
 	d.run(t)
 	inject.armed = false
 	if inject.fired == 0 {
-		if len(d.errs) != 0 || d.listed != 2 {
+		want := 2
+		if packs {
+			want = 1
+		}
+		if len(d.errs) != 0 || d.listed != want {
 			t.Errorf("without a failure: %v, %d listed", d.errs, d.listed)
 		}
 		return false
@@ -150,20 +171,32 @@ func dayWithFailure(t *testing.T, mem *vfs.MemFS, n int, every bool) (fired bool
 			t.Errorf("call %d: error of no known kind: %v", n, err)
 		}
 	}
-	after := mustOpen(t, "/blobs", crash(mem))
+	after, err := fs.Open("/blobs", settings(crash(mem)))
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer func() { _ = after.Close() }()
 	for id, data := range d.whole {
-		wantStream(t, s, id, data)
-		wantStream(t, after, id, data)
+		for _, s := range []*fs.Store{s, after} {
+			if got, err := getAt(s, id, d.places[id]); err != nil || got != data {
+				t.Errorf("call %d: stream %s = %d bytes, %v, want the %d written", n, id, len(got), err, len(data))
+			}
+		}
 	}
 	// A stream that was given up is gone, or an orphan that can be removed.
-	for dir := 0x100; dir <= 0x104; dir++ {
-		if err := after.MoveToTrash(t.Context(), inDir(dir)); err != nil {
-			t.Errorf("call %d: move %s to trash after: %v", n, inDir(dir), err)
+	for id, at := range listed(t, after) {
+		if _, ok := d.whole[id]; ok {
+			continue
 		}
-		if _, err := after.Stat(t.Context(), inDir(dir)); !errors.Is(err, blob.NotFound) {
-			t.Errorf("call %d: Stat of %s, moved to the trash: %v, want NotFound", n, inDir(dir), err)
+		if err := after.MoveToTrash(t.Context(), id, at); err != nil {
+			t.Errorf("call %d: move %s to trash after: %v", n, id, err)
 		}
+		if _, err := after.Stat(t.Context(), id, at); !errors.Is(err, blob.NotFound) {
+			t.Errorf("call %d: Stat of %s, moved to the trash: %v, want NotFound", n, id, err)
+		}
+	}
+	if left := listed(t, after); len(left) != len(d.whole) {
+		t.Errorf("call %d: %d streams are listed in the end, want the %d that were committed", n, len(left), len(d.whole))
 	}
 	return true
 }

@@ -122,7 +122,7 @@ func TestDirectoryThatFailedToSyncTakesNoMore(t *testing.T) {
 		if syncs != 1 {
 			t.Errorf("the directory was synced %d times, want once", syncs)
 		}
-		infos, err := s.List(t.Context(), blob.StreamID{}, 0)
+		infos, err := s.List(t.Context(), blob.Info{}, 0)
 		if err != nil || len(infos) != 1 || infos[0].ID != kept {
 			t.Errorf("List = %v, %v, want only the stream of another directory", infos, err)
 		}
@@ -162,12 +162,12 @@ func TestErrorsAbandonTheStream(t *testing.T) {
 			}
 			_, err = io.WriteString(w, strings.Repeat("x", 300<<10))
 			if err == nil {
-				err = w.Commit(t.Context())
+				_, err = w.Commit(t.Context())
 			}
 			if !errors.Is(err, c.want) {
 				t.Errorf("write and commit: %v, want %v", err, c.want)
 			}
-			if err := w.Commit(t.Context()); err == nil {
+			if _, err := w.Commit(t.Context()); err == nil {
 				t.Error("a second Commit succeeded: it must not be tried again")
 			}
 			w.Abort()

@@ -12,7 +12,7 @@ func newRNG(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0)) }
 
 // step is a call that changes a file system, about to be made.
 type step struct {
-	op   string // create, rename, remove, write, sync, close
+	op   string // create, rename, remove, write, sync, syncdata, close
 	path string
 	n    int // bytes written
 }
@@ -35,6 +35,14 @@ func (w *watchedFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, erro
 		return nil, err
 	}
 	f, err := w.FS.Create(name, c)
+	if err != nil {
+		return nil, err
+	}
+	return &watchedFile{f, w, name}, nil
+}
+
+func (w *watchedFS) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
+	f, err := w.FS.OpenReadWrite(name, c, o...)
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +82,20 @@ func (f *watchedFile) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return f.File.Write(p)
+}
+
+func (f *watchedFile) WriteAt(p []byte, off int64) (int, error) {
+	if err := f.fs.before(step{op: "write", path: f.path, n: len(p)}); err != nil {
+		return 0, err
+	}
+	return f.File.WriteAt(p, off)
+}
+
+func (f *watchedFile) SyncData() error {
+	if err := f.fs.before(step{op: "syncdata", path: f.path}); err != nil {
+		return err
+	}
+	return f.File.SyncData()
 }
 
 func (f *watchedFile) Sync() error {

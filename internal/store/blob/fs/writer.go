@@ -32,14 +32,17 @@ type writer struct {
 	store *Store
 	dir   *directory
 	id    blob.StreamID
-	file  newFile
-	buf   *[]byte // from the pool; nil before the first Write
+	frame *frame  // while it is to be packed
+	file  newFile // else
+	made  bool    // there is a file
+	buf   *[]byte // from the pool; nil before the first Write to a file
 	over  error   // why it takes no more
 }
 
-// Create begins a stream: it creates the file under its final name. sizeHint is
-// not used.
-func (s *Store) Create(ctx context.Context, id blob.StreamID, _ int64) (blob.Writer, error) {
+// Create begins a stream. One that is to be packed is kept in memory until its
+// Commit, or until it proves longer than announced; for any other the file is created
+// under its final name.
+func (s *Store) Create(ctx context.Context, id blob.StreamID, sizeHint int64) (blob.Writer, error) {
 	if err := s.enter(ctx); err != nil {
 		return nil, err
 	}
@@ -48,13 +51,38 @@ func (s *Store) Create(ctx context.Context, id blob.StreamID, _ int64) (blob.Wri
 	if err := w.dir.reserve(id, w); err != nil {
 		return nil, creation(err, id)
 	}
-	file, err := s.createFile(w.dir.file(id))
-	if err != nil {
+	if w.frame = s.packs.frames.get(sizeHint); w.frame != nil {
+		return w, nil
+	}
+	if err := w.makeFile(); err != nil {
 		w.dir.release(id)
 		return nil, creation(err, id)
 	}
-	w.file = file
 	return w, nil
+}
+
+func (w *writer) makeFile() error {
+	if err := w.dir.failed(); err != nil {
+		return err
+	}
+	file, err := w.store.createFile(w.dir.file(w.id))
+	if err != nil {
+		return err
+	}
+	w.file, w.made = file, true
+	return nil
+}
+
+// spill makes a file of a stream that was to be packed.
+func (w *writer) spill() error {
+	fr := w.frame
+	w.frame = nil
+	defer w.store.packs.frames.put(fr)
+	if err := w.makeFile(); err != nil {
+		return err
+	}
+	_, err := w.write(fr.content())
+	return err
 }
 
 func creation(err error, id blob.StreamID) error {
@@ -88,13 +116,28 @@ func (w *writer) Write(p []byte) (n int, err error) {
 		return 0, err
 	}
 	defer w.store.leave()
+	if w.frame != nil {
+		if w.frame.add(p) {
+			return len(p), nil
+		}
+		if err := w.spill(); err != nil {
+			return 0, w.fail(err, "make a file of")
+		}
+	}
+	if n, err = w.write(p); err != nil {
+		return n, w.fail(err, "write")
+	}
+	return n, nil
+}
+
+func (w *writer) write(p []byte) (n int, err error) {
 	if w.buf == nil {
 		w.buf = w.store.buffers.Get().(*[]byte)
 	}
 	for len(p) > 0 {
 		if len(*w.buf) == cap(*w.buf) {
 			if err := w.flush(); err != nil {
-				return n, w.fail(err, "write")
+				return n, err
 			}
 		}
 		k := min(len(p), cap(*w.buf)-len(*w.buf))
@@ -104,16 +147,36 @@ func (w *writer) Write(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// Commit writes the rest, syncs the file, closes it, and syncs the directory, in
-// this order. It looks at ctx before it begins, not while it syncs.
-func (w *writer) Commit(ctx context.Context) error {
+// Commit appends the stream to a pack and syncs that, or writes the rest of the
+// file, syncs the file, closes it, and syncs the directory, in this order. It looks
+// at ctx before it begins, not while it syncs.
+func (w *writer) Commit(ctx context.Context) (at blob.Place, err error) {
 	if err := w.enter(ctx); err != nil {
 		if ctx.Err() != nil {
 			w.Abort()
 		}
-		return err
+		return at, err
 	}
 	defer w.store.leave()
+	if w.frame != nil {
+		at, err = w.store.packs.append(w.id, w.frame)
+		switch {
+		case err == nil:
+			w.end(errCommitted)
+			return at, nil
+		case !errors.Is(err, errNoPacks):
+			return at, w.fail(err, "pack")
+		}
+		if err := w.spill(); err != nil {
+			return at, w.fail(err, "make a file of")
+		}
+	}
+	return at, w.commitFile()
+}
+
+var errCommitted = errors.New("it was committed")
+
+func (w *writer) commitFile() error {
 	if w.buf != nil {
 		if err := w.flush(); err != nil {
 			return w.fail(err, "write")
@@ -130,11 +193,11 @@ func (w *writer) Commit(ctx context.Context) error {
 	if err := w.dir.sync(); err != nil {
 		return w.fail(err, "sync the directory of")
 	}
-	w.end(errors.New("it was committed"))
+	w.end(errCommitted)
 	return nil
 }
 
-// Abort closes and removes the file.
+// Abort forgets the stream, or closes and removes its file.
 func (w *writer) Abort() {
 	if w.enter(context.Background()) != nil {
 		return
@@ -171,20 +234,26 @@ func (w *writer) fail(err error, doing string) error {
 	return failure(err, "%s stream %s", doing, w.id)
 }
 
-// abandon removes the file. That may fail, and a crash may undo it; the orphan
+// abandon removes the file, if there is one. That may fail, and a crash may undo it; the orphan
 // sweep finds what is left.
 func (w *writer) abandon() {
 	if w.file != nil {
 		_ = w.file.Close()
 		w.file = nil
 	}
-	_ = w.store.fs.Remove(w.dir.file(w.id))
+	if w.made {
+		_ = w.store.fs.Remove(w.dir.file(w.id))
+	}
 	w.end(errors.New("it was abandoned"))
 }
 
-// end gives the id and the buffer back.
+// end gives the id and the buffers back.
 func (w *writer) end(why error) {
 	w.over = why
+	if w.frame != nil {
+		w.store.packs.frames.put(w.frame)
+		w.frame = nil
+	}
 	if w.buf != nil {
 		*w.buf = (*w.buf)[:0]
 		w.store.buffers.Put(w.buf)

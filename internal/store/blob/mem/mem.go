@@ -23,6 +23,8 @@ type Store struct {
 	streams   map[blob.StreamID]stream
 	trash     map[blob.StreamID]trashed
 	beingMade map[blob.StreamID]*writer
+	packLimit int64
+	packed    int64 // how many streams have been
 	closed    bool
 }
 
@@ -30,6 +32,7 @@ type Store struct {
 // share them.
 type stream struct {
 	data     []byte
+	at       blob.Place
 	modified time.Time
 }
 
@@ -45,6 +48,30 @@ func New() *Store {
 		trash:     make(map[blob.StreamID]trashed),
 		beingMade: make(map[blob.StreamID]*writer),
 	}
+}
+
+// NewPacking returns an empty store in which streams that are announced with at most
+// limit bytes have places in a pack.
+func NewPacking(limit int64) *Store {
+	s := New()
+	s.packLimit = limit
+	return s
+}
+
+// find returns a stream by its id and place. It needs s.mu.
+func (s *Store) find(id blob.StreamID, at blob.Place) (stream, error) {
+	found, ok := s.streams[id]
+	if ok && found.at == at {
+		return found, nil
+	}
+	if at.Packed() {
+		for other, there := range s.streams {
+			if there.at.Pack == at.Pack && there.at.Offset == at.Offset {
+				return stream{}, fault.New(blob.Damaged, "").Because(fmt.Errorf("stream %s: its place is stream %s's", id, other))
+			}
+		}
+	}
+	return stream{}, errNotFound(id)
 }
 
 // enter locks the store for one call. Unless it fails the caller unlocks s.mu.
@@ -77,14 +104,14 @@ func (s *Store) Create(ctx context.Context, id blob.StreamID, sizeHint int64) (b
 		return nil, fault.New(blob.Exists, "").Because(fmt.Errorf("stream %s", id))
 	}
 	const largestHint = 1 << 20 // a hint is not a promise: no more on credit
-	w := &writer{store: s, id: id}
+	w := &writer{store: s, id: id, pack: sizeHint >= 0 && sizeHint <= s.packLimit}
 	w.data = make([]byte, 0, min(max(sizeHint, 0), largestHint))
 	s.beingMade[id] = w
 	return w, nil
 }
 
 // ReadAt returns a reader of a range.
-func (s *Store) ReadAt(ctx context.Context, id blob.StreamID, off, n int64) (io.ReadCloser, error) {
+func (s *Store) ReadAt(ctx context.Context, id blob.StreamID, at blob.Place, off, n int64) (io.ReadCloser, error) {
 	if err := s.enter(ctx); err != nil {
 		return nil, err
 	}
@@ -92,9 +119,9 @@ func (s *Store) ReadAt(ctx context.Context, id blob.StreamID, off, n int64) (io.
 	if off < 0 {
 		return nil, fmt.Errorf("blob: negative offset %d", off)
 	}
-	found, ok := s.streams[id]
-	if !ok {
-		return nil, errNotFound(id)
+	found, err := s.find(id, at)
+	if err != nil {
+		return nil, err
 	}
 	size := int64(len(found.data))
 	r := &reader{ctx: ctx, short: off > size}
@@ -111,40 +138,42 @@ func (s *Store) ReadAt(ctx context.Context, id blob.StreamID, off, n int64) (io.
 	return r, nil
 }
 
-// Stat returns the stored length.
-func (s *Store) Stat(ctx context.Context, id blob.StreamID) (blob.Info, error) {
+// Stat returns what List says of a stream.
+func (s *Store) Stat(ctx context.Context, id blob.StreamID, at blob.Place) (blob.Info, error) {
 	if err := s.enter(ctx); err != nil {
 		return blob.Info{}, err
 	}
 	defer s.mu.Unlock()
-	found, ok := s.streams[id]
-	if !ok {
-		return blob.Info{}, errNotFound(id)
+	found, err := s.find(id, at)
+	if err != nil {
+		return blob.Info{}, err
 	}
 	return found.info(id), nil
 }
 
 func (s stream) info(id blob.StreamID) blob.Info {
-	return blob.Info{ID: id, Size: int64(len(s.data)), Modified: s.modified}
+	return blob.Info{ID: id, At: s.at, Size: int64(len(s.data)), Modified: s.modified}
 }
 
 // Delete removes the stream.
-func (s *Store) Delete(ctx context.Context, id blob.StreamID) error {
+func (s *Store) Delete(ctx context.Context, id blob.StreamID, at blob.Place) error {
 	if err := s.enter(ctx); err != nil {
 		return err
 	}
 	defer s.mu.Unlock()
-	delete(s.streams, id)
+	if _, err := s.find(id, at); err == nil {
+		delete(s.streams, id)
+	}
 	return nil
 }
 
 // MoveToTrash takes the stream out of reach.
-func (s *Store) MoveToTrash(ctx context.Context, id blob.StreamID) error {
+func (s *Store) MoveToTrash(ctx context.Context, id blob.StreamID, at blob.Place) error {
 	if err := s.enter(ctx); err != nil {
 		return err
 	}
 	defer s.mu.Unlock()
-	if found, ok := s.streams[id]; ok {
+	if found, err := s.find(id, at); err == nil {
 		s.trash[id] = trashed{found, time.Now()}
 		delete(s.streams, id)
 	}
@@ -166,8 +195,8 @@ func (s *Store) EmptyTrash(ctx context.Context, before time.Time) (n int, err er
 	return n, nil
 }
 
-// List returns the streams after an id. It sorts all of them each time.
-func (s *Store) List(ctx context.Context, after blob.StreamID, limit int) ([]blob.Info, error) {
+// List returns the streams after one, by id. It sorts all of them each time.
+func (s *Store) List(ctx context.Context, after blob.Info, limit int) ([]blob.Info, error) {
 	if err := s.enter(ctx); err != nil {
 		return nil, err
 	}
@@ -177,7 +206,7 @@ func (s *Store) List(ctx context.Context, after blob.StreamID, limit int) ([]blo
 	}
 	var found []blob.Info
 	for id, st := range s.streams {
-		if bytes.Compare(id[:], after[:]) > 0 {
+		if bytes.Compare(id[:], after.ID[:]) > 0 {
 			found = append(found, st.info(id))
 		}
 	}
@@ -207,6 +236,7 @@ type writer struct {
 	store *Store
 	id    blob.StreamID
 	data  []byte
+	pack  bool
 	over  bool
 }
 
@@ -220,20 +250,24 @@ func (w *writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (w *writer) Commit(ctx context.Context) error {
+func (w *writer) Commit(ctx context.Context) (at blob.Place, err error) {
 	w.store.mu.Lock()
 	defer w.store.mu.Unlock()
 	if err := w.usable(); err != nil {
-		return err
+		return at, err
 	}
 	w.over = true
 	delete(w.store.beingMade, w.id)
 	if err := ctx.Err(); err != nil {
 		w.data = nil
-		return err
+		return at, err
 	}
-	w.store.streams[w.id] = stream{w.data, time.Now()}
-	return nil
+	if w.pack && int64(len(w.data)) <= w.store.packLimit {
+		w.store.packed++
+		at = blob.Place{Pack: 1, Offset: w.store.packed, Size: int64(len(w.data))}
+	}
+	w.store.streams[w.id] = stream{w.data, at, time.Now()}
+	return at, nil
 }
 
 func (w *writer) Abort() {

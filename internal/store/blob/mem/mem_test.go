@@ -13,3 +13,7 @@ import (
 func TestStore(t *testing.T) {
 	blobtest.Run(t, func(*testing.T) blob.Store { return mem.New() })
 }
+
+func TestStoreThatPacks(t *testing.T) {
+	blobtest.Run(t, func(*testing.T) blob.Store { return mem.NewPacking(512 << 10) })
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package fs
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/cofferstore/coffer/internal/store/blob"
+)
+
+// read returns a reader of a packed stream, whose range is still to be cut. The
+// frame stays as long as the reader is open.
+func (s *packs) read(ctx context.Context, id blob.StreamID, at blob.Place) (*reader, error) {
+	p := s.find(at.Pack)
+	if p == nil {
+		return nil, errNotFound(id)
+	}
+	f, err := p.begin(at.Offset)
+	if errors.Is(err, blob.NotFound) {
+		return nil, errNotFound(id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if _, err := p.head(f, id, at); err != nil {
+		p.end(at.Offset)
+		return nil, err
+	}
+	done := func() error { p.end(at.Offset); return nil }
+	return &reader{ctx: ctx, file: f, done: done, id: id, base: at.Offset + headSize}, nil
+}
+
+func (s *packs) stat(id blob.StreamID, at blob.Place) (blob.Info, error) {
+	p := s.find(at.Pack)
+	if p == nil {
+		return blob.Info{}, errNotFound(id)
+	}
+	f, err := p.begin(at.Offset)
+	if err != nil {
+		return blob.Info{}, err
+	}
+	defer p.end(at.Offset)
+	h, err := p.head(f, id, at)
+	if err != nil {
+		return blob.Info{}, err
+	}
+	return h.info(), nil
+}
+
+func (h frameHead) info() blob.Info {
+	return blob.Info{
+		ID: h.id, At: blob.Place{Pack: h.pack, Offset: h.at, Size: h.size},
+		Size: h.size, Modified: time.UnixMilli(h.written),
+	}
+}
+
+// list appends the packed streams after a place to found until there are limit. The
+// packs on the way are counted, and removed if nothing is in them.
+func (s *packs) list(ctx context.Context, found []blob.Info, after blob.Place, limit int) ([]blob.Info, error) {
+	for _, p := range s.from(after.Pack) {
+		if len(found) == limit {
+			break
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		off := int64(pageSize)
+		if p.id == after.Pack {
+			off = after.Offset + room(after.Size)
+		} else if err := p.survey(); err != nil {
+			return nil, err
+		}
+		var err error
+		if found, err = p.list(found, off, limit); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// survey counts a pack, and removes it if nothing is in it.
+func (p *pack) survey() error {
+	p.change.Lock()
+	defer p.change.Unlock()
+	if err := p.count(); err != nil && !errors.Is(err, blob.NotFound) {
+		return err
+	}
+	return p.tidy(0)
+}
+
+// list appends the streams from an offset on that are there.
+func (p *pack) list(found []blob.Info, off int64, limit int) ([]blob.Info, error) {
+	f, err := p.hold()
+	if errors.Is(err, blob.NotFound) {
+		return found, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer p.letGo()
+	_, err = p.walk(f, off, func(h frameHead) bool {
+		p.mu.Lock()
+		m := p.frames[h.at]
+		hidden := m != nil && (m.writing || m.doomed)
+		p.mu.Unlock()
+		if !hidden {
+			found = append(found, h.info())
+		}
+		return len(found) < limit
+	})
+	return found, err
+}
