@@ -10,7 +10,7 @@ import (
 	"github.com/cofferstore/coffer/internal/store/blob"
 )
 
-// The layout of a pack; docs/formats.md, "Packs". Everything begins at a multiple
+// The layout of a pack; docs/formats.md, 16.1. Everything begins at a multiple
 // of pageSize, so that no two streams share a page and a frame's room can be given
 // back.
 const (

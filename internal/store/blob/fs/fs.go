@@ -49,7 +49,7 @@ import (
 type Config struct {
 	FS vfs.FS // nil means vfs.Default, the operating system's
 	// PackLimit is the longest stream, in bytes, that goes into a pack; 0 is none,
-	// and at most 1 MiB counts.
+	// and at most 4 MiB counts.
 	PackLimit int64
 	// PackSize is how long a pack grows; 0 means 64 MiB.
 	PackSize int64

@@ -3,15 +3,97 @@
 package fs_test
 
 import (
+	"bytes"
 	"context"
+	"fmt"
+	"io"
 	"os"
 	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/cofferstore/coffer/internal/store/blob"
 )
 
 var bg = context.Background()
+
+// held is a stream that a test has stored.
+type held struct {
+	id   blob.StreamID
+	at   blob.Place
+	data []byte
+}
+
+// some returns n bytes that are like no other n.
+func some(n int) []byte { return bytes.Repeat([]byte(fmt.Sprintf("<%06d>", n)), n/8+1)[:n] }
+
+func mustPack(t testing.TB, s blob.Store, n int) held {
+	t.Helper()
+	h := held{id: newID(), data: some(n)}
+	var err error
+	if h.at, err = commit(s, h.id, h.data); err != nil {
+		t.Fatalf("commit %d bytes: %v", n, err)
+	}
+	if !h.at.Packed() {
+		t.Fatalf("%d bytes were not packed", n)
+	}
+	return h
+}
+
+func (h held) in(s blob.Store) error {
+	r, err := s.ReadAt(bg, h.id, h.at, 0, -1)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	got, err := io.ReadAll(r)
+	if err == nil && !bytes.Equal(got, h.data) {
+		err = fmt.Errorf("other %d bytes than the %d written", len(got), len(h.data))
+	}
+	return err
+}
+
+func wantHeld(t *testing.T, s blob.Store, all ...held) {
+	t.Helper()
+	for _, h := range all {
+		if err := h.in(s); err != nil {
+			t.Errorf("stream %s at %+v: %v", h.id, h.at, err)
+		}
+	}
+}
+
+func mustDelete(t *testing.T, s blob.Store, all ...held) {
+	t.Helper()
+	for _, h := range all {
+		if err := s.Delete(t.Context(), h.id, h.at); err != nil {
+			t.Fatalf("delete %s: %v", h.id, err)
+		}
+	}
+}
+
+// listed returns the ids that List shows, and drops empty packs on the way.
+func listed(t *testing.T, s blob.Store) map[blob.StreamID]blob.Place {
+	t.Helper()
+	infos, err := s.List(t.Context(), blob.Info{}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := make(map[blob.StreamID]blob.Place)
+	for _, info := range infos {
+		all[info.ID] = info.At
+	}
+	return all
+}
+
+func packsIn(t *testing.T, fsys vfs.FS) []string {
+	t.Helper()
+	names, err := fsys.List("/blobs/packs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
 
 // allocated returns how many bytes of the device a file takes.
 func allocated(t *testing.T, path string) int64 {

@@ -20,32 +20,28 @@ import (
 
 func isPack(path string) bool { return strings.HasPrefix(path, "/blobs/packs/") }
 
-// Commits that come while a pack is being synced wait for the next sync, all of them
-// for the same one, and make no file.
+// Four packs are appended to at a time. Commits that come while all are being synced
+// wait for the next sync, those of a pack all for the same one, and make no file.
 func TestPackedCommitsShareOnlyALaterSync(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		const packs, later = 4, 12
 		mem := vfs.NewCrashableMem()
-		release := []chan struct{}{make(chan struct{}), make(chan struct{})}
-		var syncs, creates int
-		var mu sync.Mutex
+		first, second := make(chan struct{}), make(chan struct{})
+		var syncs, creates atomic.Int32
 		s := mustOpenWith(t, "/blobs", packing(watch(mem, func(st step) {
-			mu.Lock()
-			if st.op == "create" {
-				creates++
-			}
-			n := syncs
-			if st.op == "syncdata" {
-				syncs++
-			}
-			mu.Unlock()
-			if st.op == "syncdata" {
-				<-release[n]
+			switch {
+			case st.op == "create":
+				creates.Add(1)
+			case st.op == "syncdata" && syncs.Add(1) <= packs:
+				<-first
+			case st.op == "syncdata":
+				<-second
 			}
 		})))
-		creates = 0
+		creates.Store(0)
 		defer func() { _ = s.Close() }()
 		var done atomic.Int32
-		var all [10]held
+		var all [packs + later]held
 		commitOne := func(n int) {
 			h := held{id: newID(), data: some(10_000 + n)}
 			var err error
@@ -55,32 +51,46 @@ func TestPackedCommitsShareOnlyALaterSync(t *testing.T) {
 			all[n] = h
 			done.Add(1)
 		}
-		go commitOne(0)
-		synctest.Wait() // it is in the first sync
-		for n := range 9 {
-			go commitOne(n + 1)
+		for n := range packs {
+			go commitOne(n)
+			synctest.Wait() // it is in its sync
+		}
+		for n := range later {
+			go commitOne(packs + n)
 		}
 		synctest.Wait()
-		if syncs != 1 || done.Load() != 0 {
-			t.Errorf("during the first sync: %d syncs, %d committed, want 1 and 0", syncs, done.Load())
+		if syncs.Load() != packs || done.Load() != 0 {
+			t.Errorf("during the first syncs: %d syncs, %d committed, want 4 and 0", syncs.Load(), done.Load())
 		}
 		if got := listed(t, s); len(got) != 0 {
 			t.Errorf("List shows %d streams that are not durable", len(got))
 		}
-		close(release[0])
+		close(first)
 		synctest.Wait()
-		if syncs != 2 || done.Load() != 1 {
-			t.Errorf("after the first sync: %d syncs, %d committed, want 2 and 1: the others came too late for it", syncs, done.Load())
+		if syncs.Load() != 2*packs || done.Load() != packs {
+			t.Errorf("after the first syncs: %d syncs, %d committed, want 8 and 4: the others came too late for them", syncs.Load(), done.Load())
 		}
-		close(release[1])
+		close(second)
 		synctest.Wait()
-		if syncs != 2 || done.Load() != 10 || creates != 1 {
-			t.Errorf("in the end: %d syncs, %d committed, %d files, want 2, 10 and the pack", syncs, done.Load(), creates)
+		if syncs.Load() != 2*packs || done.Load() != packs+later || creates.Load() != packs {
+			t.Errorf("in the end: %d syncs, %d committed, %d files, want 8, 16 and four packs", syncs.Load(), done.Load(), creates.Load())
 		}
 		after := mustOpenWith(t, "/blobs", packing(crash(mem)))
 		defer func() { _ = after.Close() }()
 		wantHeld(t, after, all[:]...)
 	})
+}
+
+// Who writes alone appends to one pack.
+func TestOneWriterFillsOnePack(t *testing.T) {
+	mem := vfs.NewMem()
+	s := mustOpenWith(t, "/blobs", packing(mem))
+	for range 20 {
+		mustPack(t, s, 10_000)
+	}
+	if n := len(packsIn(t, mem)); n != 1 {
+		t.Errorf("%d packs, want one", n)
+	}
 }
 
 // After a pack failed to sync, a later sync may report success for what was lost, so
@@ -112,7 +122,7 @@ func TestAPackThatFailedToSyncTakesNoMore(t *testing.T) {
 		results := make(chan error, 5)
 		for range 5 {
 			go func() { _, err := commit(s, newID(), some(20_000)); results <- err }()
-			synctest.Wait() // the first is in its sync, the others wait for the next
+			synctest.Wait() // four packs are in their syncs, and one stream waits for the next
 		}
 		close(release)
 		for range 5 {
