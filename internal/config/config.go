@@ -37,6 +37,7 @@ type Config struct {
 	KMSRequestQuota   int    // per account and second; 0 is no bound
 	NewBucketDefaults string // Current or Legacy
 	InlineLimit       int64
+	PackLimit         int64
 	MinFree           MinFree
 	AuditSyncReads    bool
 	RequireFIPS       bool

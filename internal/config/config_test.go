@@ -77,7 +77,7 @@ func wantMistakes(t *testing.T, got []string, want ...string) {
 func TestDefaults(t *testing.T) {
 	c := mustLoad(t, nil)
 	if c.Data != "./data" || c.Listen != "127.0.0.1:9000" || c.Region != "us-east-1" || c.AccountID != "000000000001" ||
-		c.BucketKeyTTL != 5*time.Minute || c.InlineLimit != 16<<10 || c.MinFree != (MinFree{1 << 30, 2}) ||
+		c.BucketKeyTTL != 5*time.Minute || c.InlineLimit != 16<<10 || c.PackLimit != 256<<10 || c.MinFree != (MinFree{1 << 30, 2}) ||
 		c.NewBucketDefaults != Current || c.LogFormat != Text || c.LogLevel != slog.LevelInfo ||
 		!slices.Equal(c.Domain, []string{"localhost", "s3.localhost"}) || c.AuditSyncReads || c.RequireFIPS {
 		t.Errorf("defaults %+v", c)
@@ -115,8 +115,8 @@ func TestValues(t *testing.T) {
 		return out
 	}
 	c := mustLoad(t, flagsOf(t, "--require-fips", "--audit-sync-reads=false", "--trusted-proxies", "10.1.2.3/8, ::1", "--metrics-peers=192.0.2.7"),
-		"COFFER_BUCKET_KEY_TTL=0", "COFFER_INLINE_LIMIT=64KiB", "COFFER_MIN_FREE=5%", "COFFER_LOG_LEVEL=debug", "COFFER_DOMAIN=", "COFFER_SHUTDOWN_TIMEOUT=1h")
-	if !c.RequireFIPS || c.AuditSyncReads || c.BucketKeyTTL != 0 || c.InlineLimit != 64<<10 || c.MinFree != (MinFree{0, 5}) ||
+		"COFFER_BUCKET_KEY_TTL=0", "COFFER_INLINE_LIMIT=64KiB", "COFFER_PACK_LIMIT=0", "COFFER_MIN_FREE=5%", "COFFER_LOG_LEVEL=debug", "COFFER_DOMAIN=", "COFFER_SHUTDOWN_TIMEOUT=1h")
+	if !c.RequireFIPS || c.AuditSyncReads || c.BucketKeyTTL != 0 || c.InlineLimit != 64<<10 || c.PackLimit != 0 || c.MinFree != (MinFree{0, 5}) ||
 		c.LogLevel != slog.LevelDebug || len(c.Domain) != 0 || c.ShutdownTimeout != time.Hour ||
 		!slices.Equal(c.TrustedProxies, prefixes("10.0.0.0/8", "::1/128")) || !slices.Equal(c.MetricsPeers, prefixes("192.0.2.7/32")) {
 		t.Errorf("values %+v", c)
@@ -159,6 +159,7 @@ func TestRefusedValues(t *testing.T) {
 		"bucket-key-ttl":      {"", "5", "-1s", "1h1s"},
 		"new-bucket-defaults": {"", "Legacy"},
 		"inline-limit":        {"", "65KiB", "-1", "1 kb", "16K", "99999999999TiB"},
+		"pack-limit":          {"", "1025KiB", "-1"},
 		"min-free":            {"", "100%", "x%", "NaN%", "-1%", "-5", "1GiB,"},
 		"audit-sync-reads":    {"", "yes"},
 		"require-fips":        {"maybe"},

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
@@ -85,6 +86,9 @@ type Tuning struct {
 	// Window, if set, is that of bucket keys, which tests shorten: then generations
 	// close and merge while a test runs.
 	Window time.Duration
+	// Files, if set, is the file system that streams are kept on: the real one, in
+	// tests that count what is asked of it.
+	Files vfs.FS
 }
 
 // Open builds a server. Everything that is wrong with the data directory is an
@@ -149,7 +153,7 @@ func (s *Server) openStores(ctx context.Context, tune Tuning) error {
 	if err := s.checkRegion(ctx); err != nil {
 		return err
 	}
-	if s.blobs, err = fs.Open(filepath.Join(data, blobDir), fs.Config{}); err != nil {
+	if s.blobs, err = fs.Open(filepath.Join(data, blobDir), s.streams(tune)); err != nil {
 		return err
 	}
 	s.onClose(s.blobs.Close)
@@ -174,6 +178,15 @@ func (s *Server) openStores(ctx context.Context, tune Tuning) error {
 	})
 	s.bindKey = services.UploadBind().Key()
 	return nil
+}
+
+// streams returns the settings of the store of streams.
+func (s *Server) streams(tune Tuning) fs.Config {
+	c := fs.Config{FS: tune.Files, Metrics: s.metrics}
+	if s.cfg.PackLimit > 0 {
+		c.PackLimit = sse.MaxStored(s.cfg.PackLimit)
+	}
+	return c
 }
 
 // openServices builds core.

@@ -43,6 +43,10 @@ func (f Format) StoredSize(plain int64) int64 {
 	return storedSize(plain, f.SegmentLog2, int(f.Layers))
 }
 
+// MaxStored returns how long a new stream of at most that much plaintext can be, in
+// whatever format.
+func MaxStored(plain int64) int64 { return formatOf(2).StoredSize(plain) }
+
 func headSize(layers int) int64 { return 64 + 32*int64(layers-1) }
 
 func storedSize(plain int64, log2 uint8, layers int) int64 {
