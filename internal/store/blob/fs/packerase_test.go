@@ -100,6 +100,32 @@ func TestAPackWithDamageGoesToTheTrash(t *testing.T) {
 	}
 }
 
+// What a crash leaves of a pack that was being begun goes; what is no pack stays.
+func TestUnfinishedPacksGo(t *testing.T) {
+	mem := vfs.NewMem()
+	s := mustOpenWith(t, "/blobs", packing(mem))
+	a := mustPack(t, s, 10_000)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, size := range map[string]int{"00000000000000aa": 0, "00000000000000ab": 4096, "00000000000000AC": 10, "lost+found": 10, "0": 10} {
+		edit(t, mem, "/blobs/packs/"+name, func(f vfs.File) error {
+			_, err := f.WriteAt(make([]byte, size), 0)
+			return err
+		})
+	}
+	s = mustOpenWith(t, "/blobs", packing(mem))
+	if got := listed(t, s); len(got) != 1 || got[a.id] != a.at {
+		t.Errorf("List = %v, want only %s", got, a.id)
+	}
+	if left := packsIn(t, mem); len(left) != 4 {
+		t.Errorf("%q are left, want the pack and what is none", left)
+	}
+	if trash, err := mem.List("/blobs/trash"); err != nil || len(trash) != 0 {
+		t.Errorf("trash = %q, %v, want nothing", trash, err)
+	}
+}
+
 // A frame torn by a crash: the header is there, of the stream a page is not.
 func TestATornFrameIsAnOrphan(t *testing.T) {
 	mem := vfs.NewMem()

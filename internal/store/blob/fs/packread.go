@@ -80,11 +80,23 @@ func (s *packs) list(ctx context.Context, found []blob.Info, after blob.Place, l
 	return found, nil
 }
 
-// survey counts a pack, and removes it if nothing is in it.
+// survey counts a full pack, and removes it if nothing is in it. What this process
+// has counted itself is counted again: of a failed sync it cannot know what was lost.
 func (p *pack) survey() error {
 	p.change.Lock()
 	defer p.change.Unlock()
-	if err := p.count(); err != nil && !errors.Is(err, blob.NotFound) {
+	p.mu.Lock()
+	settled := p.full
+	for _, m := range p.frames {
+		settled = settled && !m.writing
+	}
+	p.mu.Unlock()
+	if !settled {
+		return nil
+	}
+	if _, err := p.recount(); errors.Is(err, blob.NotFound) { // it was removed meanwhile
+		return nil
+	} else if err != nil {
 		return err
 	}
 	return p.tidy(0)

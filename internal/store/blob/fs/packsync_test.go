@@ -221,6 +221,34 @@ func TestErrorsAbandonThePackedStream(t *testing.T) {
 	}
 }
 
+// What a failed sync has lost does not keep its pack for ever.
+func TestAPackThatLostStreamsGoes(t *testing.T) {
+	mem := vfs.NewMem()
+	failing := false
+	s := mustOpenWith(t, "/blobs", packing(refuse(mem, func(st step) error {
+		if st.op == "syncdata" && failing {
+			failing = false
+			return syscall.EIO
+		}
+		return nil
+	})))
+	kept := mustPack(t, s, 10_000)
+	failing = true
+	if _, err := commit(s, newID(), some(20_000)); !errors.Is(err, blob.Unavailable) {
+		t.Fatalf("commit: %v, want Unavailable", err)
+	}
+	edit(t, mem, fmt.Sprintf("/blobs/packs/%016x", kept.at.Pack), func(f vfs.File) error {
+		return zeros(f, kept.at.Offset+12_288, 1<<20) // never reached the disk
+	})
+	if got := listed(t, s); len(got) != 1 {
+		t.Errorf("List = %v, want one", got)
+	}
+	mustDelete(t, s, kept)
+	if left := packsIn(t, mem); len(left) != 0 {
+		t.Errorf("%q are left", left)
+	}
+}
+
 // When the directory of packs failed to sync there are no more packs before a restart,
 // and streams are files.
 func TestNoPacksAfterTheirDirectoryFailedToSync(t *testing.T) {

@@ -89,20 +89,8 @@ func (p *pack) walk(f vfs.File, off int64, show func(frameHead) bool) (odd int64
 	return odd, nil
 }
 
-// count counts the streams of a pack that this process did not begin, unless that
-// has been done. change is held.
-func (p *pack) count() error {
-	p.mu.Lock()
-	done := p.counted
-	p.mu.Unlock()
-	if done {
-		return nil
-	}
-	_, err := p.recount()
-	return err
-}
-
-// recount counts the streams of a full pack, and its odd pages. change is held.
+// recount counts the streams of a full pack, to which nothing is written, and its odd
+// pages. change is held.
 func (p *pack) recount() (odd int64, err error) {
 	f, err := p.hold()
 	if err != nil {
@@ -122,7 +110,7 @@ func (p *pack) recount() (odd int64, err error) {
 	if _, err := f.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
 		return odd, failure(err, "read pack %q", p.path)
 	}
-	if h, ok := parsePackHead(head); !ok || h.pack != p.id {
+	if h, ok := parsePackHead(head); (!ok || h.pack != p.id) && !zero(head) { // zeros: a crash was faster
 		odd++
 	}
 	info, err := f.Stat()
