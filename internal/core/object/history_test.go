@@ -245,16 +245,18 @@ func TestOneKeyIsLinear(t *testing.T) {
 		rows       func(t *testing.T) meta.Store
 		versioning string
 		histories  int
+		cfg        Config
 	}{
-		{"in memory", func(*testing.T) meta.Store { return metamem.New() }, "", 150},
-		{"in memory, versions", func(*testing.T) meta.Store { return metamem.New() }, bucket.Enabled, 150},
-		{"in Pebble", openPebble, "", 50},
-		{"in Pebble, versions", openPebble, bucket.Suspended, 50},
+		{"in memory", func(*testing.T) meta.Store { return metamem.New() }, "", 150, small},
+		{"in memory, versions", func(*testing.T) meta.Store { return metamem.New() }, bucket.Enabled, 150, small},
+		{"in memory, packed", func(*testing.T) meta.Store { return metamem.New() }, "", 100, filed},
+		{"in Pebble", openPebble, "", 50, small},
+		{"in Pebble, versions", openPebble, bucket.Suspended, 50, small},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			rows := &staged{Store: c.rows(t)}
-			h := &historian{w: newWorldOver(t, small, rows)}
+			h := &historian{w: newWorldOver(t, c.cfg, rows)}
 			h.w.bucket("bkt", c.versioning)
 			h.w.put(put("bkt", "warm", nil))
 			rows.direct(unreliable(seed))

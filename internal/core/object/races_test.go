@@ -420,20 +420,22 @@ func (th *theatre) interleavedIn(s *scene, a, b *deed, n int) (_ outcome, ok boo
 // told and what is there then must be as if they had come one after the other.
 func TestAnyTwoActAsIfOneAfterTheOther(t *testing.T) {
 	for _, st := range stages {
-		t.Run(st.name, func(t *testing.T) {
-			t.Parallel()
-			th := newTheatre(t, small)
-			for i, a := range deeds {
-				for j, b := range deeds[:len(deeds)-reads] {
-					if a.on&st.who != 0 && b.on&st.who != 0 && (i+j)%every == 0 {
-						th.meet(st, &deeds[i], &deeds[j])
+		for name, cfg := range map[string]Config{"in rows": small, "in packs": filed} {
+			t.Run(st.name+" "+name, func(t *testing.T) {
+				t.Parallel()
+				th := newTheatre(t, cfg)
+				for i, a := range deeds {
+					for j, b := range deeds[:len(deeds)-reads] {
+						if a.on&st.who != 0 && b.on&st.who != 0 && (i+j)%every == 0 {
+							th.meet(st, &deeds[i], &deeds[j])
+						}
 					}
 				}
-			}
-			if err := th.w.consistent(false); err != nil {
-				t.Error(err)
-			}
-		})
+				if err := th.w.consistent(false); err != nil {
+					t.Error(err)
+				}
+			})
+		}
 	}
 }
 

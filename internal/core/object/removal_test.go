@@ -12,7 +12,7 @@ import (
 	"github.com/cofferstore/coffer/internal/store/meta"
 )
 
-// filed stores every body as a blob.
+// filed stores every body as a blob, in a pack if the world has them.
 var filed = Config{MinPart: 1, InlineLimit: 1}
 
 func (w *world) removeDue(want int) {
