@@ -81,7 +81,7 @@ func (o *Objects) sweepStreams(ctx context.Context) (moved int, failed error) {
 	for {
 		infos, err := o.blobs.List(ctx, after, 1000)
 		if err != nil {
-			return moved, fmt.Errorf("list streams: %w", err)
+			failed = cmp.Or(failed, fmt.Errorf("list streams: %w", err))
 		}
 		if len(infos) == 0 {
 			break

@@ -85,7 +85,8 @@ type Store interface {
 	// List returns up to limit streams that come after the given one in the
 	// store's own order, which does not change; the zero Info is before the
 	// first. limit < 1 means 1000. It also shows streams that a crash left
-	// unfinished. Fewer than limit means that there are no more.
+	// unfinished. Fewer than limit means that there are no more. An error beside
+	// streams says that some could not be read; who goes on passes over them.
 	List(ctx context.Context, after Info, limit int) ([]Info, error)
 
 	// Free says how much room the device has. total 0 means unknown.

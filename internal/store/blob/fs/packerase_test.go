@@ -8,10 +8,12 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/cofferstore/coffer/internal/store/blob"
 	"github.com/cofferstore/coffer/internal/store/blob/fs"
@@ -97,6 +99,49 @@ func TestAPackWithDamageGoesToTheTrash(t *testing.T) {
 	}
 	if n, err := s.EmptyTrash(t.Context(), time.Now().Add(time.Hour)); n != 1 || err != nil {
 		t.Errorf("EmptyTrash = %d, %v, want the pack", n, err)
+	}
+}
+
+// A pack that cannot be read does not hide the others from a sweep.
+func TestAnUnreadablePackIsPassedOver(t *testing.T) {
+	mem := vfs.NewMem()
+	cfg := packing(mem)
+	cfg.PackSize = 32 << 10 // a pack for each
+	s := mustOpenWith(t, "/blobs", cfg)
+	var all []held
+	for range 5 {
+		all = append(all, mustPack(t, s, 20_000))
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	broken := fmt.Sprintf("/blobs/packs/%016x", all[2].at.Pack)
+	cfg.FS = errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpFileReadAt && op.Path == broken {
+			return syscall.EIO
+		}
+		return nil
+	}))
+	s = mustOpenWith(t, "/blobs", cfg)
+	for _, limit := range []int{0, 1} {
+		seen, failures := 0, 0
+		var after blob.Info
+		for {
+			infos, err := s.List(t.Context(), after, limit)
+			if err != nil {
+				failures++
+			}
+			if len(infos) == 0 {
+				break
+			}
+			seen, after = seen+len(infos), infos[len(infos)-1]
+		}
+		if seen != 4 || failures == 0 {
+			t.Errorf("pages of %d: %d streams and %d failures, want the four that can be read, and word of the fifth", limit, seen, failures)
+		}
+	}
+	if err := all[2].in(s); !errors.Is(err, blob.Unavailable) {
+		t.Errorf("read from the pack: %v, want Unavailable", err)
 	}
 }
 

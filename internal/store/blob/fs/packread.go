@@ -3,6 +3,7 @@
 package fs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -57,8 +58,10 @@ func (h frameHead) info() blob.Info {
 }
 
 // list appends the packed streams after a place to found until there are limit. The
-// packs on the way are counted, and removed if nothing is in them.
+// packs on the way are counted, and removed if nothing is in them. One that cannot be
+// read does not keep the others: it returns the first such error beside them.
 func (s *packs) list(ctx context.Context, found []blob.Info, after blob.Place, limit int) ([]blob.Info, error) {
+	var failed error
 	for _, p := range s.from(after.Pack) {
 		if len(found) == limit {
 			break
@@ -69,15 +72,14 @@ func (s *packs) list(ctx context.Context, found []blob.Info, after blob.Place, l
 		off := int64(pageSize)
 		if p.id == after.Pack {
 			off = after.Offset + room(after.Size)
-		} else if err := p.survey(); err != nil {
-			return nil, err
+		} else {
+			failed = cmp.Or(failed, p.survey())
 		}
 		var err error
-		if found, err = p.list(found, off, limit); err != nil {
-			return nil, err
-		}
+		found, err = p.list(found, off, limit)
+		failed = cmp.Or(failed, err)
 	}
-	return found, nil
+	return found, failed
 }
 
 // survey counts a full pack, and removes it if nothing is in it. What this process
@@ -109,7 +111,7 @@ func (p *pack) list(found []blob.Info, off int64, limit int) ([]blob.Info, error
 		return found, nil
 	}
 	if err != nil {
-		return nil, err
+		return found, err
 	}
 	defer p.letGo()
 	_, err = p.walk(f, off, func(h frameHead) bool {
