@@ -50,9 +50,9 @@ func (w countedWriter) Write(p []byte) (int, error) {
 }
 
 // ReadAt implements blob.Store.
-func (c *streamCounter) ReadAt(ctx context.Context, id blob.StreamID, off, n int64) (io.ReadCloser, error) {
+func (c *streamCounter) ReadAt(ctx context.Context, id blob.StreamID, at blob.Place, off, n int64) (io.ReadCloser, error) {
 	c.calls.Add(1)
-	r, err := c.Store.ReadAt(ctx, id, off, n)
+	r, err := c.Store.ReadAt(ctx, id, at, off, n)
 	if err != nil {
 		return nil, err
 	}

@@ -85,7 +85,7 @@ func newWorldOver(t testing.TB, cfg Config, rows meta.Store) *world {
 const packLimit = 512 << 10
 
 // newWorldOn is newWorld over stores of the caller's.
-func newWorldOn(t *testing.T, cfg Config, rows meta.Store, blobs blob.Store) *world {
+func newWorldOn(t testing.TB, cfg Config, rows meta.Store, blobs blob.Store) *world {
 	t.Helper()
 	w := &world{t: t, rows: rows, blobs: faulty.New(blobs), trail: new(kmsTrail), binder: secret.Random(secret.Size)}
 	root, err := rootkey.Create(t.TempDir(), rootkey.SlotOptions{Type: rootkey.File})
