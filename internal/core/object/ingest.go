@@ -332,13 +332,13 @@ func (o *Objects) discard(ctx context.Context, s stream) {
 	}
 }
 
-// record adds the rows of a new stream to a batch. That the location row must be
-// absent stops a sweep that took the file for an orphan.
+// record adds the rows of a new stream to a batch. That the location row of a blob must
+// be absent stops a sweep that took the blob for an orphan.
 func (s stream) record(b *meta.Batch) {
-	loc := locate(s.at, s.stored)
 	if s.inline != nil {
-		loc = location{kind: inRow, size: s.stored}
+		b.Put(locationKey(s.Stream), location{kind: inRow, size: s.stored}.encode())
 		b.Put(inlineKey(s.Stream), s.inline)
+		return
 	}
-	b.PutIf(locationKey(s.Stream), loc.encode(), 0)
+	b.PutIf(locationKey(s.Stream), locate(s.at, s.stored).encode(), 0)
 }

@@ -148,8 +148,8 @@ func (w *writer) write(p []byte) (n int, err error) {
 }
 
 // Commit appends the stream to a pack and syncs that, or writes the rest of the
-// file, syncs the file, closes it, and syncs the directory, in this order. It looks
-// at ctx before it begins, not while it syncs.
+// file, syncs the file and its directory, and closes it. It looks at ctx before it
+// begins, not while it syncs.
 func (w *writer) Commit(ctx context.Context) (at blob.Place, err error) {
 	if err := w.enter(ctx); err != nil {
 		if ctx.Err() != nil {
@@ -182,7 +182,12 @@ func (w *writer) commitFile() error {
 			return w.fail(err, "write")
 		}
 	}
-	if err := w.file.Sync(); err != nil {
+	// The name has been there since Create, so it can become durable while the bytes do.
+	named := make(chan error, 1)
+	go func() { named <- w.dir.sync() }()
+	err := w.file.Sync()
+	nameErr := <-named
+	if err != nil {
 		return w.fail(err, "sync")
 	}
 	file := w.file
@@ -190,8 +195,8 @@ func (w *writer) commitFile() error {
 	if err := file.Close(); err != nil {
 		return w.fail(err, "close")
 	}
-	if err := w.dir.sync(); err != nil {
-		return w.fail(err, "sync the directory of")
+	if nameErr != nil {
+		return w.fail(nameErr, "sync the directory of")
 	}
 	w.end(errCommitted)
 	return nil
