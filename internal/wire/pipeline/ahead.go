@@ -20,7 +20,8 @@ const (
 // piece is what was read of a body at a time, and the error that ended it.
 type piece struct {
 	room []byte
-	n    int
+	n    int // of it that are to go out
+	most int // of it that were ever filled
 	err  error
 }
 
@@ -56,6 +57,7 @@ func (a *ahead) run() {
 		case p = <-a.free:
 		}
 		p.n, p.err = a.read(p.room[:limit])
+		p.most = max(p.most, p.n)
 		limit = pieceSize
 		a.full <- p // has room for all pieces
 		if p.err != nil {
@@ -115,6 +117,7 @@ func (a *ahead) close() {
 
 // release gives a piece back without the plaintext that it held.
 func (p *piece) release() {
-	clear(p.room)
+	clear(p.room[:p.most])
+	p.most = 0
 	pieces.Put(p)
 }
