@@ -106,7 +106,17 @@ func auditApplied(c *pipeline.Call, a sse.Applied, fromDefault bool) {
 
 // sseApplied is the audit record's name of an encryption.
 func sseApplied(a sse.Applied, fromDefault bool) string {
-	name := map[string]string{sse.AES256: "SSE_S3", sse.KMS: "SSE_KMS", sse.DSSE: "DSSE_KMS", sse.Customer: "SSE_C"}[a.Algorithm]
+	name := ""
+	switch a.Algorithm {
+	case sse.AES256:
+		name = "SSE_S3"
+	case sse.KMS:
+		name = "SSE_KMS"
+	case sse.DSSE:
+		name = "DSSE_KMS"
+	case sse.Customer:
+		name = "SSE_C"
+	}
 	if fromDefault && name != "" {
 		name = "Default_" + name
 	}
