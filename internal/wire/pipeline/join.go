@@ -20,14 +20,18 @@ type joining struct {
 	resp      *Response
 }
 
-// join returns a context for core in which a commit whose result answer knows takes
-// the call's record along. answer returns nil for the result of something else.
-func (c *Call) join(ctx context.Context, answer func(result any) (*Response, error)) context.Context {
+// join returns a context for core in which a commit takes the call's record along, if
+// its result is the call's own, and not that of a part: those may be done at the same
+// time. answer makes the answer of such a result.
+func (c *Call) join(ctx context.Context, own func(result any) bool, answer func(result any) (*Response, error)) context.Context {
 	j := &joining{base: c.record}
 	return audit.WithJoin(ctx, func(b *meta.Batch, result any) error {
+		if !own(result) {
+			return nil
+		}
 		c.record = cloned(j.base) // an earlier try may have left its marks
 		resp, err := answer(result)
-		if err != nil || resp == nil {
+		if err != nil {
 			return err
 		}
 		c.complete(resp, nil)

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/fault"
@@ -89,12 +91,22 @@ func TestNothingIsDoneWithoutItsRecord(t *testing.T) {
 	}
 }
 
-// The commit of something else that the call does on its way takes no record.
+// The commits of parts of what the call does take no record, and may be done at the same
+// time.
 func TestOtherResultsTakeNoRecord(t *testing.T) {
 	h := openPouring(t, func(ctx context.Context, _ *Call) (*Response, error) {
-		var b meta.Batch
-		if err := audit.InCommit(ctx, &b, "a kettle"); err != nil || len(b.Puts) != 0 {
-			return nil, errors.New("a kettle was recorded")
+		var parts errgroup.Group
+		for range 4 {
+			parts.Go(func() error {
+				var b meta.Batch
+				if err := audit.InCommit(ctx, &b, "a kettle"); err != nil || len(b.Puts) != 0 {
+					return errors.New("a kettle was recorded")
+				}
+				return nil
+			})
+		}
+		if err := parts.Wait(); err != nil {
+			return nil, err
 		}
 		return &Response{Status: 200, Body: []byte("tea")}, nil
 	})

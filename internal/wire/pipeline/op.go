@@ -124,12 +124,8 @@ func Define[In, Out any](
 			return encode(c, out)
 		}
 		if t := c.Op.Traits; t.Has(Data) && !t.Has(Read) {
-			ctx = c.join(ctx, func(result any) (*Response, error) {
-				if out, ok := result.(Out); ok {
-					return answer(out)
-				}
-				return nil, nil
-			})
+			own := func(result any) bool { _, ok := result.(Out); return ok }
+			ctx = c.join(ctx, own, func(result any) (*Response, error) { return answer(result.(Out)) })
 		}
 		out, err := do(ctx, c.Caller, in)
 		switch {
