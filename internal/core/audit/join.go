@@ -10,7 +10,8 @@ import (
 
 // JoinFunc puts the record of a call into a batch. result is what the call will
 // return if the batch is committed. It is called again for each try of a commit that
-// is repeated; the last one counts. On an error the batch must not be committed.
+// is repeated; the last one counts. On an error the batch must not be committed. With
+// a nil batch it says that the last one was not.
 type JoinFunc func(b *meta.Batch, result any) error
 
 type joinKey struct{}
@@ -27,4 +28,12 @@ func InCommit(ctx context.Context, b *meta.Batch, result any) error {
 		return join(b, result)
 	}
 	return nil
+}
+
+// NotCommitted takes back what InCommit said last: the commit failed, and what the call
+// goes on to do may need none.
+func NotCommitted(ctx context.Context) {
+	if join, ok := ctx.Value(joinKey{}).(JoinFunc); ok {
+		_ = join(nil, nil)
+	}
 }

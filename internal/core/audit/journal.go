@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/store/meta"
@@ -194,6 +195,9 @@ func (t *Trail) forget() {
 	keys := t.settled
 	t.settled = nil
 	t.mu.Unlock()
+	// A batch that names a row twice is refused, and an event may be repeated under its id.
+	slices.SortFunc(keys, bytes.Compare)
+	keys = slices.CompactFunc(keys, bytes.Equal)
 	for len(keys) > 0 {
 		n := min(len(keys), forgetAtOnce)
 		var b meta.Batch
@@ -204,6 +208,7 @@ func (t *Trail) forget() {
 			t.log.Error("audit journal not cleared; it is tried again", "rows", len(keys), "error", err)
 			t.mu.Lock()
 			t.settled = append(t.settled, keys...)
+			t.wake()
 			t.mu.Unlock()
 			return
 		}
@@ -215,7 +220,7 @@ func (t *Trail) forget() {
 func (t *Trail) recover(ctx context.Context) error {
 	prefix := []byte(journalRows)
 	written := 0
-	for next := (meta.Range{Start: prefix, End: meta.PrefixEnd(prefix), MaxBytes: 16 << 20}); ; {
+	for next := (meta.Range{Start: prefix, End: meta.PrefixEnd(prefix), Limit: 1 << 16, MaxBytes: 64 << 20}); ; {
 		page, err := t.journal.Scan(ctx, next)
 		if err != nil {
 			return fmt.Errorf("read the journal: %w", err)
@@ -240,6 +245,7 @@ func (t *Trail) recover(ctx context.Context) error {
 func (t *Trail) recoverPage(ctx context.Context, rows []meta.Item) (int, error) {
 	missing := make(map[string]journaled, len(rows))
 	var from position
+	newest := t.last
 	for _, it := range rows {
 		j, err := decodeJournaled(it)
 		if err != nil {
@@ -248,6 +254,9 @@ func (t *Trail) recoverPage(ctx context.Context, rows []meta.Item) (int, error) 
 		missing[string(j.key[len(journalRows):])] = j
 		if from.name == "" || j.from.before(from) {
 			from = j.from
+		}
+		if begun, _ := parseName(j.from.name); begun.After(newest) {
+			newest = begun
 		}
 	}
 	var there [][]byte
@@ -267,11 +276,20 @@ func (t *Trail) recoverPage(ctx context.Context, rows []meta.Item) (int, error) 
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.settled = append(t.settled, there...)
-	for _, j := range missing {
-		if err := t.writeJournaled(j.key, j.line); err != nil {
+	// The clock may have been set back, and the files of then be gone: a line must be
+	// behind the position in its row all the same.
+	if newest.After(t.last) {
+		t.last = newest
+		if err := t.begin(); err != nil {
 			return 0, err
 		}
+	}
+	t.settled = append(t.settled, there...)
+	for _, j := range missing {
+		t.late = append(t.late, joined{j.key, j.line})
+	}
+	if err := t.catchUp(); err != nil { // what only reads may go on; nothing else begins
+		t.log.Error("audit records are in the journal and not yet in a file", "records", len(t.late), "error", err)
 	}
 	t.wake()
 	return len(missing), nil

@@ -95,7 +95,8 @@ func Open(ctx context.Context, dir string, cfg Config) (*Trail, error) {
 	}
 	if t.journal != nil {
 		if err := t.recover(ctx); err != nil {
-			return nil, errors.Join(fmt.Errorf("audit: open trail %s: %w", dir, err), t.active.file.Close(), t.dirFile.Close())
+			t.end()
+			return nil, errors.Join(fmt.Errorf("audit: open trail %s: %w", dir, err), t.dirFile.Close())
 		}
 	}
 	go t.background()
@@ -208,6 +209,13 @@ func (t *Trail) Close() error {
 func (t *Trail) end() (last *segment) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	for t.waiting != nil { // lines of appends that began before the end
+		if t.writing != nil {
+			t.ended.Wait()
+		} else {
+			t.writeOut()
+		}
+	}
 	if last = t.active; last != nil {
 		t.retire()
 	}

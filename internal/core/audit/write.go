@@ -11,9 +11,11 @@ import (
 // lines are written together: those that came while the lines before were written.
 type lines struct {
 	text  []byte
+	ends  []int // of the lines, in text
 	count uint64
 	file  *segment // to which they were written
 	first uint64   // number of the first one there
+	there uint64   // how many are there: all, but for an error
 	done  bool
 	err   error
 }
@@ -30,6 +32,7 @@ func (t *Trail) write(line []byte) (*segment, uint64, error) {
 	}
 	mine := t.waiting
 	mine.text = append(mine.text, line...)
+	mine.ends = append(mine.ends, len(mine.text))
 	place := mine.count
 	mine.count++
 	for !mine.done {
@@ -39,7 +42,10 @@ func (t *Trail) write(line []byte) (*segment, uint64, error) {
 			t.writeOut()
 		}
 	}
-	return mine.file, mine.first + place, mine.err
+	if place >= mine.there {
+		return nil, 0, mine.err
+	}
+	return mine.file, mine.first + place, nil
 }
 
 // writeOut writes the lines that wait. mu is held on entry and on return; nobody else
@@ -64,17 +70,19 @@ func (t *Trail) writeOut() {
 	t.writing = nil
 	t.spare = w.text
 	s.size += int64(n)
+	w.file, w.first, w.there = s, s.written+1, w.count
 	if err != nil {
+		// Lines before the error are in the file, and must not be written again.
+		for w.there = 0; w.there < w.count && w.ends[w.there] <= n; w.there++ {
+		}
 		w.err = fmt.Errorf("write %s: %w", s.name, err)
 		// A file that stayed empty is good for another try: on a full disk
 		// every append would leave one behind.
 		if s.size > 0 && s == t.active {
 			t.retire()
 		}
-		return
 	}
-	w.file, w.first = s, s.written+1
-	s.written += w.count
+	s.written += w.there
 }
 
 // full reports whether a line of n bytes belongs in a new file. mu is held.

@@ -235,6 +235,7 @@ func (s *Buckets) update(ctx context.Context, uid UID, change func(*record) erro
 		}
 		var batch meta.Batch
 		batch.PutIf(recordKey(uid), encode(r), b.ver)
+		batch.PutIf(guardKey(uid), []byte{0}, b.guard) // who commits by the record as it was begins again
 		_, err = s.store.Commit(ctx, &batch)
 		var conflict *meta.ConflictError
 		if errors.As(err, &conflict) {

@@ -108,7 +108,7 @@ func (o *Objects) completeOnce(ctx context.Context, by iam.Caller, b *bucket.Buc
 	}
 	err = o.placeOnce(ctx, b, r, placing{
 		cond: in.Condition, moved: true,
-		result: func() any { return o.stored(b, r, a, u.Default) },
+		result: func(b *bucket.Bucket) any { return o.stored(b, r, a, u.Default) },
 		check:  func(cur *record) error { return in.unchangedSince(u, cur) },
 		add:    func(batch *meta.Batch) { o.finish(batch, u, ver, rows, unused) },
 	})

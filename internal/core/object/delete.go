@@ -94,6 +94,8 @@ func (o *Objects) deleteOnly(ctx context.Context, b *bucket.Bucket, in Delete) e
 		return err
 	}
 	var batch meta.Batch
+	guard, guardVer := b.Guard() // without versioning still?
+	batch.Cond(guard, guardVer)
 	row := currentKey(b.UID, in.Key)
 	batch.Cond(row, ver)
 	batch.Delete(row)
@@ -108,7 +110,7 @@ func (o *Objects) hide(ctx context.Context, by iam.Caller, b *bucket.Bucket, in 
 		Created: time.Now().UnixMilli(), Owner: by.Account,
 	}
 	hidden := func() Deleted { return Deleted{VersionID: r.wireVersion(), Marker: true} }
-	if err := o.placeOnce(ctx, b, r, placing{check: in.holds, result: func() any { return hidden() }}); err != nil {
+	if err := o.placeOnce(ctx, b, r, placing{check: in.holds, result: func(*bucket.Bucket) any { return hidden() }}); err != nil {
 		return Deleted{}, err
 	}
 	return hidden(), nil

@@ -220,8 +220,8 @@ func (d *digests) beside(p []byte, w io.Writer) error {
 		defer close(hashed)
 		d.write(p)
 	}()
+	defer func() { <-hashed }()
 	_, err := w.Write(p)
-	<-hashed
 	return err
 }
 

@@ -308,7 +308,11 @@ func (o *Objects) conclude(ctx context.Context, b *meta.Batch, result any) error
 	if err := audit.InCommit(ctx, b, result); err != nil {
 		return err
 	}
-	return o.commit(ctx, b)
+	err := o.commit(ctx, b)
+	if err != nil {
+		audit.NotCommitted(ctx)
+	}
+	return err
 }
 
 // commit is the store's Commit; an error that is no conflict is an openOutcome.

@@ -209,10 +209,13 @@ type publishing struct {
 // publish wraps the data key, binds it to the record, and makes the record the
 // current version.
 func (o *Objects) publish(ctx context.Context, b *bucket.Bucket, ref Ref, s *sse.Sealing, r *record, st stream, p publishing) (Stored, error) {
-	stored := func() Stored { return o.stored(b, r, s.Applied(), p.fromDefault) }
-	result := func() any { return stored() }
-	if p.result != nil {
-		result = func() any { return p.result(stored()) }
+	var out Stored
+	result := func(b *bucket.Bucket) any {
+		out = o.stored(b, r, s.Applied(), p.fromDefault)
+		if p.result != nil {
+			return p.result(out)
+		}
+		return out
 	}
 	err := o.wrapping(ctx, s, func() (err error) {
 		if r.Wrap, err = s.Wrap(ctx, r.descriptor(), sse.BindDescriptor); err != nil {
@@ -226,7 +229,7 @@ func (o *Objects) publish(ctx context.Context, b *bucket.Bucket, ref Ref, s *sse
 		}
 		return Stored{}, err
 	}
-	return stored(), nil
+	return out, nil
 }
 
 func (o *Objects) stored(b *bucket.Bucket, r *record, a sse.Applied, fromDefault bool) Stored {
@@ -246,8 +249,9 @@ type placing struct {
 	check func(current *record) error
 	// moved says that the record's data key was wrapped before, in another row.
 	moved bool
-	// result is what the call will return, once the record has its time.
-	result func() any
+	// result is what the call will return, once the record has its time, in the bucket as
+	// it is then.
+	result func(*bucket.Bucket) any
 }
 
 // place makes r the current version of its key in one commit: the version that
@@ -308,7 +312,7 @@ func (o *Objects) placeOnce(ctx context.Context, b *bucket.Bucket, r *record, p 
 	if p.add != nil {
 		p.add(&batch)
 	}
-	return o.conclude(ctx, &batch, p.result())
+	return o.conclude(ctx, &batch, p.result(b))
 }
 
 // stepBehind adds to the batch what becomes of the version that was current, and

@@ -108,14 +108,15 @@ func (o *Objects) scanAround(ctx context.Context, r meta.Range, damaged func(key
 	}
 	whole := page.Items[:0:0]
 	for _, item := range page.Items {
-		full, err := meta.Get1(ctx, o.store, item.Key)
+		// Not Get, which may answer from memory.
+		one, err := o.store.Scan(ctx, meta.Range{Start: item.Key, End: append(bytes.Clone(item.Key), 0), Limit: 1})
 		switch {
 		case errors.Is(err, meta.Damaged):
 			damaged(item.Key, err)
 		case err != nil:
 			return meta.Page{}, err
-		case full.Ver != 0:
-			whole = append(whole, full)
+		default:
+			whole = append(whole, one.Items...)
 		}
 	}
 	page.Items = whole

@@ -4,14 +4,19 @@ package object
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 
 	"pgregory.net/rapid"
 
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/sse"
+	"github.com/cofferstore/coffer/internal/secret"
 	"github.com/cofferstore/coffer/internal/store/blob"
 	"github.com/cofferstore/coffer/internal/store/meta"
+	"github.com/cofferstore/coffer/internal/store/meta/authentic"
+	"github.com/cofferstore/coffer/internal/store/meta/cached"
+	metamem "github.com/cofferstore/coffer/internal/store/meta/mem"
 )
 
 // change rewrites a row as someone could who holds the key of the row codes.
@@ -160,4 +165,38 @@ func TestRecordsSurviveTheirEncoding(t *testing.T) {
 			t.Fatalf("%+v became %+v", r, got)
 		}
 	})
+}
+
+// A scrub looks at what is stored, and not at rows that were kept in memory.
+func TestAScrubLooksAtTheDisk(t *testing.T) {
+	disk := metamem.New()
+	rows := cached.Wrap(authentic.Wrap(disk, authentic.Keys{Current: 1, Key: map[uint32]secret.Bytes{1: secret.Random(secret.Size)}}), cached.Config{})
+	w := newWorldOver(t, Config{}, rows)
+	w.bucket("bkt", "")
+	w.put(put("bkt", "k", pattern(10)))
+	w.get(read("bkt", "k", "")) // so that its row is kept
+	b, err := w.buckets.Find(t.Context(), bucket.Ref{Bucket: "bkt"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	it, err := meta.Get1(t.Context(), disk, currentKey(b.UID, "k"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	it.Value[3] ^= 1
+	var batch meta.Batch
+	batch.Put(it.Key, it.Value)
+	if _, err := disk.Commit(t.Context(), &batch); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := rows.Scan(t.Context(), meta.Range{Start: it.Key, Limit: 1}); !errors.Is(err, meta.Damaged) {
+		t.Fatalf("a scan: %v", err)
+	}
+	var out ScrubReport
+	if err := w.objects.Scrub(t.Context(), false, func(r ScrubReport) { out = r }); err != nil {
+		t.Fatal(err)
+	}
+	if len(out.Damaged) == 0 {
+		t.Error("the scrub found nothing")
+	}
 }

@@ -26,7 +26,11 @@ type joining struct {
 func (c *Call) join(ctx context.Context, own func(result any) bool, answer func(result any) (*Response, error)) context.Context {
 	j := &joining{base: c.record}
 	return audit.WithJoin(ctx, func(b *meta.Batch, result any) error {
-		if !own(result) {
+		switch {
+		case b == nil:
+			c.unjoin()
+			return nil
+		case !own(result):
 			return nil
 		}
 		c.record = cloned(j.base) // an earlier try may have left its marks

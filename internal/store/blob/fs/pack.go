@@ -154,7 +154,10 @@ func (p *pack) doom(off int64) {
 func (p *pack) still(off int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.frames, off)
+	// Where there is a hole already, somebody may have begun to look at it.
+	if m := p.frames[off]; m != nil && m.doomed {
+		delete(p.frames, off)
+	}
 }
 
 // head reads and checks the header of a stream's frame. NotFound: there is none,

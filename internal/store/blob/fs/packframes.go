@@ -53,7 +53,7 @@ func (f *frames) put(fr *frame) {
 
 // add appends bytes of the stream; false if they do not fit.
 func (fr *frame) add(p []byte) bool {
-	if len(p) > len(fr.buf)-fr.n {
+	if len(p) > len(fr.buf)-fr.n || fr.size()+int64(len(p)) > maxPacked {
 		return false
 	}
 	fr.n += copy(fr.buf[fr.n:], p)

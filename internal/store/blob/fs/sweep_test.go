@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 
 // nthCall fails the nth call of a file system, or every one from the nth on.
 type nthCall struct {
+	mu    sync.Mutex // a file and its directory are synced at the same time
 	n     int
 	every bool
 	calls []errorfs.Op
@@ -28,6 +30,8 @@ type nthCall struct {
 }
 
 func (c *nthCall) MaybeError(op errorfs.Op) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if !c.armed {
 		return nil
 	}
