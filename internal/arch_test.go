@@ -44,6 +44,7 @@ var drivers = []string{
 	"store/blob/fs", "store/blob/mem", "store/blob/faulty", "store/blob/blobtest",
 	"store/crashtest",
 	"link/keystore/builtin", "link/keystore/keystoretest",
+	"fips/fipstest",
 }
 
 // confined are imports with the only directories that may have them; a path

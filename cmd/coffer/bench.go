@@ -110,9 +110,10 @@ func (o benchOptions) config(ctx context.Context) (cfg bench.Config, err error) 
 		cfg.Scale = bench.Quick()
 	}
 	if o.only != "" {
-		if cfg.Only, err = regexp.Compile("(?i)" + o.only); err != nil {
+		if _, err := regexp.Compile(o.only); err != nil { // as it was written
 			return cfg, fmt.Errorf("--only: %w", err)
 		}
+		cfg.Only = regexp.MustCompile("(?i)" + o.only)
 	}
 	if cfg.Program, err = os.Executable(); err != nil {
 		return cfg, err

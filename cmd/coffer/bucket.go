@@ -23,7 +23,7 @@ naming an encryption are reported as not encrypted (NOT-SSE), as those of S3 fro
 before 2023 are. They are sealed on disk as under SSE-S3. A default encryption that
 was put for the bucket applies all the same. Objects that are there already, and
 uploads under way, do not change. It is for rehearsing what such objects meet.`,
-		Args:      cobra.ExactArgs(2),
+		Args:      arguments("BUCKET", "on|off"),
 		ValidArgs: []string{"on", "off"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			on, err := onOff(args[1])

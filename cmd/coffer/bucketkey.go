@@ -33,7 +33,7 @@ func newBucketKeyStatus() *cobra.Command {
 		Long: `List the bucket key generations of a bucket: their KMS key, tier, age, how many
 data keys are under them, and under which version of the KMS key's material they
 are. No KMS key is used.`,
-		Args: cobra.ExactArgs(1),
+		Args: arguments("BUCKET"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return bucketKeyStatus(cmd.Context(), args[0], asJSON, cmd.OutOrStdout())
 		},
@@ -133,7 +133,7 @@ func newBucketKeyConsolidate() *cobra.Command {
 under old KMS material under the current one, and delete those that no object
 names. It is what upkeep does daily. The command follows the job; the job goes on
 without it.`,
-		Args: cobra.ExactArgs(1),
+		Args: arguments("BUCKET"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return consolidateBucket(cmd.Context(), args[0], asJSON, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
@@ -190,7 +190,7 @@ func newBucketKeyAuto() *cobra.Command {
 		Use:       "auto BUCKET on|off",
 		Short:     "Let upkeep consolidate a bucket, or not",
 		Long:      `Let the server's daily upkeep consolidate a bucket, which is the default, or stop it.`,
-		Args:      cobra.ExactArgs(2),
+		Args:      arguments("BUCKET", "on|off"),
 		ValidArgs: []string{"on", "off"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			on, err := onOff(args[1])

@@ -6,13 +6,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 func main() {
@@ -45,9 +48,32 @@ Commands that talk to a running server find it as the AWS CLI does: by
 AWS_ENDPOINT_URL, AWS_DEFAULT_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.`
 	root.SilenceUsage, root.SilenceErrors = true, true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fmt.Errorf("%w: see \"%s --help\"", err, cmd.CommandPath())
+		return fmt.Errorf("%w: see \"%s --help\"", plainFlag(err), cmd.CommandPath())
 	})
 	return root
+}
+
+// plainFlag says of a flag's value what it should be, and not which function did not
+// like it.
+func plainFlag(err error) error {
+	var bad *pflag.InvalidValueError
+	if !errors.As(err, &bad) {
+		return err
+	}
+	is := bad.GetFlag().Value.Type()
+	switch is {
+	case "int", "int64", "uint":
+		is = "no whole number"
+	case "float64":
+		is = "no number"
+	case "duration":
+		is = "no duration such as 5ms or 2h"
+	case "bool":
+		is = "neither true nor false"
+	default:
+		return err
+	}
+	return fmt.Errorf("--%s: %q is %s", bad.GetFlag().Name, bad.GetValue(), is)
 }
 
 // newGroup returns a command that is only a name for others.
@@ -58,6 +84,16 @@ func newGroup(use, short string, commands ...*cobra.Command) *cobra.Command {
 	}
 	group.AddCommand(commands...)
 	return group
+}
+
+// arguments demands as many arguments as it names.
+func arguments(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == len(names) {
+			return nil
+		}
+		return fmt.Errorf("it takes %s, and there are %d arguments: see \"%s --help\"", strings.Join(names, " and "), len(args), cmd.CommandPath())
+	}
 }
 
 // noArguments refuses what is neither a flag nor a command.

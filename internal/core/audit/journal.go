@@ -27,7 +27,7 @@ const forgetAtOnce = 512
 func journalKey(eventID string) []byte { return append([]byte(journalRows), eventID...) }
 
 // journaled is a row of the journal: a record's line, and a position in the trail
-// before which the line is not. docs/formats.md, "Audit journal".
+// before which the line is not. docs/formats.md, "Audit files".
 type journaled struct {
 	key  []byte
 	from position
@@ -108,11 +108,11 @@ func (t *Trail) here() (position, error) {
 
 // position is here with mu held.
 func (t *Trail) position() (position, error) {
+	if err := t.catchUp(); err != nil { // it lets go of mu
+		return position{}, err
+	}
 	if t.closed {
 		return position{}, errors.New("trail is closed")
-	}
-	if err := t.catchUp(); err != nil {
-		return position{}, err
 	}
 	if t.active == nil {
 		if err := t.begin(); err != nil {

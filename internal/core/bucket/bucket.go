@@ -43,8 +43,6 @@ const (
 	IllegalVersioning       fault.Kind = "bucket: versioning configuration without status"
 	InvalidVersioningStatus fault.Kind = "bucket: unknown versioning status"
 	NoSuchTagSet            fault.Kind = "bucket: no tags"
-	TooManyBuckets          fault.Kind = "bucket: too many buckets"
-	InvalidListing          fault.Kind = "bucket: listing parameter out of range"
 )
 
 // UID identifies a bucket for ever: a name can be used again, a UID never is.

@@ -3,20 +3,9 @@
 package bucketkey
 
 import (
-	"crypto/fips140"
-	"crypto/rand"
-	"os"
-	"runtime/debug"
 	"testing"
+
+	"github.com/cofferstore/coffer/internal/fips/fipstest"
 )
 
-// In FIPS mode a random generator seeds itself from the jitter of the clock, and
-// the clock of a synctest bubble has none. So enough generators for all that may
-// run at once are made first, and kept from the garbage collector.
-func TestMain(m *testing.M) {
-	if fips140.Enabled() {
-		debug.SetGCPercent(-1)
-		together(4, func(int) { rand.Read(make([]byte, 16<<20)) })
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { fipstest.Main(m) }

@@ -3,25 +3,9 @@
 package jobs
 
 import (
-	"crypto/fips140"
-	"crypto/rand"
-	"os"
-	"runtime/debug"
-	"sync"
 	"testing"
+
+	"github.com/cofferstore/coffer/internal/fips/fipstest"
 )
 
-// In FIPS mode a random generator seeds itself from the jitter of the clock, and
-// the clock of a synctest bubble has none. So enough generators for all that may
-// run at once are made first, and kept from the garbage collector.
-func TestMain(m *testing.M) {
-	if fips140.Enabled() {
-		debug.SetGCPercent(-1)
-		var all sync.WaitGroup
-		for range 4 {
-			all.Go(func() { rand.Read(make([]byte, 16<<20)) })
-		}
-		all.Wait()
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { fipstest.Main(m) }

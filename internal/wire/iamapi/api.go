@@ -26,6 +26,9 @@ func (API) Family() *pipeline.Family {
 	return &pipeline.Family{
 		Name: "iam", Source: "iam.amazonaws.com", Services: []string{"iam", "sts"}, Whole: true,
 		Match: func(r *http.Request) bool {
+			if r.URL.Path != "/" { // theirs all are: the others need no second look
+				return false
+			}
 			service, _ := sigv4.ClaimedScope(r)
 			return service == "iam" || service == "sts"
 		},

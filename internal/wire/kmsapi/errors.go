@@ -87,7 +87,6 @@ var codes = pipeline.Codes{
 	pipeline.SlowClient:   pipeline.As(408, "RequestTimeoutException", "The request body was not received in time."),
 	pipeline.TimedOut:     pipeline.As(503, "DependencyTimeoutException", unavailable),
 	pipeline.NoRoom:       pipeline.As(503, "ServiceUnavailable", "The server is short of storage."),
-	pipeline.ShuttingDown: pipeline.As(503, "ServiceUnavailable", "The server is shutting down."),
 	pipeline.AuditFailed:  pipeline.As(500, "KMSInternalException", retry),
 	audit.Unavailable:     pipeline.As(500, "KMSInternalException", retry),
 

@@ -71,7 +71,6 @@ var codes = pipeline.Codes{
 	pipeline.SlowClient:   pipeline.As(408, "SlowClient", "The request body was not received in time."),
 	pipeline.TimedOut:     pipeline.As(503, "Timeout", "The server did not get an answer in time."),
 	pipeline.NoRoom:       pipeline.As(507, "NoRoom", "The server is short of storage."),
-	pipeline.ShuttingDown: pipeline.As(503, "ShuttingDown", "The server is shutting down."),
 	pipeline.AuditFailed:  pipeline.As(503, "Unavailable", unavailable),
 }
 

@@ -26,7 +26,6 @@ const (
 	BodyTooLarge fault.Kind = "pipeline: body too large"
 	TimedOut     fault.Kind = "pipeline: deadline exceeded"
 	NoRoom       fault.Kind = "pipeline: no room on the device"
-	ShuttingDown fault.Kind = "pipeline: shutting down"
 	InvalidURI   fault.Kind = "pipeline: invalid request target"
 	SlowClient   fault.Kind = "pipeline: client too slow"
 	AuditFailed  fault.Kind = "pipeline: audit record could not be written"

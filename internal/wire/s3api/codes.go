@@ -50,7 +50,6 @@ var codes = pipeline.Codes{
 	pipeline.BodyTooLarge: pipeline.As(400, "MaxMessageLengthExceeded", "Your request was too big."),
 	pipeline.TimedOut:     pipeline.As(503, "ServiceUnavailable", unavailableText),
 	pipeline.NoRoom:       pipeline.As(503, "ServiceUnavailable", fullText),
-	pipeline.ShuttingDown: pipeline.As(503, "ServiceUnavailable", unavailableText),
 	pipeline.InvalidURI:   pipeline.As(400, "InvalidURI", "Couldn't parse the specified URI."),
 	pipeline.SlowClient:   pipeline.As(400, "RequestTimeout", "Your socket connection to the server was not read from or written to within the timeout period. Idle connections will be closed."),
 	pipeline.AuditFailed:  pipeline.As(503, "ServiceUnavailable", unavailableText),
@@ -113,8 +112,6 @@ var codes = pipeline.Codes{
 	bucket.IllegalVersioning:       pipeline.As(400, "IllegalVersioningConfigurationException", "The Versioning element must be specified"),
 	bucket.InvalidVersioningStatus: pipeline.As(400, "MalformedXML", malformedText),
 	bucket.NoSuchTagSet:            pipeline.As(404, "NoSuchTagSet", "The TagSet does not exist"),
-	bucket.TooManyBuckets:          pipeline.As(400, "TooManyBuckets", "You have attempted to create more buckets than allowed"),
-	bucket.InvalidListing:          pipeline.As(400, "InvalidArgument", "A parameter of the listing is out of range"),
 	bucket.InvalidTag:              pipeline.As(400, "InvalidTag", "The tag you have provided is invalid"),
 	bucket.TooManyTags:             pipeline.As(400, "BadRequest", "There are too many tags"),
 

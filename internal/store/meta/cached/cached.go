@@ -9,7 +9,6 @@
 package cached
 
 import (
-	"bytes"
 	"context"
 	"hash/maphash"
 	"slices"
@@ -114,7 +113,7 @@ func (s *store) Get(ctx context.Context, keys ...[]byte) ([]meta.Item, error) {
 	s.unlock(at.order())
 	if found {
 		for i := range items { // nobody changes kept bytes; the caller may
-			items[i].Key, items[i].Value = bytes.Clone(keys[i]), bytes.Clone(items[i].Value)
+			items[i] = owned(keys[i], items[i])
 		}
 		return items, nil
 	}
@@ -129,6 +128,16 @@ func (s *store) Get(ctx context.Context, keys ...[]byte) ([]meta.Item, error) {
 		s.shards[at.of[i]].keep(it, seen[i])
 	}
 	return read, nil
+}
+
+// owned returns an item of the caller's own, in one piece of memory.
+func owned(key []byte, it meta.Item) meta.Item {
+	b := append(append(make([]byte, 0, len(key)+len(it.Value)), key...), it.Value...)
+	it.Key = b[:len(key):len(key)]
+	if it.Value != nil {
+		it.Value = b[len(key):]
+	}
+	return it
 }
 
 // Commit is meta.Store.Commit. From before the rows change until after, they are
