@@ -13,6 +13,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -237,7 +238,8 @@ func (s *Server) newRoad(version any) *pipeline.Road {
 		Proxies:   s.cfg.TrustedProxies,
 		BodyIdle:  s.cfg.ReadTimeout,
 		SyncReads: s.cfg.AuditSyncReads,
-	}, append(s.operator(version).Families(), (&kmsapi.API{Keys: s.kms}).Family(), iamapi.API{}.Family(), s3.Family())...)
+	}, slices.Concat(s.operator(version).Families(), []*pipeline.Family{(&kmsapi.API{Keys: s.kms}).Family()},
+		(&iamapi.API{IAM: &iam.Service{}}).Families(), []*pipeline.Family{s3.Family()})...)
 }
 
 // room refuses growth when the device is too full.

@@ -33,6 +33,8 @@ type Principal struct {
 	// Scope is the hash of the session policies and session tags that narrow
 	// the principal; zero when there are none.
 	Scope [32]byte
+	// Session is that of temporary credentials; nil for others.
+	Session *Session
 }
 
 // Requester is what tells one user of a KMS key from another: the stable part of
@@ -43,7 +45,11 @@ type Requester struct {
 }
 
 // Requester returns the principal's requester identity.
+// All sessions of a role that nothing narrows are one.
 func (p Principal) Requester() Requester {
+	if p.Type == AssumedRole {
+		return Requester{p.Account, p.Session.RoleARN, p.Scope}
+	}
 	return Requester{p.Account, p.ARN, p.Scope}
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/cofferstore/coffer/internal/wire/apidoc"
+	"github.com/cofferstore/coffer/internal/wire/iamapi"
 	"github.com/cofferstore/coffer/internal/wire/kmsapi"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
 	"github.com/cofferstore/coffer/internal/wire/s3api"
@@ -20,8 +21,8 @@ var update = flag.Bool("update", false, "write docs/api-coverage.md")
 const path = "../../../docs/api-coverage.md"
 
 func TestDocument(t *testing.T) {
-	families := []*pipeline.Family{(&s3api.API{}).Family(), (&kmsapi.API{}).Family()}
-	titles := map[string]string{"s3": "Amazon S3", "kms": "AWS KMS"}
+	families := append([]*pipeline.Family{(&s3api.API{}).Family(), (&kmsapi.API{}).Family()}, (&iamapi.API{}).Families()...)
+	titles := map[string]string{"s3": "Amazon S3", "kms": "AWS KMS", "iam": "AWS IAM", "sts": "AWS STS"}
 	var apis []apidoc.API
 	for _, f := range families {
 		apis = append(apis, apidoc.API{Title: titles[f.Name], Ops: f.Ops})

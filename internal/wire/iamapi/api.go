@@ -1,67 +1,163 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package iamapi answers those who ask for IAM or STS. There is one principal, the
-// account's root, so nothing of the two is served; but their clients are told so in
-// the form that they read, the query protocol's.
+// Package iamapi speaks the query protocol of IAM and STS: parameters in a form or
+// in the query, answers in XML. Requests and results are core/iam's own types, whose
+// fields are the API's members, so one codec serves all operations; see decode.go for
+// what the fields' tags say. It decides nothing.
+//
+// An operation is a row: newOp(iamService, "GetUser", pipeline.Read, a.IAM.GetUser).
 package iamapi
 
 import (
-	"bytes"
-	"encoding/xml"
 	"net/http"
+	"net/url"
+	"strings"
 
+	"github.com/google/uuid"
+
+	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
 	"github.com/cofferstore/coffer/internal/wire/sigv4"
 )
 
-// NotServed: the request is for a service that there is none of.
-const NotServed fault.Kind = "iamapi: not served"
+// Kinds of fault that this package raises.
+const (
+	// MissingAction: the request does not say what it wants.
+	MissingAction fault.Kind = "iamapi: missing action"
+	// InvalidAction: there is no such operation in this version of the API.
+	InvalidAction fault.Kind = "iamapi: invalid action"
+	// Malformed: the parameters cannot be read.
+	Malformed fault.Kind = "iamapi: malformed parameters"
+	// NeedsSecureTransport: the request came over a connection that anybody may have
+	// read.
+	NeedsSecureTransport fault.Kind = "iamapi: needs a secure connection"
+)
 
-// API is the family of IAM and STS.
-type API struct{}
+// service is one of the two APIs.
+type service struct{ name, version string }
 
-// Family returns the family. It matches requests that are signed for IAM or STS.
-func (API) Family() *pipeline.Family {
+var (
+	iamService = service{"iam", "2010-05-08"}
+	stsService = service{"sts", "2011-06-15"}
+)
+
+func (s service) namespace() string {
+	return "https://" + s.name + ".amazonaws.com/doc/" + s.version + "/"
+}
+
+// API is the operations of IAM and STS over their service.
+type API struct{ IAM *iam.Service }
+
+// iamOps is the table of IAM, feature by feature.
+func (a *API) iamOps() []pipeline.Op {
+	return nil
+}
+
+// Families returns the two families.
+func (a *API) Families() []*pipeline.Family {
+	return []*pipeline.Family{family(iamService, a.iamOps()), family(stsService, a.stsOps())}
+}
+
+func family(s service, ops []pipeline.Op) *pipeline.Family {
+	byName := make(map[string]*pipeline.Op, len(ops))
+	for i := range ops {
+		byName[ops[i].Name] = &ops[i]
+	}
 	return &pipeline.Family{
-		Name: "iam", Source: "iam.amazonaws.com", Services: []string{"iam", "sts"}, Whole: true,
-		Match: func(r *http.Request) bool {
-			if r.URL.Path != "/" { // theirs all are: the others need no second look
-				return false
-			}
-			service, _ := sigv4.ClaimedScope(r)
-			return service == "iam" || service == "sts"
+		Name: s.name, Source: s.name + ".amazonaws.com", Services: []string{s.name}, Whole: true,
+		Match: s.match,
+		Find:  func(c *pipeline.Call) (*pipeline.Op, error) { return s.find(c, byName) },
+		Codes: codes,
+		Fault: func(c *pipeline.Call, code pipeline.Code, _ []fault.Detail) *pipeline.Response {
+			return s.renderFault(c, code)
 		},
-		Find: func(*pipeline.Call) (*pipeline.Op, error) { return nil, NotServed },
-		Codes: pipeline.Codes{
-			NotServed: pipeline.As(http.StatusBadRequest, "InvalidAction",
-				"This server has no IAM and no STS: sign requests for S3 and KMS with the access key of the account's root."),
-			pipeline.InvalidURI:  pipeline.As(http.StatusBadRequest, "MalformedQueryString", "The request target is malformed."),
-			pipeline.AuditFailed: pipeline.As(http.StatusInternalServerError, "InternalFailure", "The request could not be recorded."),
-		},
-		Fault: renderFault,
+		Ops: ops,
 	}
 }
 
-// renderFault writes an error as the query protocol has it. Details have no place
-// in it.
-func renderFault(c *pipeline.Call, code pipeline.Code, _ []fault.Detail) *pipeline.Response {
-	var b bytes.Buffer
-	text := func(name, value string) {
-		b.WriteString("<" + name + ">")
-		_ = xml.EscapeText(&b, []byte(value)) // a Buffer takes everything
-		b.WriteString("</" + name + ">")
+// match takes what is signed for the service. Of what is not signed, STS takes what is
+// in the form of the query protocol: one of its operations is not, and the others are
+// to be refused in this form. None of S3's requests has it.
+func (s service) match(r *http.Request) bool {
+	if r.URL.Path != "/" { // theirs all are: the others need no second look
+		return false
 	}
-	who := "Sender"
-	if code.Status >= http.StatusInternalServerError {
-		who = "Receiver"
+	if r.Method != http.MethodPost && r.Method != http.MethodGet {
+		return false
 	}
-	b.WriteString("<ErrorResponse><Error>")
-	text("Type", who)
-	text("Code", code.Code)
-	text("Message", code.Message)
-	b.WriteString("</Error>")
-	text("RequestId", c.ID)
-	b.WriteString("</ErrorResponse>\n")
-	return &pipeline.Response{Status: code.Status, Header: http.Header{"Content-Type": {"text/xml"}}, Body: b.Bytes()}
+	if name, region := sigv4.ClaimedScope(r); name != "" || region != "" {
+		return name == s.name
+	}
+	if s != stsService || r.Header.Get("Authorization") != "" {
+		return false
+	}
+	query := "&" + r.URL.RawQuery
+	return strings.Contains(query, "&Action=") || r.Method == http.MethodPost && query == "&" && isForm(r)
+}
+
+func isForm(r *http.Request) bool {
+	media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(media), "application/x-www-form-urlencoded")
+}
+
+const (
+	maxBody = 1 << 20
+	// maxParameters bounds how many there are. The largest honest request simulates
+	// 1,000 actions on 1,000 resources.
+	maxParameters = 8192
+)
+
+// find reads the parameters and returns the operation that they name. It also gives
+// the call an id as IAM and STS have them, which the client, the audit record and the
+// log share.
+func (s service) find(c *pipeline.Call, byName map[string]*pipeline.Op) (*pipeline.Op, error) {
+	c.ID = uuid.NewString()
+	body, err := c.ReadWhole(maxBody)
+	if err != nil {
+		return nil, err
+	}
+	if isForm(c.Request) {
+		if err := addParameters(c.Query, string(body)); err != nil {
+			return nil, err
+		}
+	}
+	name, version := c.Query.Get("Action"), c.Query.Get("Version")
+	op, ok := byName[name]
+	if ok && version == s.version {
+		return op, nil
+	}
+	service, _ := sigv4.ClaimedScope(c.Request)
+	switch {
+	case service == "":
+		return nil, sigv4.MissingAuthentication
+	case name == "":
+		return nil, MissingAction
+	case version == "":
+		version = "NO_VERSION_SPECIFIED"
+	}
+	return nil, fault.New(InvalidAction, "Could not find operation %s for version %s", quoted(name), quoted(version))
+}
+
+// quoted bounds what a stranger's text adds to a message.
+func quoted(s string) string {
+	if len(s) > 128 {
+		return s[:128] + "..."
+	}
+	return s
+}
+
+// addParameters adds those of a form to those of the query.
+func addParameters(to url.Values, form string) error {
+	if strings.Count(form, "&") >= maxParameters {
+		return fault.New(Malformed, "The request has more than %d parameters.", maxParameters)
+	}
+	values, err := url.ParseQuery(form)
+	if err != nil {
+		return fault.New(Malformed, "").Because(err)
+	}
+	for name, v := range values {
+		to[name] = append(to[name], v...)
+	}
+	return nil
 }

@@ -79,6 +79,9 @@ var codes = pipeline.Codes{
 	sigv4.MalformedTrailer:         pipeline.As(400, "SerializationException", ""),
 	sigv4.PayloadHashMismatch:      pipeline.As(400, "InvalidSignatureException", badSignature),
 	iam.NoSuchAccessKey:            pipeline.As(400, "UnrecognizedClientException", unknownKey),
+	iam.ExpiredToken:               pipeline.As(400, "ExpiredTokenException", "The security token included in the request is expired"),
+	iam.InvalidToken:               pipeline.As(400, "UnrecognizedClientException", unknownKey),
+	iam.InvalidPrincipal:           pipeline.As(400, "MalformedPolicyDocumentException", "Policy contains a statement with one or more invalid principals."),
 	iam.AccessDenied:               pipeline.As(400, "AccessDenied", ""),
 
 	pipeline.BodyTooLarge: pipeline.As(413, "RequestEntityTooLargeException", "The request body is too large."),

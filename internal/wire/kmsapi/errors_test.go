@@ -32,6 +32,9 @@ func TestEveryKindHasACode(t *testing.T) {
 		".", "../pipeline", "../sigv4", "../../core/kms", "../../core/iam", "../../core/audit", "../../link/keystore", "../../store/meta",
 	} {
 		for _, kind := range kindsIn(t, dir) {
+			if strings.HasPrefix(string(kind), "iam operation:") { // not of a caller, but of a call to IAM
+				continue
+			}
 			found++
 			if _, known := codes[kind]; !known {
 				t.Errorf("no code for %q", kind)

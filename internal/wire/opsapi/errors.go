@@ -37,6 +37,8 @@ var codes = pipeline.Codes{
 	bucket.NoSuchBucket: pipeline.As(404, "NoSuchBucket", "The specified bucket does not exist."),
 	consolidate.Off:     pipeline.As(409, "ConsolidationOff", "Consolidation is switched off for this bucket."),
 	iam.AccessDenied:    pipeline.As(403, "AccessDenied", "Access denied."),
+	iam.ExpiredToken:    pipeline.As(403, "ExpiredToken", "The session token is expired."),
+	iam.InvalidToken:    pipeline.As(403, "InvalidToken", "The session token is not valid."),
 	iam.NoSuchAccessKey: pipeline.As(403, "UnknownAccessKey", unknownKey),
 	audit.Unavailable:   pipeline.As(503, "Unavailable", unavailable),
 	meta.Unavailable:    pipeline.As(503, "Unavailable", unavailable),

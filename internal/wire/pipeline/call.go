@@ -50,6 +50,7 @@ type Call struct {
 	body    *counted
 	payload *sigv4.Body
 	whole   []byte
+	isRead  bool // whole is the body
 	record  audit.Record
 	items   []audit.Record // of single items of the call, beside its own
 	joining *joining       // when the record has gone with a commit
@@ -122,6 +123,38 @@ func (c *Call) Document() ([]byte, error) {
 		return nil, err
 	}
 	return readBounded(p, c.Op.maxBody())
+}
+
+// ReadWhole reads the body of a call whose operation is named in it, up to a limit: it
+// is for the Find of a Whole family. A request that is signed for another service or
+// by an unknown access key is refused before its body is read. One that is not signed
+// may be for an operation that is Open, so it is read, but no more than maxUnsigned;
+// nothing else comes of it. Faults: BodyTooLarge, and the verifier's.
+func (c *Call) ReadWhole(limit int64) (body []byte, err error) {
+	err = c.road.cfg.Verifier.Precheck(c.Request, c.family.Services...)
+	switch {
+	case errors.Is(err, sigv4.MissingAuthentication):
+		limit = min(limit, maxUnsigned)
+	case err != nil:
+		return nil, err
+	}
+	c.body.due = c.start.Add(c.road.cfg.Deadline)
+	if c.whole, err = readBounded(c.body, limit); err != nil {
+		return nil, err
+	}
+	c.isRead = true
+	return c.whole, nil
+}
+
+// maxUnsigned bounds what is read of a request that nobody signed, to learn what it
+// asks for. The largest honest one has an identity token of 20,000 characters and a
+// policy, percent-encoded.
+const maxUnsigned = 128 << 10
+
+// Identify says who made a call that was not signed, when the operation itself has
+// proved it: then the call is recorded as theirs.
+func (c *Call) Identify(p iam.Principal) {
+	c.Auth, c.Caller.Principal = &sigv4.Result{Principal: p}, p
 }
 
 func (op *Op) maxBody() int64 {

@@ -169,6 +169,8 @@ func (road *Road) authenticate(c *Call) (err error) {
 			return err
 		}
 		c.Auth, err = road.cfg.Verifier.VerifyForm(c.Request.Context(), c.Form.Authentication(), c.family.Services...)
+	case c.isRead:
+		c.Auth, err = road.cfg.Verifier.VerifyWhole(c.Request, c.whole, c.family.Services...)
 	case c.family.Whole:
 		if err := road.cfg.Verifier.Precheck(c.Request, c.family.Services...); err != nil {
 			return err

@@ -66,6 +66,9 @@ var codes = pipeline.Codes{
 
 	// Who is calling.
 	iam.AccessDenied:               pipeline.As(403, "AccessDenied", deniedText),
+	iam.NoSuchAccessKey:            pipeline.As(403, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."),
+	iam.ExpiredToken:               pipeline.As(400, "ExpiredToken", "The provided token has expired."),
+	iam.InvalidToken:               pipeline.As(400, "InvalidToken", "The provided token is malformed or otherwise invalid."),
 	sigv4.MissingAuthentication:    pipeline.As(403, "AccessDenied", deniedText),
 	sigv4.MultipleAuthentication:   pipeline.As(400, "InvalidArgument", "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified"),
 	sigv4.UnsupportedSignature:     pipeline.As(400, "InvalidRequest", "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."),
