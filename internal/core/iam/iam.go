@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package iam knows who calls: principals, their access keys, and the facts of
-// a call that travel with them from service to service.
+// Package iam knows who calls: accounts and who is in them, their access keys and
+// policies, and the facts of a call that travel with them from service to service.
 package iam
 
-import "github.com/cofferstore/coffer/internal/fault"
+import (
+	"time"
+
+	"github.com/cofferstore/coffer/internal/fault"
+)
 
 // Kinds of fault.
 const (
-	// NoSuchAccessKey: the access key id is not known.
+	// NoSuchAccessKey: the access key id is not known, or is not active.
 	NoSuchAccessKey fault.Kind = "iam: no such access key"
 	// AccessDenied: no policy allows it, or one denies it.
 	AccessDenied fault.Kind = "iam: access denied"
@@ -16,10 +20,13 @@ const (
 
 // Principal types, as CloudTrail's userIdentity.type names them.
 const (
-	Root       = "Root"
-	IAMUser    = "IAMUser"
-	Anonymous  = "AWSAccount"
-	AWSService = "AWSService"
+	Root            = "Root"
+	IAMUser         = "IAMUser"
+	AssumedRole     = "AssumedRole"
+	FederatedUser   = "FederatedUser"
+	WebIdentityUser = "WebIdentityUser"
+	Anonymous       = "AWSAccount"
+	AWSService      = "AWSService"
 )
 
 // Principal is an authenticated identity, or the anonymous one.
@@ -27,14 +34,34 @@ type Principal struct {
 	Type        string // one of the constants above
 	Account     string // twelve digits; "" when anonymous
 	ARN         string
-	PrincipalID string
+	PrincipalID string // the unique id; of a role's session "AROA…:NAME"; of a federated user's "ACCOUNT:NAME"
 	AccessKeyID string
 	UserName    string
 	// Scope is the hash of the session policies and session tags that narrow
 	// the principal; zero when there are none.
 	Scope [32]byte
-	// Session is that of temporary credentials; nil for others.
+
+	RoleARN string // of a role's session
+	RoleID  string // of a role's session: the role's unique id
+	// Session is what began with temporary credentials; nil for access keys. It does not
+	// change.
 	Session *Session
+}
+
+// Session is what temporary credentials were given for.
+type Session struct {
+	Name            string // of a role's session, a federated user's name
+	Issuer          string // unique id of the user, or the account of the root, that a federated session is of
+	Issued, Expires time.Time
+	Policies        []string          // texts of the session policies
+	PolicyARNs      []string          // managed session policies, of the principal's account
+	Narrowed        bool              // session policies were given, or needed
+	Tags            map[string]string // session tags, by their keys as they were given
+	Transitive      []string          // keys of tags that go on to the next role
+	SourceIdentity  string
+	MFA             bool   // begun with a second factor
+	Provider        string // of a web identity: aws:FederatedProvider
+	Chained         bool   // begun by another role's session
 }
 
 // Requester is what tells one user of a KMS key from another: the stable part of
@@ -45,16 +72,32 @@ type Requester struct {
 }
 
 // Requester returns the principal's requester identity.
-// All sessions of a role that nothing narrows are one.
 func (p Principal) Requester() Requester {
 	if p.Type == AssumedRole {
-		return Requester{p.Account, p.Session.RoleARN, p.Scope}
+		return Requester{p.Account, p.RoleARN, p.Scope}
 	}
 	return Requester{p.Account, p.ARN, p.Scope}
 }
 
 // IsAnonymous reports whether nobody signed the request.
 func (p Principal) IsAnonymous() bool { return p.Type == Anonymous }
+
+// entity is the unique id of what in the account the principal rests on: the user,
+// the role, the account itself for its root.
+func (p *Principal) entity() string {
+	switch p.Type {
+	case Root:
+		return p.Account
+	case AssumedRole:
+		return p.RoleID
+	case FederatedUser:
+		if p.Session != nil {
+			return p.Session.Issuer
+		}
+		return ""
+	}
+	return p.PrincipalID
+}
 
 // Caller is a principal in the course of one call. A service that calls another
 // forwards its caller unchanged.
