@@ -64,7 +64,7 @@ func (s *Service) CreateAlias(ctx context.Context, by iam.Caller, in CreateAlias
 			return Done{}, err
 		}
 		k, err := s.edit(ctx, by, "CreateAlias", in.TargetKeyId, func(k *key, b *meta.Batch) error {
-			if err := s.authorizeAlias(by, "kms:CreateAlias", in.AliasName); err != nil {
+			if err := s.authorizeAlias(ctx, by, "kms:CreateAlias", in.AliasName); err != nil {
 				return err
 			}
 			a, err := s.freshAlias(ctx, by.Account, in.AliasName)
@@ -138,7 +138,7 @@ func (s *Service) UpdateAlias(ctx context.Context, by iam.Caller, in UpdateAlias
 // both to be changed, and decides the action on both. An alias whose key is gone
 // is gone with it. Errors: NotFound, AccessDenied.
 func (s *Service) aliasAndKey(ctx context.Context, by iam.Caller, action, name string) (*alias, *key, error) {
-	if err := s.authorizeAlias(by, action, name); err != nil {
+	if err := s.authorizeAlias(ctx, by, action, name); err != nil {
 		return nil, nil, err
 	}
 	a, err := s.freshAlias(ctx, by.Account, name)
@@ -153,7 +153,7 @@ func (s *Service) aliasAndKey(ctx context.Context, by iam.Caller, action, name s
 	if isNotFound(err) {
 		return nil, nil, s.noAlias(by.Account, name)
 	}
-	if err := s.authorizeKey(by, action, ref, k, err, facts{}); err != nil {
+	if err := s.authorizeKey(ctx, by, action, ref, k, err, facts{}); err != nil {
 		return nil, nil, err
 	}
 	return a, k.clone(), nil
@@ -228,7 +228,7 @@ func (s *Service) ListAliases(ctx context.Context, by iam.Caller, in ListAliases
 		if p.page(in.Limit, in.Marker); p != nil {
 			return AliasList{}, p.err()
 		}
-		if err := s.authorizeAccount(by, "kms:ListAliases"); err != nil {
+		if err := s.authorizeAccount(ctx, by, "kms:ListAliases", facts{}); err != nil {
 			return AliasList{}, err
 		}
 		size := pageSize(in.Limit, 50, 100)
@@ -255,7 +255,7 @@ func (s *Service) aliasesOf(ctx context.Context, by iam.Caller, in ListAliases, 
 		return AliasList{}, err
 	}
 	if ref.account != by.Account {
-		return AliasList{}, s.authorizeKey(by, "kms:ListAliases", ref, nil, s.noKey(ref), facts{})
+		return AliasList{}, s.authorizeKey(ctx, by, "kms:ListAliases", ref, nil, s.noKey(ref), facts{})
 	}
 	k, err := s.freshKey(ctx, ref)
 	if err != nil {

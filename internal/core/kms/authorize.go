@@ -3,33 +3,47 @@
 package kms
 
 import (
+	"context"
+	"fmt"
+
 	"github.com/cofferstore/coffer/internal/aws"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/policy"
 	"github.com/cofferstore/coffer/internal/fault"
 )
 
-// facts is what a decision rests on besides the caller and the need.
-type facts struct {
-	Key     *key // nil for actions that use no key
-	Context Context
-	ViaS3   bool // S3 asks for the caller
+// Authority says what policies say of a caller, and who principals are ([iam.Service]).
+type Authority interface {
+	Decide(ctx context.Context, by iam.Caller, q *policy.Question) (policy.Decision, error)
+	Bind(ctx context.Context, d *policy.Document) (map[string]string, error)
+	Show(ctx context.Context, text string, ids map[string]string) (string, error)
 }
 
-// authorize decides every permission in this package. The root of an account may
-// do everything with the account's own keys, and nobody else anything, but that
-// the managed key is used through S3 alone and changed by nobody.
-// Error: AccessDenied.
-func (s *Service) authorize(by iam.Caller, need policy.Need, f facts) error {
-	owner := by.Account
-	if f.Key != nil {
-		owner = f.Key.Account
+// authorize decides every permission in this package, by policies alone: of a key its
+// own policy, its grants, and what that policy leaves to the account's policies
+// (KMS Developer Guide, "Troubleshooting key access"). Error: AccessDenied.
+func (s *Service) authorize(ctx context.Context, by iam.Caller, need policy.Need, f facts) error {
+	if by.IsAnonymous() {
+		return denied(by, need, f, policy.Decision{Layer: policy.ByIdentity})
 	}
-	if by.Type != iam.Root || by.Account == "" || by.Account != owner {
-		return denied(by, need, "identity-based")
+	f.service, f.by = s, &by
+	q := policy.Question{Action: need.Action, Resource: need.Resource, Owner: by.Account, Context: &f}
+	if f.Key != nil {
+		q.Owner, q.Decides = f.Key.Account, true
+		if q.Owner != by.Account && !acrossAccounts(need.Action) {
+			return denied(by, need, f, policy.Decision{Layer: policy.ByResource})
+		}
+		q.Policy = s.policyOf(f.Key)
+	}
+	d, err := s.ask(ctx, by, f.ViaS3, &q)
+	if err != nil {
+		return err
+	}
+	if !d.Allowed {
+		return denied(by, need, f, d)
 	}
 	if f.Key != nil && f.Key.managed() && !f.ViaS3 && !readsManaged(need.Action) {
-		return denied(by, need, "resource-based")
+		return denied(by, need, f, policy.Decision{Layer: policy.ByResource})
 	}
 	return nil
 }
@@ -45,36 +59,114 @@ func readsManaged(action string) bool {
 	return false
 }
 
-func denied(by iam.Caller, need policy.Need, kindOfPolicy string) error {
+// policyOf returns the key's policy, parsed once per version of its row. A text that
+// does not parse, which only an older version took, allows nothing.
+func (s *Service) policyOf(k *key) *policy.Document {
+	if d := k.parsed.policy.Load(); d != nil || k.parsed.broken.Load() {
+		return d
+	}
+	d, err := policy.Parse(policy.Key, s.arnOf(k), k.Policy)
+	if err != nil {
+		s.log.Error("key policy does not parse", "key_arn", s.arnOf(k), "error", err)
+		k.parsed.broken.Store(true)
+		return nil
+	}
+	d = d.Bind(k.Bound)
+	k.parsed.policy.Store(d)
+	return d
+}
+
+// arnOf returns the key's ARN.
+func (s *Service) arnOf(k *key) string {
+	if arn := k.parsed.arn.Load(); arn != nil {
+		return *arn
+	}
+	arn := k.ref().arn(s.region)
+	k.parsed.arn.Store(&arn)
+	return arn
+}
+
+// ask puts a question. Of a request that S3 makes for a caller, the transport and the
+// agent are S3's, and the address is the caller's.
+func (s *Service) ask(ctx context.Context, by iam.Caller, viaS3 bool, q *policy.Question) (policy.Decision, error) {
+	if viaS3 {
+		by.UserAgent, by.Secure = "", true
+	}
+	d, err := s.policies.Decide(ctx, by, q)
+	if err != nil {
+		return policy.Decision{}, fault.New(Unavailable, "").Because(fmt.Errorf("decide %s: %w", q.Action, err))
+	}
+	return d, nil
+}
+
+// acrossAccounts lists the actions on keys that principals of other accounts may be
+// allowed (KMS Developer Guide, "Permissions reference", cross-account use).
+func acrossAccounts(action string) bool {
+	switch action {
+	case "kms:DescribeKey", "kms:GetPublicKey", "kms:GetKeyRotationStatus",
+		"kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo",
+		"kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:GenerateDataKeyPair", "kms:GenerateDataKeyPairWithoutPlaintext",
+		"kms:GenerateMac", "kms:VerifyMac", "kms:Sign", "kms:Verify", "kms:DeriveSharedSecret",
+		"kms:CreateGrant", "kms:ListGrants", "kms:RevokeGrant", "kms:RetireGrant":
+		return true
+	}
+	return false
+}
+
+// denied is the fault of a request that a decision refuses. Of a key of another
+// account it says no more than that: whether the key exists is not the caller's to know.
+func denied(by iam.Caller, need policy.Need, f facts, d policy.Decision) error {
 	who := by.ARN
 	if who == "" {
 		who = "anonymous"
 	}
-	return fault.New(AccessDenied, "User: %s is not authorized to perform: %s on resource: %s because no %s policy allows the %s action",
-		who, need.Action, need.Resource, kindOfPolicy, need.Action)
+	if f.foreignTo(by, need) {
+		return fault.New(AccessDenied, "User: %s is not authorized to perform: %s on %s because the resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly denies access",
+			who, need.Action, f.unnamed(need))
+	}
+	return fault.New(AccessDenied, "User: %s is not authorized to perform: %s on resource: %s %s",
+		who, need.Action, need.Resource, reason(d, need.Action))
+}
+
+// foreignTo reports whether the need is of a key of another account.
+func (f *facts) foreignTo(by iam.Caller, need policy.Need) bool {
+	if f.Key != nil {
+		return f.Key.Account != by.Account
+	}
+	a, ok := aws.ParseARN(need.Resource)
+	return ok && a.Account != by.Account
+}
+
+// unnamed is what a denial calls a key that it does not name.
+func (f *facts) unnamed(need policy.Need) string {
+	if f.ViaS3 && need.Action == "kms:Decrypt" {
+		return "the resource associated with this ciphertext"
+	}
+	return "this resource"
 }
 
 // authorizeAccount decides an action that uses no key.
-func (s *Service) authorizeAccount(by iam.Caller, action string) error {
-	return s.authorize(by, policy.Need{Action: action, Resource: "*"}, facts{})
+func (s *Service) authorizeAccount(ctx context.Context, by iam.Caller, action string, f facts) error {
+	return s.authorize(ctx, by, policy.Need{Action: action, Resource: "*"}, f)
 }
 
 // authorizeAlias decides an action on an alias of the caller's own account.
-func (s *Service) authorizeAlias(by iam.Caller, action, name string) error {
-	return s.authorize(by, policy.Need{Action: action, Resource: aws.AliasARN(s.region, by.Account, name)}, facts{})
+func (s *Service) authorizeAlias(ctx context.Context, by iam.Caller, action, name string) error {
+	return s.authorize(ctx, by, policy.Need{Action: action, Resource: aws.AliasARN(s.region, by.Account, name)}, facts{})
 }
 
 // authorizeKey decides an action on a key that was looked up with the result k,
 // err. A key that is missing in another account is denied, not missing: whether
 // it exists is not the caller's to know.
-func (s *Service) authorizeKey(by iam.Caller, action string, ref keyRef, k *key, err error, f facts) error {
-	need := policy.Need{Action: action, Resource: ref.arn(s.region)}
+func (s *Service) authorizeKey(ctx context.Context, by iam.Caller, action string, ref keyRef, k *key, err error, f facts) error {
+	need := policy.Need{Action: action}
 	if k == nil && (by.IsAnonymous() || ref.account != by.Account && isNotFound(err)) {
-		return denied(by, need, "identity-based")
+		need.Resource = ref.arn(s.region)
+		return denied(by, need, f, policy.Decision{Layer: policy.ByResource})
 	}
 	if err != nil {
 		return err
 	}
-	f.Key = k
-	return s.authorize(by, need, f)
+	need.Resource, f.Key = s.arnOf(k), k
+	return s.authorize(ctx, by, need, f)
 }

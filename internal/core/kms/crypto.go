@@ -5,6 +5,7 @@ package kms
 import (
 	"context"
 	"slices"
+	"strconv"
 
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/fault"
@@ -60,7 +61,7 @@ func (s *Service) Encrypt(ctx context.Context, by iam.Caller, in Encrypt) (Encry
 		if err != nil {
 			return Encrypted{}, err
 		}
-		k, err := s.permittedByName(ctx, by, "kms:Encrypt", in.KeyId, facts{Context: in.EncryptionContext})
+		k, err := s.permittedByName(ctx, by, "kms:Encrypt", in.KeyId, facts{Context: in.EncryptionContext, Algorithm: algorithm(in.EncryptionAlgorithm), Tokens: in.GrantTokens})
 		if err != nil {
 			return Encrypted{}, err
 		}
@@ -137,7 +138,7 @@ func (s *Service) Decrypt(ctx context.Context, by iam.Caller, in DecryptCipherte
 		if err := noRecipient(in.Recipient); err != nil {
 			return Decrypted{}, err
 		}
-		f := facts{Context: in.EncryptionContext}
+		f := facts{Context: in.EncryptionContext, Algorithm: algorithm(in.EncryptionAlgorithm), Tokens: in.GrantTokens}
 		var c ciphertext
 		if ignore {
 			c.key, err = s.permittedByName(ctx, by, "kms:Decrypt", in.KeyId, f)
@@ -266,7 +267,8 @@ func (s *Service) ReEncrypt(ctx context.Context, by iam.Caller, in ReEncrypt) (R
 
 // reEncryptKeys finds and checks the two keys of a ReEncrypt.
 func (s *Service) reEncryptKeys(ctx context.Context, by iam.Caller, in ReEncrypt, ignore bool) (source ciphertext, destination *key, err error) {
-	f := facts{Context: in.SourceEncryptionContext}
+	f := facts{Context: in.SourceEncryptionContext, Algorithm: algorithm(in.SourceEncryptionAlgorithm), Tokens: in.GrantTokens}
+	f.Keys = withKey(nil, "kms:reencryptonsamekey", strconv.FormatBool(s.sameKey(ctx, by, in)))
 	if ignore {
 		source.key, err = s.permittedByName(ctx, by, "kms:ReEncryptFrom", in.SourceKeyId, f)
 	} else {
@@ -275,7 +277,7 @@ func (s *Service) reEncryptKeys(ctx context.Context, by iam.Caller, in ReEncrypt
 	if err != nil {
 		return source, nil, err
 	}
-	f = facts{Context: in.DestinationEncryptionContext}
+	f.Context, f.Algorithm = in.DestinationEncryptionContext, algorithm(in.DestinationEncryptionAlgorithm)
 	destination, err = s.permittedByName(ctx, by, "kms:ReEncryptTo", in.DestinationKeyId, f)
 	if err != nil {
 		return source, nil, err
@@ -284,4 +286,26 @@ func (s *Service) reEncryptKeys(ctx context.Context, by iam.Caller, in ReEncrypt
 		return source, nil, err
 	}
 	return source, destination, s.fitsAlgorithm(destination, "ReEncrypt", in.DestinationEncryptionAlgorithm)
+}
+
+// sameKey reports whether a ReEncrypt is to the key that the ciphertext is under.
+func (s *Service) sameKey(ctx context.Context, by iam.Caller, in ReEncrypt) bool {
+	to, _, err := s.keyOrAliasNamed(ctx, by, in.DestinationKeyId)
+	if err != nil {
+		return false
+	}
+	if in.SourceKeyId != "" {
+		from, _, err := s.keyOrAliasNamed(ctx, by, in.SourceKeyId)
+		return err == nil && from == to
+	}
+	from, _, _, err := s.keyOfBlob(ctx, in.CiphertextBlob)
+	return err == nil && from == to
+}
+
+// algorithm is the one that a request names, or leaves to KMS.
+func algorithm(named string) string {
+	if named == "" {
+		return SymmetricDefault
+	}
+	return named
 }

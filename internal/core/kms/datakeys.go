@@ -76,7 +76,7 @@ func (s *Service) generateDataKey(ctx context.Context, by iam.Caller, operation 
 	if err != nil {
 		return DataKey{}, err
 	}
-	k, err := s.permittedByName(ctx, by, "kms:"+operation, in.KeyId, facts{Context: in.EncryptionContext})
+	k, err := s.permittedByName(ctx, by, "kms:"+operation, in.KeyId, facts{Context: in.EncryptionContext, Algorithm: SymmetricDefault, Tokens: in.GrantTokens})
 	if err != nil {
 		return DataKey{}, err
 	}
@@ -134,7 +134,7 @@ type GenerateRandom struct {
 type Random struct{ Plaintext secret.Bytes }
 
 // GenerateRandom returns random bytes.
-func (s *Service) GenerateRandom(_ context.Context, by iam.Caller, in GenerateRandom) (Random, error) {
+func (s *Service) GenerateRandom(ctx context.Context, by iam.Caller, in GenerateRandom) (Random, error) {
 	return limited(s, by, "GenerateRandom", func() (Random, error) {
 		var p problems
 		if p.within(in.NumberOfBytes, "numberOfBytes", 1, 1024); p != nil {
@@ -143,7 +143,7 @@ func (s *Service) GenerateRandom(_ context.Context, by iam.Caller, in GenerateRa
 		if in.NumberOfBytes == nil {
 			return Random{}, fault.New(Validation, "NumberOfBytes is required.")
 		}
-		if err := s.authorizeAccount(by, "kms:GenerateRandom"); err != nil {
+		if err := s.authorizeAccount(ctx, by, "kms:GenerateRandom", facts{}); err != nil {
 			return Random{}, err
 		}
 		if in.CustomKeyStoreId != "" {

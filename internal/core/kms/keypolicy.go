@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/cofferstore/coffer/internal/aws"
@@ -45,7 +46,8 @@ func (s *Service) PutKeyPolicy(ctx context.Context, by iam.Caller, in PutKeyPoli
 		if err := onlyDefault(in.PolicyName); err != nil {
 			return Done{}, err
 		}
-		k, err := s.edit(ctx, by, "PutKeyPolicy", in.KeyId, func(k *key, _ *meta.Batch) error {
+		f := facts{Keys: withKey(nil, "kms:bypasspolicylockoutsafetycheck", strconv.FormatBool(in.BypassPolicyLockoutSafetyCheck))}
+		k, err := s.editWith(ctx, by, "PutKeyPolicy", in.KeyId, f, func(k *key, _ *meta.Batch) error {
 			if err := checkPolicy(in.Policy); err != nil {
 				return err
 			}

@@ -60,11 +60,12 @@ func (s *Service) CreateKey(ctx context.Context, by iam.Caller, in CreateKey) (K
 		if err := in.check(); err != nil {
 			return KeyMetadata{}, err
 		}
-		if err := s.authorizeAccount(by, "kms:CreateKey"); err != nil {
+		f := facts{Keys: in.conditions()}
+		if err := s.authorizeAccount(ctx, by, "kms:CreateKey", f); err != nil {
 			return KeyMetadata{}, err
 		}
 		if len(in.Tags) > 0 {
-			if err := s.authorizeAccount(by, "kms:TagResource"); err != nil {
+			if err := s.authorizeAccount(ctx, by, "kms:TagResource", f); err != nil {
 				return KeyMetadata{}, err
 			}
 		}
@@ -123,6 +124,7 @@ func newKey(account, manager string) *key {
 	return &key{
 		Account: account, ID: uuid.New(), Created: now(),
 		Usage: EncryptDecrypt, Spec: SymmetricDefault, Origin: OriginKMS, Manager: manager, State: Enabled,
+		parsed: &parsedKey{},
 	}
 }
 
@@ -220,11 +222,11 @@ func (s *Service) DescribeKey(ctx context.Context, by iam.Caller, in DescribeKey
 		if err := noGrantTokens(in.GrantTokens); err != nil {
 			return KeyMetadata{}, err
 		}
-		ref, err := s.describedKey(ctx, by, in.KeyId)
+		ref, alias, err := s.describedKey(ctx, by, in.KeyId)
 		if err != nil {
 			return KeyMetadata{}, err
 		}
-		k, err := s.readKey(ctx, by, "DescribeKey", ref)
+		k, err := s.readKey(ctx, by, "DescribeKey", ref, facts{Alias: alias, Tokens: in.GrantTokens})
 		if err != nil {
 			return KeyMetadata{}, err
 		}
@@ -234,19 +236,20 @@ func (s *Service) DescribeKey(ctx context.Context, by iam.Caller, in DescribeKey
 
 // describedKey makes the managed key when its predefined alias is asked for, as
 // S3 would.
-func (s *Service) describedKey(ctx context.Context, by iam.Caller, name string) (keyRef, error) {
-	ref, err := s.keyOrAliasNamed(ctx, by, name)
+func (s *Service) describedKey(ctx context.Context, by iam.Caller, name string) (ref keyRef, alias string, err error) {
+	ref, alias, err = s.resolve(ctx, by, "kms:DescribeKey", name, facts{})
 	if isNotFound(err) && s.namesManaged(by, name) {
-		return s.managedKey(ctx, by)
+		ref, err = s.managedKey(ctx, by)
+		return ref, managedAlias, err
 	}
-	return ref, err
+	return ref, alias, err
 }
 
 // readKey reads the key for an operation that changes nothing, after a rotation
 // that was due has been done.
-func (s *Service) readKey(ctx context.Context, by iam.Caller, operation string, ref keyRef) (*key, error) {
+func (s *Service) readKey(ctx context.Context, by iam.Caller, operation string, ref keyRef, f facts) (*key, error) {
 	k, err := s.freshKey(ctx, ref)
-	if err := s.authorizeKey(by, "kms:"+operation, ref, k, err, facts{}); err != nil {
+	if err := s.authorizeKey(ctx, by, "kms:"+operation, ref, k, err, f); err != nil {
 		return nil, err
 	}
 	if err := s.fits(k, operation); err != nil {
@@ -257,6 +260,11 @@ func (s *Service) readKey(ctx context.Context, by iam.Caller, operation string, 
 
 // edit changes the key for an operation of its own account.
 func (s *Service) edit(ctx context.Context, by iam.Caller, operation, name string, f func(k *key, b *meta.Batch) error) (*key, error) {
+	return s.editWith(ctx, by, operation, name, facts{}, f)
+}
+
+// editWith is edit for an operation whose members are condition keys.
+func (s *Service) editWith(ctx context.Context, by iam.Caller, operation, name string, given facts, f func(k *key, b *meta.Batch) error) (*key, error) {
 	var p problems
 	if p.keyID(name, "keyId"); p != nil {
 		return nil, p.err()
@@ -266,10 +274,10 @@ func (s *Service) edit(ctx context.Context, by iam.Caller, operation, name strin
 		return nil, err
 	}
 	if by.IsAnonymous() || ref.account != by.Account {
-		return nil, s.authorizeKey(by, "kms:"+operation, ref, nil, s.noKey(ref), facts{})
+		return nil, s.authorizeKey(ctx, by, "kms:"+operation, ref, nil, s.noKey(ref), given)
 	}
 	return s.change(ctx, ref, func(k *key, b *meta.Batch) error {
-		if err := s.authorizeKey(by, "kms:"+operation, ref, k, nil, facts{}); err != nil {
+		if err := s.authorizeKey(ctx, by, "kms:"+operation, ref, k, nil, given); err != nil {
 			return err
 		}
 		if err := s.fits(k, operation); err != nil {
@@ -310,7 +318,7 @@ func (s *Service) ListKeys(ctx context.Context, by iam.Caller, in ListKeys) (Key
 		if p.page(in.Limit, in.Marker); p != nil {
 			return KeyList{}, p.err()
 		}
-		if err := s.authorizeAccount(by, "kms:ListKeys"); err != nil {
+		if err := s.authorizeAccount(ctx, by, "kms:ListKeys", facts{}); err != nil {
 			return KeyList{}, err
 		}
 		out := KeyList{Keys: []KeyListEntry{}}

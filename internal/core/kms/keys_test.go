@@ -134,7 +134,14 @@ func TestOnlyTheRootOfTheAccountIsAllowed(t *testing.T) {
 			if arn == "" {
 				arn = "anonymous"
 			}
-			refused(t, who+" "+operation, call(), AccessDenied, "User: "+arn+" is not authorized to perform: "+operation+" on resource: "+k.Arn+" because no identity-based policy allows the "+operation+" action")
+			want := "User: " + arn + " is not authorized to perform: " + operation + " on this resource because the resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly denies access"
+			if by.Account == home {
+				want = "User: " + arn + " is not authorized to perform: " + operation + " on resource: " + k.Arn + " because no identity-based policy allows the " + operation + " action"
+			}
+			if operation == "kms:Decrypt" && by.Account != home {
+				want = "The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access."
+			}
+			refused(t, who+" "+operation, call(), AccessDenied, want)
 		}
 	}
 	_, err := n.CreateKey(t.Context(), alice, CreateKey{})

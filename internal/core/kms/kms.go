@@ -39,6 +39,7 @@ type Config struct {
 	MaxKeys    int                   // customer keys per account; 0 means 100,000
 	Quota      int                   // cryptographic requests per account and second; 0 means no bound
 	CachedRows int                   // rows of keys and aliases kept in memory; 0 means 8192
+	Policies   Authority             // nil: the only principals are the accounts' roots
 }
 
 // Recorder takes audit records. Append with durable set returns when the record
@@ -65,6 +66,7 @@ type Service struct {
 	trail     Recorder
 	region    string
 	maxKeys   int
+	policies  Authority
 	log       *slog.Logger
 	view      *view
 	requests  *prometheus.CounterVec
@@ -92,12 +94,16 @@ func New(store meta.Store, materials keystore.Store, trail Recorder, cfg Config)
 	if cfg.CachedRows <= 0 {
 		cfg.CachedRows = 8192
 	}
+	if cfg.Policies == nil {
+		cfg.Policies = roots{}
+	}
 	s := &Service{
 		store:     store,
 		materials: materials,
 		trail:     trail,
 		region:    cfg.Region,
 		maxKeys:   cfg.MaxKeys,
+		policies:  cfg.Policies,
 		log:       cfg.Log,
 		view:      newView(store, cfg.CachedRows),
 		requests:  requestCounter(cfg.Metrics),

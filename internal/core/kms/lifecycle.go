@@ -4,6 +4,7 @@ package kms
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -84,7 +85,8 @@ func (s *Service) ScheduleKeyDeletion(ctx context.Context, by iam.Caller, in Sch
 		if in.PendingWindowInDays != nil {
 			days = *in.PendingWindowInDays
 		}
-		k, err := s.edit(ctx, by, "ScheduleKeyDeletion", in.KeyId, func(k *key, _ *meta.Batch) error {
+		f := facts{Keys: withKey(nil, "kms:schedulekeydeletionpendingwindowindays", strconv.Itoa(days))}
+		k, err := s.editWith(ctx, by, "ScheduleKeyDeletion", in.KeyId, f, func(k *key, _ *meta.Batch) error {
 			k.State = PendingDeletion
 			k.Deletion = &deletion{Date: now().AddDate(0, 0, days), Window: days}
 			return nil

@@ -27,7 +27,7 @@ func (s *Service) namesManaged(by iam.Caller, name string) bool {
 // first use. Callers that race agree on one.
 func (s *Service) managedKey(ctx context.Context, by iam.Caller) (keyRef, error) {
 	if !aws.ValidAccount(by.Account) {
-		return keyRef{}, denied(by, policy.Need{Action: "kms:GenerateDataKey", Resource: managedAlias}, "identity-based")
+		return keyRef{}, denied(by, policy.Need{Action: "kms:GenerateDataKey", Resource: managedAlias}, facts{}, policy.Decision{Layer: policy.ByIdentity})
 	}
 	for {
 		a, err := s.cachedAlias(ctx, by.Account, managedAlias)

@@ -43,23 +43,25 @@ func (s *Service) keyNamed(by iam.Caller, name string) (keyRef, error) {
 }
 
 // keyOrAliasNamed understands also alias names, which are the caller's own, and
-// alias ARNs. Errors: NotFound, InvalidArn, Unavailable.
-func (s *Service) keyOrAliasNamed(ctx context.Context, by iam.Caller, name string) (keyRef, error) {
+// alias ARNs. alias is the name of the alias, "" when a key was named. Errors:
+// NotFound, InvalidArn, Unavailable.
+func (s *Service) keyOrAliasNamed(ctx context.Context, by iam.Caller, name string) (ref keyRef, alias string, err error) {
 	account, alias, ok, err := s.aliasNamed(by, name)
 	if err != nil {
-		return keyRef{}, err
+		return keyRef{}, "", err
 	}
 	if !ok {
-		return s.keyNamed(by, name)
+		ref, err := s.keyNamed(by, name)
+		return ref, "", err
 	}
 	row, err := s.cachedAlias(ctx, account, alias)
 	if err != nil {
-		return keyRef{}, err
+		return keyRef{}, alias, err
 	}
 	if row == nil {
-		return keyRef{}, s.noAlias(account, alias)
+		return keyRef{}, alias, s.noAlias(account, alias)
 	}
-	return keyRef{account, row.Target}, nil
+	return keyRef{account, row.Target}, alias, nil
 }
 
 // aliasNamed splits an alias name or alias ARN. ok is false when name is

@@ -4,6 +4,7 @@ package kms
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -44,7 +45,8 @@ func (s *Service) EnableKeyRotation(ctx context.Context, by iam.Caller, in Enabl
 		if in.RotationPeriodInDays != nil {
 			days = *in.RotationPeriodInDays
 		}
-		return s.done(s.edit(ctx, by, "EnableKeyRotation", in.KeyId, func(k *key, _ *meta.Batch) error {
+		f := facts{Keys: withKey(nil, "kms:rotationperiodindays", strconv.Itoa(days))}
+		return s.done(s.editWith(ctx, by, "EnableKeyRotation", in.KeyId, f, func(k *key, _ *meta.Batch) error {
 			if k.Rotation.PeriodInDays == days {
 				return errUnchanged
 			}
@@ -101,7 +103,7 @@ func (s *Service) readByName(ctx context.Context, by iam.Caller, operation, name
 	if err != nil {
 		return nil, err
 	}
-	return s.readKey(ctx, by, operation, ref)
+	return s.readKey(ctx, by, operation, ref, facts{})
 }
 
 // RotateKeyOnDemand replaces a key's material now. The schedule of automatic

@@ -7,10 +7,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/cofferstore/coffer/internal/core/policy"
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/link/keystore"
 )
@@ -80,8 +82,19 @@ type key struct {
 	// LastVersion is the last version number handed out. It may be ahead of
 	// Materials: a rotation reserves its number before it makes the material.
 	LastVersion uint32 `json:"lastVersion"`
+	// Bound are the unique ids of the users and roles that Policy names, by their ARNs.
+	Bound map[string]string `json:"bound,omitempty"`
 
-	ver uint64
+	ver    uint64
+	parsed *parsedKey
+}
+
+// parsedKey is what is made of a row when it is first asked for. Rows are shared, and
+// so is this.
+type parsedKey struct {
+	policy atomic.Pointer[policy.Document]
+	broken atomic.Bool // Policy does not parse
+	arn    atomic.Pointer[string]
 }
 
 type deletion struct {
@@ -154,6 +167,7 @@ func (k *key) managed() bool { return k.Manager == ManagerAWS }
 // clone returns a copy to change.
 func (k *key) clone() *key {
 	c := *k
+	c.parsed = &parsedKey{}
 	c.Tags = slices.Clone(k.Tags)
 	c.Aliases = slices.Clone(k.Aliases)
 	c.Materials = slices.Clone(k.Materials)
@@ -171,7 +185,7 @@ func (k *key) addMaterial(m keystore.Material, now time.Time, kind string) {
 }
 
 func decodeKey(value []byte, ver uint64) (*key, error) {
-	k := &key{}
+	k := &key{parsed: &parsedKey{}}
 	if err := decode(value, k); err != nil {
 		return nil, err
 	}

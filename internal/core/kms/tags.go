@@ -77,7 +77,7 @@ func (s *Service) TagResource(ctx context.Context, by iam.Caller, in TagResource
 		if err := checkTags(in.Tags); err != nil {
 			return Done{}, err
 		}
-		return s.done(s.edit(ctx, by, "TagResource", in.KeyId, func(k *key, _ *meta.Batch) error {
+		return s.done(s.editWith(ctx, by, "TagResource", in.KeyId, facts{Keys: requestTags(nil, in.Tags)}, func(k *key, _ *meta.Batch) error {
 			for _, tag := range in.Tags {
 				i := slices.IndexFunc(k.Tags, func(t Tag) bool { return t.TagKey == tag.TagKey })
 				if i >= 0 {
@@ -121,7 +121,8 @@ func (s *Service) UntagResource(ctx context.Context, by iam.Caller, in UntagReso
 				return Done{}, err
 			}
 		}
-		return s.done(s.edit(ctx, by, "UntagResource", in.KeyId, func(k *key, _ *meta.Batch) error {
+		f := facts{Keys: withKey(nil, "aws:tagkeys", in.TagKeys...)}
+		return s.done(s.editWith(ctx, by, "UntagResource", in.KeyId, f, func(k *key, _ *meta.Batch) error {
 			k.Tags = slices.DeleteFunc(k.Tags, func(t Tag) bool { return slices.Contains(in.TagKeys, t.TagKey) })
 			return nil
 		}))
@@ -157,7 +158,7 @@ func (s *Service) ListResourceTags(ctx context.Context, by iam.Caller, in ListRe
 		if err != nil {
 			return TagList{}, err
 		}
-		k, err := s.readKey(ctx, by, "ListResourceTags", ref)
+		k, err := s.readKey(ctx, by, "ListResourceTags", ref, facts{})
 		if err != nil {
 			return TagList{}, err
 		}

@@ -42,7 +42,7 @@ func (s *Service) Touched(ctx context.Context, by iam.Caller, request any) []str
 		if name == "" {
 			continue
 		}
-		if ref, err := s.keyOrAliasNamed(ctx, by, name); err == nil {
+		if ref, _, err := s.keyOrAliasNamed(ctx, by, name); err == nil {
 			arns = append(arns, ref.arn(s.region))
 		}
 	}

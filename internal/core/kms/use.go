@@ -4,8 +4,11 @@ package kms
 
 import (
 	"context"
+	"errors"
 
+	"github.com/cofferstore/coffer/internal/aws"
 	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/core/policy"
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/link/keystore"
 	"github.com/cofferstore/coffer/internal/secret"
@@ -18,7 +21,7 @@ const maxBlob = 6144
 // its material. Errors: NotFound, AccessDenied, Unavailable.
 func (s *Service) permitted(ctx context.Context, by iam.Caller, action string, ref keyRef, f facts) (*key, error) {
 	k, err := s.cachedKey(ctx, ref)
-	if err := s.authorizeKey(by, action, ref, k, err, f); err != nil {
+	if err := s.authorizeKey(ctx, by, action, ref, k, err, f); err != nil {
 		return nil, err
 	}
 	return k, nil
@@ -26,11 +29,24 @@ func (s *Service) permitted(ctx context.Context, by iam.Caller, action string, r
 
 // permittedByName is permitted for a key or alias as the client wrote it.
 func (s *Service) permittedByName(ctx context.Context, by iam.Caller, action, name string, f facts) (*key, error) {
-	ref, err := s.keyOrAliasNamed(ctx, by, name)
+	ref, alias, err := s.resolve(ctx, by, action, name, f)
 	if err != nil {
 		return nil, err
 	}
+	f.Alias = alias
 	return s.permitted(ctx, by, action, ref, f)
+}
+
+// resolve finds what a client named, and the name of the alias that led there. An
+// alias that is missing in another account is denied, as a key is.
+func (s *Service) resolve(ctx context.Context, by iam.Caller, action, name string, f facts) (ref keyRef, alias string, err error) {
+	ref, alias, err = s.keyOrAliasNamed(ctx, by, name)
+	if alias != "" && isNotFound(err) {
+		if a, ok := aws.ParseARN(name); ok && a.Account != by.Account {
+			return keyRef{}, "", denied(by, policy.Need{Action: action, Resource: name}, f, policy.Decision{Layer: policy.ByResource})
+		}
+	}
+	return ref, alias, err
 }
 
 // fitsAlgorithm checks usage and state, and the algorithm that the request names.
@@ -81,7 +97,7 @@ func (s *Service) ciphertextOf(ctx context.Context, by iam.Caller, action, name 
 		return ciphertext{}, wrong
 	}
 	k, err := s.permitted(ctx, by, action, owner, f)
-	if isNotFound(err) {
+	if isNotFound(err) || owner.account != by.Account && errors.Is(err, AccessDenied) {
 		return ciphertext{}, foreign()
 	}
 	return ciphertext{k, ref, nil}, err

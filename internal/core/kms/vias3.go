@@ -39,11 +39,11 @@ func (v *ViaS3) Resolve(ctx context.Context, by iam.Caller, key string) (keyARN 
 	var ref keyRef
 	switch {
 	case by.IsAnonymous():
-		return "", denied(by, policy.Need{Action: "kms:GenerateDataKey", Resource: key}, "identity-based")
+		return "", denied(by, policy.Need{Action: "kms:GenerateDataKey", Resource: key}, facts{ViaS3: true}, policy.Decision{Layer: policy.ByIdentity})
 	case key == "" || v.s.namesManaged(by, key):
 		ref, err = v.s.managedKey(ctx, by)
 	default:
-		ref, err = v.s.keyOrAliasNamed(ctx, by, key)
+		ref, _, err = v.s.resolve(ctx, by, "kms:GenerateDataKey", key, facts{ViaS3: true})
 	}
 	if err != nil {
 		return "", err
@@ -64,7 +64,7 @@ func (v *ViaS3) check(ctx context.Context, by iam.Caller, class Class, keyARN st
 	if err != nil {
 		return nil, keyRef{}, err
 	}
-	k, err := v.s.permitted(ctx, by, "kms:"+string(class), ref, facts{Context: ec, ViaS3: true})
+	k, err := v.s.permitted(ctx, by, "kms:"+string(class), ref, facts{Context: ec, ViaS3: true, Algorithm: SymmetricDefault})
 	if err != nil {
 		return nil, ref, err
 	}

@@ -143,8 +143,7 @@ func TestErrors(t *testing.T) {
 	}
 
 	_, err = s.as("AKIAABROAD", password).DescribeKey(ctx, &sdk.DescribeKeyInput{KeyId: &otherARN})
-	refused(t, err, "AccessDeniedException", "User: arn:aws:iam::"+abroad+":root is not authorized to perform: kms:DescribeKey on resource: "+
-		otherARN+" because no identity-based policy allows the kms:DescribeKey action")
+	refused(t, err, "AccessDeniedException", "User: arn:aws:iam::"+abroad+":root is not authorized to perform: kms:DescribeKey on this resource because the resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly denies access")
 	_, err = s.as("AKIANOBODY", password).ListKeys(ctx, &sdk.ListKeysInput{})
 	refused(t, err, "UnrecognizedClientException", unknownKey)
 	_, err = s.as("AKIAHOME", password+"!").ListKeys(ctx, &sdk.ListKeysInput{})
