@@ -13,6 +13,8 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
+
+	"github.com/cofferstore/coffer/internal/wire/pipeline"
 )
 
 // maxHeader bounds a request's head. S3's bound is 8 KiB of headers; session
@@ -41,7 +43,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 
 	hs := &http.Server{
 		Handler: s.road, ReadHeaderTimeout: headTimeout, IdleTimeout: s.cfg.IdleTimeout, MaxHeaderBytes: maxHeader,
-		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		ConnContext: pipeline.Gathering,
+		ErrorLog:    slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	if c := s.certificate; c != nil {
 		hs.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get}
@@ -52,7 +55,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		if hs.TLSConfig != nil {
 			failed <- hs.ServeTLS(l, "", "")
 		} else {
-			failed <- hs.Serve(l)
+			failed <- hs.Serve(pipeline.Gather(l))
 		}
 	}()
 	select {

@@ -246,6 +246,7 @@ func (road *Road) send(w http.ResponseWriter, c *Call, resp *Response) (int64, e
 	if head || bodyless {
 		return 0, nil
 	}
+	c.gather(resp)
 	if resp.Stream == nil {
 		n, err := w.Write(resp.Body)
 		return int64(n), err

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -69,6 +70,8 @@ type house struct {
 	cfg   Config
 	op    Op
 	first func(context.Context, *Call) error
+
+	writes atomic.Int64 // on connections
 }
 
 // open serves one operation that does do.
@@ -102,7 +105,10 @@ func open(t *testing.T, do func(context.Context, *Call) (*Response, error), edit
 			return &Response{Status: code.Status, Body: []byte(code.Code)}
 		},
 	})
-	h.Server = httptest.NewServer(road)
+	h.Server = httptest.NewUnstartedServer(road)
+	h.Listener = Gather(countedWrites{h.Listener, &h.writes})
+	h.Config.ConnContext = Gathering
+	h.Start()
 	t.Cleanup(h.Close)
 	return h
 }
