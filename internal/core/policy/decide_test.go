@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package policy_test
+
+import (
+	"maps"
+	"strings"
+	"testing"
+
+	. "github.com/cofferstore/coffer/internal/core/policy"
+	"github.com/cofferstore/coffer/internal/fault"
+)
+
+const (
+	home  = "111122223333"
+	other = "444455556666"
+	photo = "arn:aws:s3:::photos/cat.jpg"
+)
+
+// parse parses a document whose statements are given, with quotes as apostrophes.
+func parse(t testing.TB, kind Kind, statements ...string) *Document {
+	t.Helper()
+	own := map[Kind]string{Bucket: "arn:aws:s3:::photos", Key: key1}[kind]
+	d, err := Parse(kind, own, document(statements...))
+	if err != nil {
+		t.Fatalf("%s: %v", document(statements...), err)
+	}
+	return d
+}
+
+const key1 = "arn:aws:kms:us-east-1:111122223333:key/1"
+
+func document(statements ...string) string {
+	for i, s := range statements {
+		statements[i] = "{" + strings.ReplaceAll(s, "'", `"`) + "}"
+	}
+	return `{"Version":"2012-10-17","Statement":[` + strings.Join(statements, ",") + `]}`
+}
+
+func attached(t testing.TB, kind Kind, statements ...string) Attached {
+	return Attached{Name: "p", Doc: parse(t, kind, statements...)}
+}
+
+func user(account, name string) Principal {
+	return Principal{Type: User, Account: account, ARN: "arn:aws:iam::" + account + ":user/" + name, ID: "AIDA" + name}
+}
+
+func session(account, role, name string) Principal {
+	return Principal{
+		Type: AssumedRole, Account: account, ARN: "arn:aws:sts::" + account + ":assumed-role/" + role + "/" + name,
+		ID: "AROA" + role, RoleARN: "arn:aws:iam::" + account + ":role/" + role,
+	}
+}
+
+var (
+	alice  = user(home, "alice")
+	bob    = user(other, "bob")
+	batch  = session(home, "batch", "run1")
+	root   = Principal{Type: Account, Account: home, ARN: "arn:aws:iam::111122223333:root", ID: home}
+	nobody = Principal{Type: Anonymous}
+)
+
+// allow is a statement of an identity policy.
+func allow(action string) string {
+	return "'Effect':'Allow','Action':'" + action + "','Resource':'*'"
+}
+
+func deny(action string) string { return strings.Replace(allow(action), "Allow", "Deny", 1) }
+
+// grant is a statement of the photos' bucket policy or of a key's.
+func grant(principal, action string) string {
+	resource := "arn:aws:s3:::photos/*"
+	if strings.HasPrefix(action, "kms:") {
+		resource = "*"
+	}
+	return "'Effect':'Allow','Principal':" + principal + ",'Action':'" + action + "','Resource':'" + resource + "'"
+}
+
+func aws(arn string) string { return "{'AWS':'" + arn + "'}" }
+
+// TestVectors goes through the evaluation vectors of the specification.
+func TestVectors(t *testing.T) {
+	all := attached(t, Identity, allow("s3:*"))
+	gets := attached(t, Identity, allow("s3:GetObject"))
+	rights := func(c RightsConfig) *Rights { return NewRights(c) }
+	every := rights(RightsConfig{Policies: []Attached{all}})
+	bounded := rights(RightsConfig{Policies: []Attached{all}, Boundary: &gets})
+	narrowed := rights(RightsConfig{Policies: []Attached{all}, Session: []Attached{gets}, Narrowed: true})
+	named := attached(t, Identity, "'Effect':'Allow','Action':'s3:*','Resource':'arn:aws:s3:::photos/${aws:username}/*'")
+	old, err := Parse(Identity, "", `{"Statement":{"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::photos/${aws:username}/*"}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name   string
+		q      Question
+		want   bool
+		reason string
+	}{
+		{"C1 explicit deny", Question{Principal: alice, Rights: every, Policy: parse(t, Bucket, strings.Replace(grant(aws(alice.ARN), "s3:GetObject"), "Allow", "Deny", 1))},
+			false, "with an explicit deny in a resource-based policy"},
+		{"C2 resource allows user", Question{Principal: alice, Policy: parse(t, Bucket, grant(aws(alice.ARN), "s3:GetObject"))}, true, ""},
+		{"C3 of another account", Question{Principal: bob, Owner: home, Policy: parse(t, Bucket, grant(aws(bob.ARN), "s3:GetObject"))},
+			false, "because no identity-based policy allows the s3:GetObject action"},
+		{"C4 both accounts", Question{Principal: bob, Rights: every, Owner: home, Policy: parse(t, Bucket, grant(aws(other), "s3:GetObject"))}, true, ""},
+		{"C5 boundary", Question{Principal: alice, Rights: bounded, Action: "s3:PutObject"}, false, "because no permissions boundary allows the s3:PutObject action"},
+		{"C6 boundary, user named", Question{Principal: alice, Rights: bounded, Action: "s3:PutObject", Policy: parse(t, Bucket, grant(aws(alice.ARN), "s3:PutObject"))}, true, ""},
+		{"C7 boundary, role named", Question{Principal: batch, Rights: bounded, Action: "s3:PutObject", Policy: parse(t, Bucket, grant(aws(batch.RoleARN), "s3:PutObject"))},
+			false, "because no permissions boundary allows the s3:PutObject action"},
+		{"C8 boundary, session named", Question{Principal: batch, Rights: bounded, Action: "s3:PutObject", Policy: parse(t, Bucket, grant(aws(batch.ARN), "s3:PutObject"))}, true, ""},
+		{"C9 session policy", Question{Principal: batch, Rights: narrowed, Action: "s3:PutObject"}, false, "because no session policy allows the s3:PutObject action"},
+		{"C15 variable, role", Question{Principal: batch, Rights: rights(RightsConfig{Policies: []Attached{named}}), Resource: "arn:aws:s3:::photos/batch/x"},
+			false, "because no identity-based policy allows the s3:GetObject action"},
+		{"C15 variable, user", Question{Principal: alice, Rights: rights(RightsConfig{Policies: []Attached{named}}), Resource: "arn:aws:s3:::photos/alice/x"}, true, ""},
+		{"C16 literal text", Question{Principal: alice, Rights: rights(RightsConfig{Policies: []Attached{{Doc: old}}}), Resource: "arn:aws:s3:::photos/${aws:username}/x"}, true, ""},
+		{"C16 no variable", Question{Principal: alice, Rights: rights(RightsConfig{Policies: []Attached{{Doc: old}}}), Resource: "arn:aws:s3:::photos/alice/x"},
+			false, "because no identity-based policy allows the s3:GetObject action"},
+		{"C18 action in other case", Question{Principal: alice, Rights: rights(RightsConfig{Policies: []Attached{attached(t, Identity, allow("S3:getobject"))}})}, true, ""},
+		{"C19 key: root and deny", Question{Principal: alice, Rights: rights(RightsConfig{Policies: []Attached{attached(t, Identity, allow("kms:*"))}}), Action: "kms:Decrypt", Resource: key1, Decides: true,
+			Policy: parse(t, Key, grant(aws(root.ARN), "kms:*"), strings.Replace(grant(aws(alice.ARN), "kms:Decrypt"), "Allow", "Deny", 1))},
+			false, "with an explicit deny in a resource-based policy"},
+		{"C20 grant", Question{Principal: batch, Action: "kms:Decrypt", Resource: key1, Decides: true, Granted: true, Policy: parse(t, Key, grant(aws(root.ARN), "kms:*"))}, true, ""},
+		{"C20 no grant", Question{Principal: batch, Action: "kms:Decrypt", Resource: key1, Decides: true, Policy: parse(t, Key, grant(aws(root.ARN), "kms:*"))},
+			false, "because no identity-based policy allows the kms:Decrypt action"},
+		{"C21 NotAction", Question{Principal: alice, Rights: rights(RightsConfig{Policies: []Attached{attached(t, Identity, "'Effect':'Allow','NotAction':'iam:*','Resource':'*'")}})}, true, ""},
+		{"C22 wildcard over the slash", Question{Principal: alice, Rights: rights(RightsConfig{Policies: []Attached{attached(t, Identity, "'Effect':'Allow','Action':'s3:*','Resource':'arn:aws:s3:::b*'")}}), Resource: "arn:aws:s3:::bb/x"}, true, ""},
+		{"C23 recreated", Question{Principal: alice, Policy: parse(t, Bucket, grant(aws(alice.ARN), "s3:GetObject")).Bind(map[string]string{alice.ARN: "AIDAOLD"})},
+			false, "because no identity-based policy allows the s3:GetObject action"},
+		{"C23 not recreated", Question{Principal: alice, Policy: parse(t, Bucket, grant(aws(alice.ARN), "s3:GetObject")).Bind(map[string]string{alice.ARN: alice.ID})}, true, ""},
+		{"root", Question{Principal: root}, true, ""},
+		{"root and a key without it", Question{Principal: root, Action: "kms:Decrypt", Resource: key1, Decides: true, Policy: parse(t, Key, grant(aws(alice.ARN), "kms:*"))},
+			false, "because no resource-based policy allows the kms:Decrypt action"},
+		{"anonymous", Question{Principal: nobody, Owner: home, Policy: parse(t, Bucket, grant("'*'", "s3:GetObject"))}, true, ""},
+		{"anonymous, closed", Question{Principal: nobody, Owner: home, Closed: true, Policy: parse(t, Bucket, grant("'*'", "s3:GetObject"))},
+			false, "because no resource-based policy allows the s3:GetObject action"},
+		{"control", Question{Principal: root, Rights: rights(RightsConfig{Controls: [][]Attached{{attached(t, ServiceControl, allow("kms:*"))}}})},
+			false, "because no service control policy allows the s3:GetObject action"},
+	} {
+		if test.q.Action == "" {
+			test.q.Action = "s3:GetObject"
+		}
+		if test.q.Resource == "" {
+			test.q.Resource = photo
+		}
+		context := Values{}
+		if test.q.Principal.Type == User {
+			_, name, _ := strings.Cut(test.q.Principal.ARN, "/")
+			context["aws:username"] = []string{name}
+		}
+		test.q.Context = context
+		d := Decide(&test.q)
+		if d.Allowed != test.want || d.Reason(test.q.Action) != test.reason {
+			t.Errorf("%s: %+v, %q; want %t, %q", test.name, d, d.Reason(test.q.Action), test.want, test.reason)
+		}
+		if full := Explain(&test.q); full.Allowed != d.Allowed || full.Layer != d.Layer {
+			t.Errorf("%s: explained as %+v, decided as %+v", test.name, full, d)
+		}
+	}
+}
+
+// with returns a context with one more key.
+func with(c Values, key string, values ...string) Values {
+	c = maps.Clone(c)
+	c[key] = values
+	return c
+}
+
+func message(err error) string {
+	if e, ok := fault.As(err); ok {
+		return e.Message
+	}
+	return ""
+}
