@@ -17,9 +17,11 @@ import (
 	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/core/iam/iamtest"
 	"github.com/cofferstore/coffer/internal/core/object"
 	"github.com/cofferstore/coffer/internal/secret"
 	"github.com/cofferstore/coffer/internal/server"
+	"github.com/cofferstore/coffer/internal/store/meta/mem"
 	"github.com/cofferstore/coffer/internal/wire/opsapi"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
 	"github.com/cofferstore/coffer/internal/wire/sigv4"
@@ -50,7 +52,7 @@ func operated(t *testing.T, api *opsapi.API) (data string, trail *audit.Trail) {
 	t.Cleanup(func() { trail.Close() })
 	s := httptest.NewServer(pipeline.New(pipeline.Config{
 		Region: "eu-central-1", Verifier: sigv4.New(rootKey{}, sigv4.Config{Region: "eu-central-1"}),
-		Authorize: iam.Authorize, Trail: trail, Log: slog.New(slog.DiscardHandler),
+		Authorize: iamtest.New(t, mem.New(), "111122223333").Authorize, Trail: trail, Log: slog.New(slog.DiscardHandler),
 	}, api.Families()...))
 	t.Cleanup(s.Close)
 	leadTo(t, s.URL)

@@ -15,10 +15,10 @@ import (
 	"github.com/cofferstore/coffer/internal/wire/sigv4"
 )
 
-// credentials makes the root keys what the verifier looks up.
-type credentials struct{ keys *iam.RootKeys }
+// credentials makes access keys what the verifier looks up.
+type credentials struct{ keys *iam.Service }
 
-// Credential finds an access key. Root keys have no session token.
+// Credential finds an access key. Access keys have no session token.
 func (c credentials) Credential(ctx context.Context, accessKeyID, token string) (sigv4.Credential, error) {
 	if token != "" {
 		return sigv4.Credential{}, iam.NoSuchAccessKey

@@ -64,6 +64,7 @@ type Server struct {
 	trail     *audit.Trail
 	rootKeys  *iam.RootKeys
 	rootState iam.RootState
+	iam       *iam.Service
 	kms       *kms.Service
 	keys      *bucketkey.Cache // of KMS keys
 	owned     *bucketkey.Cache // of the service's own key
@@ -174,6 +175,11 @@ func (s *Server) openStores(ctx context.Context, tune Tuning) error {
 	if err := s.noteCredentials(ctx); err != nil {
 		return err
 	}
+	s.iam, err = iam.Open(ctx, s.rows, services.IAMSecret().Key(), s.rootKeys, iam.Config{Region: s.cfg.Region, Log: s.log, Owns: s.ownedBy})
+	if err != nil {
+		return err
+	}
+	s.onClose(func() error { return s.iam.Flush(context.Background()) })
 	s.kms = kms.New(s.rows, builtin.New(s.rows, root, builtin.Config{}), s.trail, kms.Config{
 		Region: s.cfg.Region, Metrics: s.metrics, Log: s.log, Quota: s.cfg.KMSRequestQuota,
 	})
@@ -229,8 +235,8 @@ func (s *Server) newRoad(version any) *pipeline.Road {
 	return pipeline.New(pipeline.Config{
 		Region:    s.cfg.Region,
 		Account:   s.rootKeys.Principal().Account,
-		Verifier:  sigv4.New(credentials{s.rootKeys}, sigv4.Config{Region: s.cfg.Region}),
-		Authorize: iam.Authorize,
+		Verifier:  sigv4.New(credentials{s.iam}, sigv4.Config{Region: s.cfg.Region}),
+		Authorize: s.iam.Authorize,
 		Trail:     s.trail,
 		Log:       s.log,
 		Metrics:   s.metrics,

@@ -27,6 +27,9 @@ func (s *Server) upkeep(ctx context.Context) {
 		s.every(ctx, removeEvery, "clear deleted buckets", func() (int, error) { return s.buckets.ClearDeleted(ctx) })
 	})
 	all.Go(func() {
+		s.every(ctx, lastUsedEvery, "write when access keys were used", func() (int, error) { return 0, s.iam.Flush(ctx) })
+	})
+	all.Go(func() {
 		s.every(ctx, sweepEvery, "sweep orphans", func() (int, error) { return s.objects.Sweep(ctx) })
 	})
 }
@@ -34,6 +37,8 @@ func (s *Server) upkeep(ctx context.Context) {
 const (
 	removeEvery = 30 * time.Second
 	sweepEvery  = 24 * time.Hour
+
+	lastUsedEvery = 5 * time.Minute
 
 	consolidateEvery = 24 * time.Hour
 )

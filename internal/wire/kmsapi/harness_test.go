@@ -25,6 +25,7 @@ import (
 
 	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/core/iam/iamtest"
 	"github.com/cofferstore/coffer/internal/core/kms"
 	"github.com/cofferstore/coffer/internal/link/keystore/builtin"
 	"github.com/cofferstore/coffer/internal/link/keystore/rootkey"
@@ -116,7 +117,7 @@ func newStation(t testing.TB) *station {
 	keys := kms.New(rows, builtin.New(rows, root, builtin.Config{}), s.trail, kms.Config{Region: region})
 	s.road = pipeline.New(pipeline.Config{
 		Region: region, Verifier: sigv4.New(accounts{"AKIAHOME": home, "AKIAABROAD": abroad}, sigv4.Config{Region: region}),
-		Authorize: iam.Authorize, Trail: s.trail, Log: slog.New(slog.DiscardHandler),
+		Authorize: iamtest.New(t, rows, home, abroad).Authorize, Trail: s.trail, Log: slog.New(slog.DiscardHandler),
 	}, (&API{Keys: keys}).Family())
 	server := httptest.NewServer(s.road)
 	t.Cleanup(server.Close)

@@ -15,7 +15,9 @@ import (
 
 	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/core/iam/iamtest"
 	"github.com/cofferstore/coffer/internal/secret"
+	"github.com/cofferstore/coffer/internal/store/meta/mem"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
 	"github.com/cofferstore/coffer/internal/wire/sigv4"
 )
@@ -67,7 +69,7 @@ func newStation(t *testing.T, set func(*API)) *station {
 	}
 	t.Cleanup(func() { s.trail.Close() })
 	s.road = pipeline.New(pipeline.Config{
-		Region: "us-east-1", Verifier: sigv4.New(keyring{}, sigv4.Config{}), Authorize: iam.Authorize,
+		Region: "us-east-1", Verifier: sigv4.New(keyring{}, sigv4.Config{}), Authorize: iamtest.New(t, mem.New(), account).Authorize,
 		Trail: s.trail, Log: slog.New(slog.DiscardHandler), BodyIdle: 100 * time.Millisecond,
 	}, append(s.api.Families(), elsewhere())...)
 	s.server = httptest.NewServer(s.road)

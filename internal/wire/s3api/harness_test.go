@@ -20,6 +20,7 @@ import (
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/bucketkey"
 	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/core/iam/iamtest"
 	"github.com/cofferstore/coffer/internal/core/kms"
 	"github.com/cofferstore/coffer/internal/core/object"
 	"github.com/cofferstore/coffer/internal/core/sse"
@@ -112,7 +113,7 @@ func newStation(t testing.TB, region string) *station {
 	}
 	s.road = pipeline.New(pipeline.Config{
 		Region: region, Verifier: sigv4.New(rootOnly{}, sigv4.Config{Region: region}),
-		Authorize: iam.Authorize, Trail: s.trail, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Authorize: iamtest.New(t, rows, testAccount).Authorize, Trail: s.trail, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}, s.api.Family())
 	return s
 }

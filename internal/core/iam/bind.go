@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package iam
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	"github.com/cofferstore/coffer/internal/aws"
+	"github.com/cofferstore/coffer/internal/core/policy"
+	"github.com/cofferstore/coffer/internal/fault"
+)
+
+// InvalidPrincipal: a policy names a user, role or account that there is none of. The
+// fault's detail "Principal" is the ARN.
+const InvalidPrincipal fault.Kind = "iam: no such principal"
+
+// Bind finds the unique ids of the users and roles that a resource's policy names, for
+// [policy.Document.Bind]: ARN → id. It is asked when the policy is put, and the ids are
+// kept with it. A role's session has its role's id. Fault: InvalidPrincipal.
+func (s *Service) Bind(ctx context.Context, d *policy.Document) (map[string]string, error) {
+	return bind(ctx, s, d)
+}
+
+func bind(ctx context.Context, r reader, d *policy.Document) (map[string]string, error) {
+	var ids map[string]string
+	for _, arn := range d.Named() {
+		id, known, err := principalID(ctx, r, arn)
+		if err != nil {
+			return nil, err
+		}
+		if !known {
+			return nil, fault.New(InvalidPrincipal, "").With("Principal", arn)
+		}
+		if id == "" {
+			continue
+		}
+		if ids == nil {
+			ids = map[string]string{}
+		}
+		ids[arn] = id
+	}
+	return ids, nil
+}
+
+// principalID returns the unique id of who a policy names. An account, and what has no
+// id of its own, has none, but is known.
+func principalID(ctx context.Context, r reader, arn string) (id string, known bool, err error) {
+	if aws.ValidAccount(arn) {
+		err = accountKnown(ctx, r, arn, &known)
+		return "", known, err
+	}
+	a, ok := aws.ParseARN(arn)
+	kind, rest, _ := strings.Cut(a.Resource, "/")
+	switch {
+	case !ok || a.Partition != "aws" || !aws.ValidAccount(a.Account):
+	case a.Service == "iam" && a.Resource == "root":
+		err = accountKnown(ctx, r, a.Account, &known)
+	case a.Service == "iam" && kind == kindUser:
+		u, err := userByARN(ctx, r, arn)
+		if err == nil && u != nil {
+			return u.ID, true, nil
+		}
+		return "", false, err
+	case a.Service == "iam" && kind == kindRole:
+		found, err := roleByARN(ctx, r, arn)
+		if err == nil && found != nil {
+			return found.ID, true, nil
+		}
+		return "", false, err
+	case a.Service == "sts" && kind == "assumed-role":
+		name, _, _ := strings.Cut(rest, "/")
+		found, err := roleNamed(ctx, r, a.Account, name)
+		if err == nil && found != nil && found.Name == name {
+			return found.ID, true, nil
+		}
+		return "", false, err
+	case a.Service == "sts" && kind == "federated-user":
+		err = accountKnown(ctx, r, a.Account, &known)
+	}
+	return "", known, err
+}
+
+func accountKnown(ctx context.Context, r reader, id string, known *bool) error {
+	a, err := found[account](ctx, r, accountRow(id))
+	*known = a != nil
+	return err
+}
+
+// Show returns the text of a resource's policy as it is now read: a principal that was
+// deleted since stands there by its unique id, and one that was renamed by its new ARN.
+func (s *Service) Show(ctx context.Context, text string, ids map[string]string) (string, error) {
+	now := map[string]string{} // how to show an ARN; only where that changed
+	for arn, id := range ids {
+		shown, err := s.shownARN(ctx, arn, id)
+		if err != nil {
+			return "", err
+		}
+		if shown != arn {
+			now[arn] = shown
+		}
+	}
+	if len(now) == 0 {
+		return text, nil
+	}
+	return rename(text, now), nil
+}
+
+// shownARN returns the ARN that a principal with this id has now, or else its id. What
+// kind of ARN it is, the old one says.
+func (s *Service) shownARN(ctx context.Context, arn, id string) (string, error) {
+	switch {
+	case strings.HasPrefix(id, prefixUser):
+		u, err := userByID(ctx, s, id)
+		if err != nil || u == nil {
+			return id, err
+		}
+		return u.arn(), nil
+	case strings.HasPrefix(id, prefixRole):
+		found, err := roleByID(ctx, s, id)
+		if err != nil || found == nil {
+			return id, err
+		}
+		if strings.Contains(arn, ":assumed-role/") { // roles keep their names
+			return arn, nil
+		}
+		return found.arn(), nil
+	}
+	return arn, nil
+}
+
+// rename changes the principals of a policy's text and nothing else.
+func rename(text string, to map[string]string) string {
+	var out strings.Builder
+	kept := 0 // up to where text has been taken over
+	d := json.NewDecoder(strings.NewReader(text))
+	depth, from := 0, -1 // from: the depth at which the principals began
+	key, isKey := "", []bool{}
+	for {
+		start := int(d.InputOffset())
+		token, err := d.Token()
+		if err != nil {
+			break // the end; it was a document when it was put
+		}
+		switch t := token.(type) {
+		case json.Delim:
+			if t == '{' || t == '[' {
+				if from < 0 && (key == "Principal" || key == "NotPrincipal") && len(isKey) > 0 && isKey[len(isKey)-1] {
+					from = depth
+				}
+				depth++
+				isKey = append(isKey, t == '{')
+				key = ""
+			} else {
+				depth--
+				isKey = isKey[:len(isKey)-1]
+				key = ""
+				if depth <= from {
+					from = -1
+				}
+			}
+			continue
+		case string:
+			end := int(d.InputOffset())
+			inObject := len(isKey) > 0 && isKey[len(isKey)-1]
+			if inObject && key == "" {
+				key = t
+				continue
+			}
+			principal := from >= 0 || inObject && (key == "Principal" || key == "NotPrincipal")
+			if shown, ok := to[t]; ok && principal {
+				quoted, _ := json.Marshal(shown) // a string always encodes
+				start += strings.IndexByte(text[start:end], '"')
+				out.WriteString(text[kept:start])
+				out.Write(quoted)
+				kept = end
+			}
+		}
+		if len(isKey) > 0 && isKey[len(isKey)-1] {
+			key = "" // the value has been read
+		}
+	}
+	out.WriteString(text[kept:])
+	return out.String()
+}

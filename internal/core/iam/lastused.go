@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package iam
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cofferstore/coffer/internal/store/meta"
+)
+
+// uses notes when access keys are used. What is noted is written now and then, and
+// what was not yet is lost in a crash: last use is kept to the minute.
+type uses struct {
+	keys sync.Map // access key id → *atomic.Pointer[use]
+	n    atomic.Int64
+}
+
+type use struct {
+	lastUsed
+	written bool
+}
+
+// maxUses bounds what waits to be written. More than that between two writes are not
+// noted.
+const maxUses = 1 << 16
+
+func newUses() *uses { return &uses{} }
+
+// note remembers that an access key was used for an action just now.
+func (u *uses) note(p *Principal, action, region string) {
+	if p.Session != nil || p.AccessKeyID == "" {
+		return
+	}
+	service, _, _ := strings.Cut(action, ":")
+	now := time.Now()
+	v, ok := u.keys.Load(p.AccessKeyID)
+	if !ok {
+		if u.n.Load() >= maxUses {
+			return
+		}
+		fresh := &atomic.Pointer[use]{}
+		fresh.Store(&use{lastUsed: lastUsed{At: now, Service: service, Region: region}})
+		if _, raced := u.keys.LoadOrStore(strings.Clone(p.AccessKeyID), fresh); !raced {
+			u.n.Add(1)
+		}
+		return
+	}
+	at := v.(*atomic.Pointer[use])
+	if last := at.Load(); now.Sub(last.At) >= time.Minute || last.Service != service {
+		at.Store(&use{lastUsed: lastUsed{At: now, Service: service, Region: region}})
+	}
+}
+
+// of returns what is noted of a key.
+func (u *uses) of(id string) (lastUsed, bool) {
+	v, ok := u.keys.Load(id)
+	if !ok {
+		return lastUsed{}, false
+	}
+	return v.(*atomic.Pointer[use]).Load().lastUsed, true
+}
+
+// Flush writes when access keys were used last. It is called now and then, and before
+// the store is closed.
+func (s *Service) Flush(ctx context.Context) error {
+	var b meta.Batch
+	var err error
+	commit := func() bool {
+		if len(b.Puts) > 0 {
+			_, err = s.store.Commit(ctx, &b)
+			b = meta.Batch{}
+		}
+		return err == nil
+	}
+	s.used.keys.Range(func(id, v any) bool {
+		at := v.(*atomic.Pointer[use])
+		last := at.Load()
+		if last.written { // not used since the last time: it is in its row
+			s.used.keys.Delete(id)
+			s.used.n.Add(-1)
+			return true
+		}
+		written := *last
+		written.written = true
+		if !at.CompareAndSwap(last, &written) {
+			return true // it is in use: the next time
+		}
+		b.Put([]byte(lastUsedRow(id.(string))), encodeRow(last.lastUsed))
+		return len(b.Puts) < eraseAtOnce || commit()
+	})
+	commit()
+	return err
+}

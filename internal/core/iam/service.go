@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package iam
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/cofferstore/coffer/internal/core/policy"
+	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/secret"
+	"github.com/cofferstore/coffer/internal/store/meta"
+)
+
+// NoSuchAccount: there is no account with this id.
+const NoSuchAccount fault.Kind = "iam: no such account"
+
+// Config is what Open needs besides the store.
+type Config struct {
+	Region string       // aws:RequestedRegion
+	Log    *slog.Logger // nil discards
+	// Owns says what an account owns elsewhere ("bucket photos", "KMS key …"), "" for
+	// nothing: it then cannot be deleted. nil: nothing.
+	Owns func(ctx context.Context, account string) (string, error)
+}
+
+// Service is accounts and who is in them: users, groups, roles, their policies and
+// access keys. It is safe for concurrent use, and what it answers follows the last
+// change at once.
+type Service struct {
+	store   meta.Store
+	sealKey secret.Bytes
+	root    *RootKeys
+	cfg     Config
+	log     *slog.Logger
+
+	changing chan struct{} // held while a change of this process is under way
+
+	rights *recent[rightsID, *rights]
+	keys   *recent[string, *openedKey]
+	docs   *recent[docID, *policy.Document]
+	used   *uses
+}
+
+// How much is kept in memory, in entries; twice that at most.
+const (
+	recentRights = 4096
+	recentKeys   = 4096
+	recentDocs   = 4096
+)
+
+// Open opens the service over its rows. The account of root is made account number one if
+// there is none yet. Secrets are sealed under keys derived from sealKey, as the
+// root's is. What Open returns needs no closing, but Flush before the store is
+// closed.
+func Open(ctx context.Context, store meta.Store, sealKey secret.Bytes, root *RootKeys, cfg Config) (*Service, error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Service{
+		store: store, sealKey: sealKey, root: root, cfg: cfg, log: cfg.Log,
+		changing: make(chan struct{}, 1),
+		rights:   newRecent[rightsID, *rights](recentRights),
+		keys:     newRecent[string, *openedKey](recentKeys),
+		docs:     newRecent[docID, *policy.Document](recentDocs),
+		used:     newUses(),
+	}
+	first := account{
+		Version: formatOfRows, ID: root.account, Name: "root", First: true, Created: time.Now().UTC().Truncate(time.Second),
+	}
+	err := s.makeAccount(ctx, first, nil)
+	if errors.Is(err, AccountExists) {
+		err = nil
+	}
+	return s, err
+}
+
+// docID is a document by what it says.
+type docID struct {
+	kind policy.Kind
+	text string
+}
+
+// document parses a stored document, once. A text that does not parse any more is an
+// error: what it allows and denies cannot be told.
+func (s *Service) document(kind policy.Kind, text string) (*policy.Document, error) {
+	if d, ok := s.docs.get(docID{kind, text}); ok {
+		return d, nil
+	}
+	d, err := policy.Parse(kind, "", text)
+	if err != nil {
+		return nil, errors.New("stored policy does not parse: " + err.Error())
+	}
+	s.docs.put(docID{kind, text}, d)
+	return d, nil
+}
