@@ -245,7 +245,7 @@ func (s *Server) newRoad(version any) *pipeline.Road {
 		BodyIdle:  s.cfg.ReadTimeout,
 		SyncReads: s.cfg.AuditSyncReads,
 	}, slices.Concat(s.operator(version).Families(), []*pipeline.Family{(&kmsapi.API{Keys: s.kms}).Family()},
-		(&iamapi.API{IAM: &iam.Service{}}).Families(), []*pipeline.Family{s3.Family()})...)
+		(&iamapi.API{IAM: s.iam}).Families(), []*pipeline.Family{s3.Family()})...)
 }
 
 // room refuses growth when the device is too full.

@@ -22,9 +22,9 @@ import (
 
 // Kinds of fault of what an operator does with accounts.
 const (
-	AccountExists  fault.Kind = "iam: account exists"
-	AccountInUse   fault.Kind = "iam: account in use"
-	InvalidAccount fault.Kind = "iam: invalid account"
+	AccountExists  fault.Kind = "iam operation: account exists"
+	AccountInUse   fault.Kind = "iam operation: account in use"
+	InvalidAccount fault.Kind = "iam operation: invalid account"
 )
 
 // Account is an account as operators see it.

@@ -15,7 +15,7 @@ import (
 
 // ConcurrentModification: others change the account faster than this change could be
 // made.
-const ConcurrentModification fault.Kind = "iam: concurrent modification"
+const ConcurrentModification fault.Kind = "iam operation: concurrent modification"
 
 // tries bounds how often a change is begun again after a conflict. Changes in this
 // process wait for one another, so conflicts are with another process.

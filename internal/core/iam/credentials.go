@@ -78,7 +78,7 @@ func (s *Service) openKey(ctx context.Context, id string) (*openedKey, error) {
 			return opened, nil
 		}
 	}
-	return nil, fault.New(ConcurrentModification, "")
+	return nil, fault.New(meta.Unavailable, "").Because(errTooManyChanges)
 }
 
 // openAt reads an access key and whose it is, nil when nobody may use it.

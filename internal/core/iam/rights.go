@@ -4,15 +4,18 @@ package iam
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/cofferstore/coffer/internal/core/policy"
 	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/store/meta"
 )
 
 // rightsID tells what is kept of one principal from that of another: by its unique id
 // and by what narrows its session.
 type rightsID struct {
+	kind   string // type of principal
 	entity string
 	scope  [32]byte
 }
@@ -28,9 +31,12 @@ type rights struct {
 	all  *policy.Rights
 }
 
+// errTooManyChanges: an account changed each time that it was read.
+var errTooManyChanges = errors.New("iam: the account changes faster than it is read")
+
 // rightsOf returns what a principal's account says of it.
 func (s *Service) rightsOf(ctx context.Context, p *Principal) (*rights, error) {
-	id := rightsID{p.entity(), p.Scope}
+	id := rightsID{p.Type, p.entity(), p.Scope}
 	for range tries {
 		ver, err := s.epochOf(ctx, p.Account)
 		if err != nil {
@@ -52,7 +58,7 @@ func (s *Service) rightsOf(ctx context.Context, p *Principal) (*rights, error) {
 			return r, nil
 		}
 	}
-	return nil, fault.New(ConcurrentModification, "")
+	return nil, fault.New(meta.Unavailable, "").Because(errTooManyChanges)
 }
 
 // readRights puts together what the rows say of a principal.
@@ -69,7 +75,7 @@ func (s *Service) readRights(ctx context.Context, p *Principal, ver uint64) (*ri
 	}
 	var c policy.RightsConfig
 	switch {
-	case id == p.Account:
+	case p.Type == Root, p.Type == FederatedUser && id == p.Account:
 		err = s.rootRights(&c)
 	case strings.HasPrefix(id, prefixRole):
 		var r *role

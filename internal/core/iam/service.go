@@ -15,7 +15,7 @@ import (
 )
 
 // NoSuchAccount: there is no account with this id.
-const NoSuchAccount fault.Kind = "iam: no such account"
+const NoSuchAccount fault.Kind = "iam operation: no such account"
 
 // Config is what Open needs besides the store.
 type Config struct {

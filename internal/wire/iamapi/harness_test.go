@@ -21,8 +21,10 @@ import (
 
 	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/core/iam/iamtest"
 	"github.com/cofferstore/coffer/internal/secret"
 	"github.com/cofferstore/coffer/internal/store/meta"
+	"github.com/cofferstore/coffer/internal/store/meta/mem"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
 	"github.com/cofferstore/coffer/internal/wire/sigv4"
 )
@@ -73,7 +75,7 @@ func newRoad(tb testing.TB, families ...*pipeline.Family) (*pipeline.Road, *trai
 	kept := &trail{}
 	return pipeline.New(pipeline.Config{
 		Region: region, Verifier: sigv4.New(accounts{}, sigv4.Config{Region: region}),
-		Authorize: iam.Authorize, Trail: kept, Log: slog.New(slog.DiscardHandler),
+		Authorize: iamtest.New(tb, mem.New(), home).Authorize, Trail: kept, Log: slog.New(slog.DiscardHandler),
 	}, families...), kept
 }
 
