@@ -26,8 +26,9 @@ type node struct {
 }
 
 type member struct {
-	name  string
-	value *node
+	name       string
+	start, end int // of the name, with its quotation marks
+	value      *node
 }
 
 // under returns an object's member, nil if it has none.
@@ -121,10 +122,12 @@ func (r *reader) object(n *node, depth int) error {
 	r.at++
 	seen := map[string]bool{}
 	for r.next(',') != '}' {
+		start := r.at
 		name, err := r.string()
 		if err != nil {
 			return err
 		}
+		end := r.at
 		if seen[name] {
 			return errDuplicate
 		}
@@ -133,7 +136,7 @@ func (r *reader) object(n *node, depth int) error {
 		if err != nil {
 			return err
 		}
-		n.members = append(n.members, member{name, value})
+		n.members = append(n.members, member{name, start, end, value})
 	}
 	r.at++
 	return nil

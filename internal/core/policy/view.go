@@ -2,6 +2,11 @@
 
 package policy
 
+import (
+	"strings"
+	"unicode/utf8"
+)
+
 // PrincipalName is one of a statement's principals as it is written. Type is "AWS",
 // "Service", "Federated" or "CanonicalUser"; of the principal "*" alone both are "*".
 type PrincipalName struct{ Type, Value string }
@@ -62,6 +67,14 @@ func (d *Document) Statements() []Statement {
 		all[i] = s
 	}
 	return all
+}
+
+// Position returns the line and the column, both from 1, of a byte of the document's text,
+// as simulations name where a statement begins and ends. Columns count characters.
+func (d *Document) Position(offset int) (line, column int) {
+	before := d.text[:min(max(offset, 0), len(d.text))]
+	line = 1 + strings.Count(before, "\n")
+	return line, 1 + utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:])
 }
 
 // namesOf returns the principals of a valid Principal or NotPrincipal.
