@@ -12,18 +12,23 @@ import (
 
 	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/secret"
 	"github.com/cofferstore/coffer/internal/wire/sigv4"
 )
 
 // credentials makes access keys what the verifier looks up.
 type credentials struct{ keys *iam.Service }
 
-// Credential finds an access key. Access keys have no session token.
+// Credential finds an access key. Those that are stored have no session token; those
+// of a session are in their token.
 func (c credentials) Credential(ctx context.Context, accessKeyID, token string) (sigv4.Credential, error) {
+	look := c.keys.Lookup
 	if token != "" {
-		return sigv4.Credential{}, iam.NoSuchAccessKey
+		look = func(ctx context.Context, accessKeyID string) (secret.Bytes, iam.Principal, error) {
+			return c.keys.LookupSession(ctx, accessKeyID, token)
+		}
 	}
-	secretKey, principal, err := c.keys.Lookup(ctx, accessKeyID)
+	secretKey, principal, err := look(ctx, accessKeyID)
 	return sigv4.Credential{Secret: secretKey, Principal: principal}, err
 }
 

@@ -62,6 +62,7 @@ type Session struct {
 	MFA             bool   // begun with a second factor
 	Provider        string // of a web identity: aws:FederatedProvider
 	Chained         bool   // begun by another role's session
+	ParentKey       string // the access key that a user's or root's session began with, and ends with
 }
 
 // Requester is what tells one user of a KMS key from another: the stable part of

@@ -77,8 +77,8 @@ func useRow(account, policyID, use, id string) string {
 // Tag is a pair of the tags of a user, role or policy. Keys are told apart without
 // regard to case.
 type Tag struct {
-	Key   string `json:"key"`
-	Value string `json:"value"`
+	Key   string `json:"key" api:"required 1-128 tag"`
+	Value string `json:"value" api:"required 0-256 tag"`
 }
 
 // epoch is the row of that name.

@@ -41,6 +41,8 @@ type Service struct {
 	rights *recent[rightsID, *rights]
 	keys   *recent[string, *openedKey]
 	docs   *recent[docID, *policy.Document]
+	tokens *recent[tokenID, *openedToken]
+	box    *tokenBox
 	used   *uses
 }
 
@@ -65,6 +67,8 @@ func Open(ctx context.Context, store meta.Store, sealKey secret.Bytes, root *Roo
 		rights:   newRecent[rightsID, *rights](recentRights),
 		keys:     newRecent[string, *openedKey](recentKeys),
 		docs:     newRecent[docID, *policy.Document](recentDocs),
+		tokens:   newRecent[tokenID, *openedToken](recentTokens),
+		box:      newTokenBox(sealKey),
 		used:     newUses(),
 	}
 	first := account{

@@ -9,6 +9,7 @@
 package iamapi
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
@@ -56,7 +57,11 @@ func (a *API) iamOps() []pipeline.Op {
 
 // Families returns the two families.
 func (a *API) Families() []*pipeline.Family {
-	return []*pipeline.Family{family(iamService, a.iamOps()), family(stsService, a.stsOps())}
+	both := []*pipeline.Family{family(iamService, a.iamOps()), family(stsService, a.stsOps())}
+	for _, f := range both {
+		f.First = func(_ context.Context, c *pipeline.Call) error { return a.IAM.MayCall(c.Caller, f.Name, c.Op.Name) }
+	}
+	return both
 }
 
 func family(s service, ops []pipeline.Op) *pipeline.Family {

@@ -118,7 +118,11 @@ func (d *decoder) fields(n *node, into reflect.Value, path string) {
 			continue
 		}
 		r, at := readRules(f.Tag.Get("api")), path+lowerFirst(f.Name)
-		if from := n.within[f.Name]; from != nil {
+		from := n.within[f.Name]
+		if from == nil { // a few members' names begin in lower case
+			from = n.within[lowerFirst(f.Name)]
+		}
+		if from != nil {
 			d.value(from, into.Field(i), at, r)
 		} else if r.required {
 			d.refuse(at, "null", "not be null")

@@ -33,7 +33,8 @@ func newOp[In, Out any](s service, name string, traits pipeline.Traits, do func(
 			if p, ok := any(out).(prover); ok {
 				c.Identify(p.Proved())
 			}
-			if !c.Op.Traits.Has(pipeline.Read) {
+			// Of credentials it is to be seen whose they became, though STS calls that reading.
+			if !c.Op.Traits.Has(pipeline.Read) || s == stsService && name != "GetCallerIdentity" {
 				c.AuditResponse(recorded(out))
 			}
 			return &pipeline.Response{

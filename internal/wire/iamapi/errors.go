@@ -40,6 +40,7 @@ var codes = pipeline.Codes{
 	iam.AccountInUse:           pipeline.As(409, "DeleteConflict", ""),
 	iam.InvalidAccount:         pipeline.As(400, "InvalidInput", ""),
 	iam.ConcurrentModification: pipeline.As(409, "ConcurrentModification", "The request was rejected because multiple requests to change this object were submitted simultaneously. Wait a few minutes and submit your request again."),
+	iam.PackedPolicyTooLarge:   pipeline.As(400, "PackedPolicyTooLarge", ""),
 	policy.Malformed:           pipeline.As(400, "MalformedPolicyDocument", ""),
 
 	sigv4.MissingAuthentication:    pipeline.As(403, "MissingAuthenticationToken", "Request is missing Authentication Token"),

@@ -8,5 +8,9 @@ import "github.com/cofferstore/coffer/internal/wire/pipeline"
 func (a *API) stsOps() []pipeline.Op {
 	return []pipeline.Op{
 		newOp(stsService, "GetCallerIdentity", pipeline.Read, a.IAM.GetCallerIdentity),
+		newOp(stsService, "GetAccessKeyInfo", pipeline.Read, a.IAM.GetAccessKeyInfo),
+		newOp(stsService, "AssumeRole", pipeline.Read, a.IAM.AssumeRole),
+		newOp(stsService, "GetSessionToken", pipeline.Read, a.IAM.GetSessionToken),
+		newOp(stsService, "GetFederationToken", pipeline.Read, a.IAM.GetFederationToken),
 	}
 }

@@ -69,7 +69,7 @@ func (c *Call) complete(resp *Response, err error) {
 			ClientProvidedHostHeader: c.Request.Host,
 		}
 	}
-	if err != nil || r.ReadOnly {
+	if err != nil || c.Op.Traits.Has(Read|Data) {
 		r.ResponseElements = nil
 	}
 }
