@@ -22,7 +22,7 @@ import (
 
 func newBucketKey() *cobra.Command {
 	return newGroup("bucketkey", "See and consolidate the bucket keys of a bucket",
-		newBucketKeyStatus(), newBucketKeyConsolidate(), newBucketKeyAuto())
+		newBucketKeyStatus(), newBucketKeyPreflight(), newBucketKeyConsolidate(), newBucketKeyAuto())
 }
 
 func newBucketKeyStatus() *cobra.Command {

@@ -25,17 +25,23 @@ func main() {
 }
 
 // run executes a command line and returns the exit code: 0, or 1 with one message
-// on stderr.
+// on stderr. A command may have others, which its help says.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	if err := root.ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(stderr, "coffer:", err)
-		return 1
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
 	}
-	return 0
+	if text := err.Error(); text != "" {
+		fmt.Fprintln(stderr, "coffer:", text)
+	}
+	if end := (ended{}); errors.As(err, &end) {
+		return end.code
+	}
+	return 1
 }
 
 func newRoot() *cobra.Command {

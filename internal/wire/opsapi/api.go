@@ -22,6 +22,7 @@ import (
 
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/policy"
+	"github.com/cofferstore/coffer/internal/core/preflight"
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
 )
@@ -67,6 +68,9 @@ type API struct {
 	SetLegacy func(ctx context.Context, bucket string, on bool) (bucket.Legacy, error)
 	// BucketKeys are the bucket keys of buckets.
 	BucketKeys BucketKeys
+	// Preflight says what Bucket Keys on a bucket would change, for the requests under
+	// a KMS key, or with "" under any.
+	Preflight func(ctx context.Context, bucket, keyARN string) (*preflight.Report, error)
 	// Scrub reads everything and compares it with what is known of it. report is
 	// called now and then, and at the end. It must not be kept.
 	Scrub func(ctx context.Context, deep bool, report func(any)) error
@@ -86,7 +90,7 @@ func (a *API) Families() []*pipeline.Family {
 	}
 	api := a.family(apiPrefix, []pipeline.Op{
 		a.versionOp(), a.configOp(), a.auditOp(), a.flushKeysOp(), a.scrubOp(),
-		a.bucketKeysOp(), a.consolidateOp(), a.switchConsolidationOp(), a.switchLegacyOp(),
+		a.bucketKeysOp(), a.preflightOp(), a.consolidateOp(), a.switchConsolidationOp(), a.switchLegacyOp(),
 	})
 	api.Name, api.Source, api.Services, api.Whole, api.Fault = "operator", service, []string{service}, true, renderJSON
 	health := a.family(prefix, []pipeline.Op{a.livezOp(), a.readyzOp(), a.metricsOp()})

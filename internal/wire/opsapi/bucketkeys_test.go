@@ -11,6 +11,7 @@ import (
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/consolidate"
 	"github.com/cofferstore/coffer/internal/core/jobs"
+	"github.com/cofferstore/coffer/internal/core/preflight"
 )
 
 // shelf is bucket keys of one bucket, "photos".
@@ -81,4 +82,30 @@ func TestBucketKeys(t *testing.T) {
 	says(t, "neither on nor off", s.lines(ctx, "POST", "bucketkeys/switch", map[string][]string{"bucket": {"photos"}}, nil), "InvalidParameter")
 	_, err = s.as("AKIAUSER", password).BucketKeys(ctx, "photos")
 	says(t, "a user", err, "AccessDenied", "coffer:ReadBucketKeys")
+}
+
+func TestPreflight(t *testing.T) {
+	const key = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+	s := newStation(t, func(a *API) {
+		a.Preflight = func(_ context.Context, name, keyARN string) (*preflight.Report, error) {
+			if name != "photos" {
+				return nil, bucket.NoSuchBucket
+			}
+			return &preflight.Report{Bucket: name, Key: keyARN, Breaks: keyARN != ""}, nil
+		}
+	})
+	ctx := t.Context()
+	for _, arn := range []string{"", key} {
+		var r preflight.Report
+		body, err := s.Preflight(ctx, "photos", arn)
+		if err := errors.Join(err, json.Unmarshal(body, &r)); err != nil || r.Bucket != "photos" || r.Key != arn || r.Breaks != (arn != "") {
+			t.Errorf("%s, %v", body, err)
+		}
+	}
+	_, err := s.Preflight(ctx, "none", "")
+	says(t, "no such bucket", err, "NoSuchBucket")
+	_, err = s.Preflight(ctx, "photos", "alias/mine")
+	says(t, "an alias", err, "InvalidParameter", "ARN")
+	_, err = s.as("AKIAUSER", password).Preflight(ctx, "photos", "")
+	says(t, "a user", err, "AccessDenied", "coffer:PreflightBucketKeys")
 }

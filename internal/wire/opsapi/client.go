@@ -116,6 +116,16 @@ func (c *Client) BucketKeys(ctx context.Context, bucket string) (json.RawMessage
 	return c.value(ctx, http.MethodGet, "bucketkeys", url.Values{"bucket": {bucket}})
 }
 
+// Preflight returns what Bucket Keys on a bucket would change, as JSON: a
+// preflight.Report. keyARN "" is every KMS key.
+func (c *Client) Preflight(ctx context.Context, bucket, keyARN string) (json.RawMessage, error) {
+	p := url.Values{"bucket": {bucket}}
+	if keyARN != "" {
+		p.Set("key", keyARN)
+	}
+	return c.value(ctx, http.MethodGet, "bucketkeys/preflight", p)
+}
+
 // Consolidate has the server consolidate a bucket's bucket keys, and calls fn with the
 // job now and then, as JSON that fn must not keep. The last one says how it ended.
 // The job goes on when ctx is done, or fn returned an error.

@@ -10,6 +10,7 @@ import (
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/consolidate"
 	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/core/preflight"
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/store/meta"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
@@ -36,6 +37,7 @@ var codes = pipeline.Codes{
 	bucket.InvalidName:  pipeline.As(400, "InvalidBucketName", "The specified bucket is not valid."),
 	bucket.NoSuchBucket: pipeline.As(404, "NoSuchBucket", "The specified bucket does not exist."),
 	consolidate.Off:     pipeline.As(409, "ConsolidationOff", "Consolidation is switched off for this bucket."),
+	preflight.Malformed: pipeline.As(500, "MalformedPolicy", ""),
 	iam.AccessDenied:    pipeline.As(403, "AccessDenied", "Access denied."),
 	iam.ExpiredToken:    pipeline.As(403, "ExpiredToken", "The session token is expired."),
 	iam.InvalidToken:    pipeline.As(403, "InvalidToken", "The session token is not valid."),

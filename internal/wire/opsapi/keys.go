@@ -31,12 +31,7 @@ func (a *API) flushKeysOp() pipeline.Op {
 			if err != nil {
 				return flushKeys{}, err
 			}
-			if key := p["key"]; key != "" {
-				if arn, ok := aws.ParseARN(key); !ok || arn.Service != "kms" {
-					return flushKeys{}, fault.New(InvalidParameter, "Parameter \"key\" is the ARN of a KMS key.")
-				}
-			}
-			return flushKeys{p["bucket"], p["key"]}, nil
+			return flushKeys{p["bucket"], p["key"]}, keyARN(p["key"])
 		},
 		func(ctx context.Context, _ iam.Caller, in flushKeys) (flushed, error) {
 			n, err := a.FlushKeys(ctx, in.bucket, in.keyARN)
@@ -46,4 +41,12 @@ func (a *API) flushKeysOp() pipeline.Op {
 			c.AuditResponse(map[string]any{"flushed": out.Flushed})
 			return inJSON(c, out)
 		})
+}
+
+// keyARN checks the parameter "key", which may be left out.
+func keyARN(key string) error {
+	if arn, ok := aws.ParseARN(key); key != "" && (!ok || arn.Service != "kms") {
+		return fault.New(InvalidParameter, "Parameter \"key\" is the ARN of a KMS key.")
+	}
+	return nil
 }

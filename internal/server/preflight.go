@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"context"
+	"strings"
+
+	"github.com/cofferstore/coffer/internal/core/bucket"
+	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/core/preflight"
+)
+
+// preflight collects the policies of all accounts, and has them looked through.
+func (s *Server) preflight(ctx context.Context, name, keyARN string) (*preflight.Report, error) {
+	b, err := s.buckets.Find(ctx, bucket.Ref{Bucket: name})
+	if err != nil {
+		return nil, err
+	}
+	in := &preflight.Input{Bucket: b.Name, Key: keyARN, Attached: map[string][]preflight.Attachment{}, Members: map[string][]string{}}
+	err = s.kms.EachPolicy(ctx, func(arn, text string) error {
+		in.Documents = append(in.Documents, preflight.Document{Kind: preflight.KeyPolicy, Name: arn, Resource: arn, Text: text})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	placed, err := s.iam.Placed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	addPlaced(in, placed)
+	return preflight.Run(in)
+}
+
+// addPlaced adds IAM's policies.
+func addPlaced(in *preflight.Input, placed *iam.Placed) {
+	for _, e := range placed.Entities {
+		for _, p := range e.Inline {
+			in.Documents = append(in.Documents, preflight.Document{
+				Kind: preflight.Inline, Name: shortName(e.ARN) + ", inline policy " + p.Name, Concerns: []string{e.ARN}, Text: p.Text,
+			})
+		}
+		for _, arn := range e.Attached {
+			in.Attached[arn] = append(in.Attached[arn], preflight.Attachment{Entity: e.ARN})
+		}
+		if e.Boundary != "" {
+			in.Attached[e.Boundary] = append(in.Attached[e.Boundary], preflight.Attachment{Entity: e.ARN, Boundary: true})
+		}
+		if strings.Contains(e.ARN, ":group/") {
+			in.Members[e.ARN] = e.Members
+		}
+	}
+	for _, p := range placed.Managed {
+		in.Documents = append(in.Documents, preflight.Document{Kind: preflight.Managed, Name: p.Name, Text: p.Text})
+	}
+	for _, p := range placed.Controls {
+		account, _, _ := strings.Cut(strings.TrimPrefix(p.Name, "account "), ",")
+		in.Documents = append(in.Documents, preflight.Document{
+			Kind: preflight.ServiceControl, Name: p.Name, Concerns: []string{"every principal of account " + account}, Text: p.Text,
+		})
+	}
+}
+
+// shortName says "role NAME" of a role's ARN, and so on.
+func shortName(arn string) string {
+	resource := arn[strings.LastIndexByte(arn, ':')+1:]
+	kind, _, _ := strings.Cut(resource, "/")
+	return kind + " " + resource[strings.LastIndexByte(resource, '/')+1:]
+}
