@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/cofferstore/coffer/internal/aws"
+	"github.com/cofferstore/coffer/internal/core/acl"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/policy"
 	"github.com/cofferstore/coffer/internal/fault"
@@ -71,6 +72,13 @@ type record struct {
 	NoConsolidation bool `json:"noConsolidation,omitempty"`
 	// Legacy is the legacy mode of SetLegacy.
 	Legacy bool `json:"legacy,omitempty"`
+
+	// Policy says that there is a row bp/<uid>.
+	Policy bool `json:"policy,omitempty"`
+	// PublicAccess is nil as long as nobody has said anything: everything is blocked.
+	PublicAccess *PublicAccess `json:"publicAccess,omitempty"`
+	Ownership    Ownership     `json:"ownership,omitempty"`
+	ACL          acl.List      `json:"acl,omitempty"`
 }
 
 // Bucket is a bucket as read at one moment. It must not be changed.
@@ -88,6 +96,11 @@ type Bucket struct {
 	// Legacy says that what names no encryption is reported as not encrypted.
 	Legacy bool
 
+	PublicAccess PublicAccess
+	Ownership    Ownership
+	ACL          acl.List // nil: all for the owner
+
+	policy     bool
 	ver, guard uint64
 	deleting   *time.Time
 }
@@ -102,8 +115,13 @@ func (b *Bucket) Guard() (key []byte, ver uint64) { return guardKey(b.UID), b.gu
 // Config is the service's settings.
 type Config struct {
 	Region string
-	// Legacy makes new buckets start as before 2023: SSE-C not blocked.
+	// Legacy makes new buckets start as before 2023: ACLs on, public access and SSE-C
+	// not blocked.
 	Legacy bool
+	// Principals are those whom policies and grants can name. nil: anybody.
+	Principals Principals
+	// CanonicalID returns the canonical user id of an account.
+	CanonicalID func(account string) string
 	// Clear is called for a bucket that is gone, until it succeeds: it drops what
 	// else is kept for it, uploads and keys. nil means that nothing is.
 	Clear func(ctx context.Context, uid UID) error
@@ -114,11 +132,15 @@ type Buckets struct {
 	store meta.Store
 	cfg   Config
 	cache decoded
+	known known
 }
 
 // New returns the service over a store.
 func New(store meta.Store, cfg Config) *Buckets {
-	return &Buckets{store: store, cfg: cfg, cache: decoded{m: map[UID]decodedRow{}}}
+	if cfg.CanonicalID == nil {
+		cfg.CanonicalID = func(account string) string { return account }
+	}
+	return &Buckets{store: store, cfg: cfg, cache: decoded{m: map[UID]decodedRow{}}, known: newKnown()}
 }
 
 func nameKey(name string) []byte { return append([]byte("n/"), name...) }
@@ -216,25 +238,31 @@ func (r record) bucket(uid UID, ver, guard uint64) *Bucket {
 		UID: uid, Name: r.Name, Owner: r.Owner, Region: r.Region, Created: r.Created,
 		Versioning: r.Versioning, Encryption: r.Encryption, Tags: r.Tags,
 		NoConsolidation: r.NoConsolidation, Legacy: r.Legacy,
-		ver: ver, guard: guard, deleting: r.Deleting,
+		PublicAccess: r.publicAccess(), Ownership: r.Ownership.effective(), ACL: r.ACL,
+		policy: r.Policy, ver: ver, guard: guard, deleting: r.Deleting,
 	}
 }
 
 // update changes a bucket's record, again and again until no other change came
 // between.
 func (s *Buckets) update(ctx context.Context, uid UID, change func(*record) error) error {
+	return s.updateWith(ctx, uid, func(r *record, _ *meta.Batch) error { return change(r) })
+}
+
+// updateWith is update for a change that has rows of its own, too.
+func (s *Buckets) updateWith(ctx context.Context, uid UID, change func(*record, *meta.Batch) error) error {
 	for range maxConflicts {
 		b, r, err := s.read(ctx, uid)
 		if err != nil {
 			return err
 		}
-		if err := change(&r); err != nil {
+		var batch meta.Batch
+		if err := change(&r, &batch); err != nil {
 			return err
 		}
-		var batch meta.Batch
 		batch.PutIf(recordKey(uid), encode(r), b.ver)
 		batch.PutIf(guardKey(uid), []byte{0}, b.guard) // who commits by the record as it was begins again
-		_, err = s.store.Commit(ctx, &batch)
+		err = s.commit(ctx, r.Name, &batch)
 		var conflict *meta.ConflictError
 		if errors.As(err, &conflict) {
 			continue
@@ -264,11 +292,30 @@ type Create struct {
 	Location string // LocationConstraint; "" when absent
 	HasTags  bool
 	Tags     []Tag
+	// Ownership is "" for the default.
+	Ownership Ownership
+	ACL       acl.Asked
 }
 
 // Needs says what the request must be allowed.
 func (in Create) Needs() []policy.Need {
-	return []policy.Need{{Action: "s3:CreateBucket", Resource: aws.BucketARN(in.Bucket)}}
+	arn := aws.BucketARN(in.Bucket)
+	needs := []policy.Need{{Action: "s3:CreateBucket", Resource: arn}}
+	if in.ACL.Given() {
+		needs = append(needs, policy.Need{Action: "s3:PutBucketAcl", Resource: arn})
+	}
+	if in.Ownership != "" {
+		needs = append(needs, policy.Need{Action: "s3:PutBucketOwnershipControls", Resource: arn})
+	}
+	return needs
+}
+
+// Values is policy.Context's.
+func (in Create) Values(key string) ([]string, bool) {
+	if key == "s3:locationconstraint" && in.Location != "" {
+		return []string{in.Location}, true
+	}
+	return in.Ownership.Values(key)
 }
 
 // defaultRegion is the region whose CreateBucket takes no location constraint,
@@ -288,6 +335,9 @@ func (s *Buckets) Create(ctx context.Context, by iam.Caller, in Create) (*Bucket
 		Name: in.Bucket, Owner: by.Account, Region: s.cfg.Region, Tags: in.Tags,
 		Created:    time.Now().UTC().Truncate(time.Millisecond),
 		Encryption: Encryption{Algorithm: "AES256", BlockSSEC: !s.cfg.Legacy},
+	}
+	if err := s.setAccess(&r, in); err != nil {
+		return nil, err
 	}
 	for range maxConflicts {
 		b, err := s.create(ctx, r)
@@ -311,7 +361,7 @@ func (s *Buckets) create(ctx context.Context, r record) (*Bucket, error) {
 	batch.PutIf(nameKey(r.Name), uid[:], 0)
 	batch.PutIf(recordKey(uid), encode(r), 0)
 	batch.PutIf(guardKey(uid), []byte{0}, 0)
-	ver, err := s.store.Commit(ctx, &batch)
+	ver, err := s.store.Commit(ctx, &batch) // a name that is not known: nothing to forget
 	if err != nil {
 		return nil, fmt.Errorf("create bucket %q: %w", r.Name, err)
 	}

@@ -77,8 +77,9 @@ func (s *Buckets) remove(ctx context.Context, b *Bucket, ver uint64) error {
 	batch.Delete(nameKey(b.Name))
 	batch.Delete(recordKey(b.UID))
 	batch.Delete(guardKey(b.UID))
+	batch.Delete(policyKey(b.UID))
 	batch.Put(clearKey(b.UID), []byte{0})
-	_, err := s.store.Commit(ctx, &batch)
+	err := s.commit(ctx, b.Name, &batch)
 	return conflictAs(err, BeingDeleted)
 }
 

@@ -25,7 +25,7 @@ func (in GetAttributes) Needs() []policy.Need {
 	if in.VersionID != "" {
 		action = "s3:GetObjectVersionAttributes"
 	}
-	return append(Get{VersionRef: in.VersionRef}.Needs(), policy.Need{Action: action, Resource: in.ARN()})
+	return append(Get{VersionRef: in.VersionRef}.Needs(), policy.Need{Action: action, Resource: in.ARN(), Version: in.VersionID})
 }
 
 // ObjectAttributes is what is known of a version. Parts lists those of an object that was

@@ -46,7 +46,7 @@ type CompletePart struct {
 
 // Needs says what the request must be allowed.
 func (in Complete) Needs() []policy.Need {
-	return []policy.Need{{Action: "s3:PutObject", Resource: in.ARN()}}
+	return append([]policy.Need{{Action: "s3:PutObject", Resource: in.ARN()}}, in.Condition.needs(in.ARN())...)
 }
 
 // Complete makes an object of an upload's parts. It opens no key and makes no KMS
@@ -181,7 +181,7 @@ func (o *Objects) assemble(u *upload, rows []partRow, in Complete, a sse.Applied
 		have[p.Number], unused[p.Number] = p.uploadedPart, true
 	}
 	r = &record{
-		Bucket: u.Bucket, Key: u.Key, UID: newUID(), Created: u.Created, Owner: u.Owner, Headers: u.Headers,
+		Bucket: u.Bucket, Key: u.Key, UID: newUID(), Created: u.Created, Owner: u.Owner, ACL: u.ACL, Headers: u.Headers,
 		Body: u.Body, Tags: u.Tags, StorageClass: u.Class, Wrap: u.Wrap, Checksum: u.Checksum,
 		Upload: &boundUpload{ID: u.ID.uid, Created: u.Created},
 	}

@@ -44,7 +44,14 @@ type Copy struct {
 
 // Needs says what the request must be allowed.
 func (in Copy) Needs() []policy.Need {
-	return append([]policy.Need{in.Source.need()}, Put{Ref: in.Ref, Attributes: in.Attributes}.Needs()...)
+	a := in.Attributes
+	a.Tags = in.RequestTags()
+	return append([]policy.Need{in.Source.need()}, a.needs(in.ARN(), in.Condition)...)
+}
+
+// TaggingNeeds says what it takes besides when the source has tags that are copied.
+func (in Copy) TaggingNeeds() []policy.Need {
+	return append(taggingNeeds(in.Source.VersionRef, "s3:Get"), policy.Need{Action: "s3:PutObjectTagging", Resource: in.ARN()})
 }
 
 // redirectHeader is the stored header of a website redirect.
@@ -85,6 +92,10 @@ func (o *Objects) Copy(ctx context.Context, by iam.Caller, in Copy) (Copied, err
 	if err := o.checkSelfCopy(ctx, b, in, src); err != nil {
 		return Copied{}, err
 	}
+	g, err := o.granting(ctx, by, b, in.ACL)
+	if err != nil {
+		return Copied{}, err
+	}
 	s, choice, err := o.sealing(ctx, by, b, in.Key, in.SSE)
 	if err != nil {
 		return Copied{}, err
@@ -99,7 +110,7 @@ func (o *Objects) Copy(ctx context.Context, by iam.Caller, in Copy) (Copied, err
 	if put.Expect.Algorithm == "" {
 		put.Expect.Algorithm = src.r.Checksum.Algorithm
 	}
-	r, st, err := o.receive(ctx, by, b, s, put)
+	r, st, err := o.receive(ctx, b, s, put, g)
 	if err != nil {
 		return Copied{}, sourceError(err)
 	}

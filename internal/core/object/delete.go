@@ -27,7 +27,7 @@ func (in Delete) Needs() []policy.Need {
 	if in.VersionID != "" {
 		action = "s3:DeleteObjectVersion"
 	}
-	return []policy.Need{{Action: action, Resource: in.ARN()}}
+	return []policy.Need{{Action: action, Resource: in.ARN(), Version: in.VersionID}}
 }
 
 // Deleted says what a delete did.
@@ -211,8 +211,9 @@ type DeleteMany struct {
 // DeleteItem is one of them.
 type DeleteItem struct{ Key, VersionID, IfMatch string }
 
-// Needs says what the request must be allowed.
-func (in DeleteMany) Needs() []policy.Need {
+// ItemNeeds says what each item must be allowed, in their order. An item is refused by
+// itself.
+func (in DeleteMany) ItemNeeds() []policy.Need {
 	needs := make([]policy.Need, 0, len(in.Items))
 	for _, item := range in.Items {
 		needs = append(needs, in.one(item).Needs()...)

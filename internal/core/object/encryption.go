@@ -32,10 +32,16 @@ type UpdateEncryption struct {
 	BucketKey bool
 }
 
+// Encryption returns what the request asks for.
+func (in UpdateEncryption) Encryption() sse.Request {
+	return sse.Request{Algorithm: sse.KMS, KeyID: in.KeyARN, BucketKey: &in.BucketKey}
+}
+
 // Needs says what the request must be allowed.
 func (in UpdateEncryption) Needs() []policy.Need {
 	return []policy.Need{
-		{Action: "s3:PutObject", Resource: in.ARN()}, {Action: "s3:UpdateObjectEncryption", Resource: in.ARN()},
+		{Action: "s3:PutObject", Resource: in.ARN(), Version: in.VersionID},
+		{Action: "s3:UpdateObjectEncryption", Resource: in.ARN(), Version: in.VersionID},
 	}
 }
 

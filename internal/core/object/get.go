@@ -34,7 +34,7 @@ func (in Get) Needs() []policy.Need {
 	if in.VersionID != "" {
 		action = "s3:GetObjectVersion"
 	}
-	return []policy.Need{{Action: action, Resource: in.ARN()}}
+	return []policy.Need{{Action: action, Resource: in.ARN(), Version: in.VersionID}}
 }
 
 // Object is an object, or a range of it, as read. Body, if there is one, must be

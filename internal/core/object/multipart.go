@@ -31,7 +31,7 @@ type CreateUpload struct {
 
 // Needs says what the request must be allowed.
 func (in CreateUpload) Needs() []policy.Need {
-	return Put{Ref: in.Ref, Attributes: in.Attributes}.Needs()
+	return in.Attributes.needs(in.ARN(), WriteCondition{})
 }
 
 // Created describes an upload that began.
@@ -59,6 +59,10 @@ func (o *Objects) CreateUpload(ctx context.Context, by iam.Caller, in CreateUplo
 	if err != nil {
 		return Created{}, err
 	}
+	g, err := o.granting(ctx, by, b, in.ACL)
+	if err != nil {
+		return Created{}, err
+	}
 	s, choice, err := o.sealing(ctx, by, b, in.Key, in.SSE)
 	if err != nil {
 		return Created{}, err
@@ -66,7 +70,7 @@ func (o *Objects) CreateUpload(ctx context.Context, by iam.Caller, in CreateUplo
 	defer s.Clear()
 	now := time.Now().UnixMilli()
 	u := &upload{
-		Bucket: b.UID, Key: in.Key, ID: versionID{now, newUID()}, Created: now, Owner: by.Account, Initiator: by.ARN,
+		Bucket: b.UID, Key: in.Key, ID: versionID{now, newUID()}, Created: now, Owner: g.owner, ACL: g.list, Initiator: by.ARN,
 		Headers: in.Headers, Tags: in.Tags, Class: in.StorageClass, Checksum: plan, Declared: in.Algorithm != "",
 		Body: s.Format(), PlainETag: s.Applied().ByService(), Default: choice.FromDefault,
 	}

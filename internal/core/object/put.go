@@ -15,6 +15,7 @@ import (
 
 	"github.com/cofferstore/coffer/internal/aws"
 	"github.com/cofferstore/coffer/internal/checksum"
+	"github.com/cofferstore/coffer/internal/core/acl"
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/policy"
@@ -29,6 +30,7 @@ type Attributes struct {
 	Tags         []bucket.Tag
 	StorageClass string // "" is STANDARD
 	SSE          sse.Request
+	ACL          acl.Asked
 }
 
 // maxMetadata bounds the user metadata: names and values (S3 User Guide,
@@ -74,11 +76,28 @@ type Put struct {
 
 // Needs says what the request must be allowed.
 func (in Put) Needs() []policy.Need {
-	needs := []policy.Need{{Action: "s3:PutObject", Resource: in.ARN()}}
-	if len(in.Tags) > 0 {
-		needs = append(needs, policy.Need{Action: "s3:PutObjectTagging", Resource: in.ARN()})
+	return in.Attributes.needs(in.ARN(), in.Condition)
+}
+
+// needs says what it takes to make an object of these attributes.
+func (a Attributes) needs(arn string, cond WriteCondition) []policy.Need {
+	needs := []policy.Need{{Action: "s3:PutObject", Resource: arn}}
+	if a.ACL.Given() {
+		needs = append(needs, policy.Need{Action: "s3:PutObjectAcl", Resource: arn})
 	}
-	return needs
+	if len(a.Tags) > 0 {
+		needs = append(needs, policy.Need{Action: "s3:PutObjectTagging", Resource: arn})
+	}
+	return append(needs, cond.needs(arn)...)
+}
+
+// needs says what it takes to demand a condition: one that names an ETag tells whether
+// the object has it.
+func (c WriteCondition) needs(arn string) []policy.Need {
+	if c.IfMatch == "" {
+		return nil
+	}
+	return []policy.Need{{Action: "s3:GetObject", Resource: arn}}
 }
 
 // Stored describes an object that was written.
@@ -110,6 +129,10 @@ func (o *Objects) Put(ctx context.Context, by iam.Caller, in Put) (Stored, error
 	if err != nil {
 		return Stored{}, err
 	}
+	g, err := o.granting(ctx, by, b, in.ACL)
+	if err != nil {
+		return Stored{}, err
+	}
 	s, choice, err := o.sealing(ctx, by, b, in.Key, in.SSE)
 	if err != nil {
 		return Stored{}, err
@@ -124,7 +147,7 @@ func (o *Objects) Put(ctx context.Context, by iam.Caller, in Put) (Stored, error
 			return Stored{}, err
 		}
 	}
-	r, st, err := o.receive(ctx, by, b, s, in)
+	r, st, err := o.receive(ctx, b, s, in, g)
 	if err != nil {
 		return Stored{}, err
 	}
@@ -156,7 +179,7 @@ func notBlocked(b *bucket.Bucket, by iam.Caller, key string) error {
 }
 
 // receive reads the body of a Put and makes the record that will name it.
-func (o *Objects) receive(ctx context.Context, by iam.Caller, b *bucket.Bucket, s *sse.Sealing, in Put) (*record, stream, error) {
+func (o *Objects) receive(ctx context.Context, b *bucket.Bucket, s *sse.Sealing, in Put, g granting) (*record, stream, error) {
 	alg := in.Expect.Algorithm
 	if alg == "" {
 		alg = checksum.Default
@@ -169,7 +192,7 @@ func (o *Objects) receive(ctx context.Context, by iam.Caller, b *bucket.Bucket, 
 		return nil, stream{}, err
 	}
 	st.Number = 1
-	r := newRecord(b, in.Key, by.Account, in.Attributes)
+	r := newRecord(b, in.Key, g, in.Attributes)
 	r.Body = s.Format()
 	r.Size, r.Parts = st.Size, []part{st.part}
 	r.Checksum = Checksum{Algorithm: alg, Type: checksum.FullObject, Value: st.checksum}
@@ -178,10 +201,10 @@ func (o *Objects) receive(ctx context.Context, by iam.Caller, b *bucket.Bucket, 
 }
 
 // newRecord begins the record of a new version.
-func newRecord(b *bucket.Bucket, key, owner string, a Attributes) *record {
+func newRecord(b *bucket.Bucket, key string, g granting, a Attributes) *record {
 	return &record{
-		Bucket: b.UID, Key: key, UID: newUID(), Created: time.Now().UnixMilli(), Owner: owner,
-		Headers: a.Headers, Tags: a.Tags, StorageClass: a.StorageClass,
+		Bucket: b.UID, Key: key, UID: newUID(), Created: time.Now().UnixMilli(), Owner: g.owner,
+		Headers: a.Headers, Tags: a.Tags, StorageClass: a.StorageClass, ACL: g.list,
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cofferstore/coffer/internal/checksum"
+	"github.com/cofferstore/coffer/internal/core/acl"
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/sse"
 	"github.com/cofferstore/coffer/internal/fault"
@@ -44,6 +45,7 @@ type record struct {
 	// Mutable, and outside the descriptor.
 	Tags         []bucket.Tag
 	StorageClass string
+	ACL          acl.List // nil: all for the owner
 }
 
 // boundUpload is what a completed upload leaves in the object's record.
@@ -98,6 +100,7 @@ const (
 	tagUpload        = 0x46
 	tagTags          = 0x47
 	tagStorageClass  = 0x48
+	tagACL           = 0x49
 )
 
 const (
@@ -210,6 +213,9 @@ func (r *record) encode() []byte {
 	if r.StorageClass != "" {
 		b = appendField(b, tagStorageClass, []byte(r.StorageClass))
 	}
+	if r.ACL != nil {
+		b = appendField(b, tagACL, encodeACL(r.ACL))
+	}
 	return b
 }
 
@@ -261,6 +267,8 @@ func decodeRecord(value []byte) (*record, error) {
 			return decodeTags(v, &r.Tags)
 		case tagStorageClass:
 			r.StorageClass = string(v)
+		case tagACL:
+			return decodeACL(v, &r.ACL)
 		default:
 			return fmt.Errorf("unknown field %#x", tag)
 		}

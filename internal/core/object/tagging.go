@@ -44,7 +44,7 @@ func taggingNeeds(ref VersionRef, verb string) []policy.Need {
 	if ref.VersionID != "" {
 		what = "ObjectVersionTagging"
 	}
-	return []policy.Need{{Action: verb + what, Resource: ref.ARN()}}
+	return []policy.Need{{Action: verb + what, Resource: ref.ARN(), Version: ref.VersionID}}
 }
 
 // PutTagging replaces a version's tags. Faults: those of bucket.CheckTags,

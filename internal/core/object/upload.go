@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/cofferstore/coffer/internal/core/acl"
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/sse"
 	"github.com/cofferstore/coffer/internal/fault"
@@ -23,6 +24,7 @@ type upload struct {
 	Headers   []Header
 	Tags      []bucket.Tag
 	Class     string
+	ACL       acl.List
 	Checksum  Checksum // Value is unused
 	Declared  bool     // the client named the checksum's algorithm
 	Body      sse.Format
@@ -71,6 +73,9 @@ func (u *upload) encode() []byte {
 		}
 	}
 	b = appendField(b, tagUpFlags, []byte{flags})
+	if u.ACL != nil {
+		b = appendField(b, tagACL, encodeACL(u.ACL))
+	}
 	return appendField(b, tagBefore, u.Before)
 }
 
@@ -98,6 +103,8 @@ func decodeUpload(value []byte) (*upload, error) {
 			return decodeTags(v, &u.Tags)
 		case tagStorageClass:
 			u.Class = string(v)
+		case tagACL:
+			return decodeACL(v, &u.ACL)
 		case tagChecksum:
 			return u.Checksum.decode(v)
 		case tagBody:

@@ -29,6 +29,7 @@ const (
 type Need struct {
 	Action   string // "s3:PutObject", "kms:Decrypt"
 	Resource string // ARN; "*" for actions without one
+	Version  string // of the object that Resource names; "" is the current one
 	Keys     Values // condition keys that the request itself sets; may be nil
 }
 

@@ -132,6 +132,15 @@ func bucketKeyFlag(s string) (bool, error) {
 	return false, fault.New(BadBucketKeyFlag, "").With("ArgumentName", BucketKeyHeader).With("ArgumentValue", s)
 }
 
+// CheckSecure is the part of CheckTransport that is about the connection: of what is to
+// be written it is said before the caller's permission. Fault: NeedsSecureTransport.
+func CheckSecure(c Choice, by iam.Caller) error {
+	if c.Algorithm != KMS && c.Algorithm != DSSE || by.Secure {
+		return nil
+	}
+	return fault.New(NeedsSecureTransport, "").With("ArgumentName", AlgorithmHeader).With("ArgumentValue", c.Algorithm)
+}
+
 // CheckTransport refuses SSE-KMS, to write or to read, for a request that came over
 // an open connection or is not signed with Signature Version 4. Of the choice only
 // the algorithm counts. Faults: NeedsSecureTransport, NeedsSignatureV4.
@@ -140,7 +149,7 @@ func CheckTransport(c Choice, by iam.Caller) error {
 	case c.Algorithm != KMS && c.Algorithm != DSSE:
 		return nil
 	case !by.Secure:
-		return fault.New(NeedsSecureTransport, "").With("ArgumentName", AlgorithmHeader).With("ArgumentValue", c.Algorithm)
+		return CheckSecure(c, by)
 	case by.IsAnonymous() || !by.SigV4:
 		return fault.New(NeedsSignatureV4, "").With("ArgumentName", "Authorization").With("ArgumentValue", "null")
 	}

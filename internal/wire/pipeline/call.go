@@ -17,6 +17,7 @@ import (
 
 	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/core/policy"
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/wire/sigv4"
 )
@@ -115,7 +116,7 @@ func (c *Call) Document() ([]byte, error) {
 	if c.family.Whole {
 		return c.whole, nil
 	}
-	if err := c.road.cfg.Authorize(c.Request.Context(), c.Caller, nil); err != nil {
+	if err := c.authorize(c.Request.Context(), nil); err != nil {
 		return nil, err
 	}
 	p, err := c.Payload()
@@ -155,6 +156,19 @@ const maxUnsigned = 128 << 10
 // proved it: then the call is recorded as theirs.
 func (c *Call) Identify(p iam.Principal) {
 	c.Auth, c.Caller.Principal = &sigv4.Result{Principal: p}, p
+}
+
+// authorize asks the family, or else the road, whether the caller may do what in needs;
+// with nil, whether there is something that the caller may be allowed.
+func (c *Call) authorize(ctx context.Context, in Needer) error {
+	if c.family.Authorize != nil {
+		return c.family.Authorize(ctx, c, in)
+	}
+	var needs []policy.Need
+	if in != nil {
+		needs = in.Needs()
+	}
+	return c.road.cfg.Authorize(ctx, c.Caller, needs)
 }
 
 func (op *Op) maxBody() int64 {

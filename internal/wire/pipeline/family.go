@@ -27,6 +27,13 @@ type Family struct {
 	// First, if set, is asked about an authenticated call before its operation reads
 	// it: what no mistake in the call is to be told before.
 	First func(ctx context.Context, c *Call) error
+	// Authorize, if set, decides about the family's calls in place of the road's
+	// Authorize. in is nil before a document is read from which the needs follow: then
+	// it decides whether there is something that the caller may be allowed.
+	Authorize func(ctx context.Context, c *Call, in Needer) error
+	// Failed, if set, sees the error of an authorized call and returns the one that is
+	// answered: what is not there is told only to those who may know.
+	Failed func(ctx context.Context, c *Call, in any, err error) error
 	// Codes names faults.
 	Codes Codes
 	// Fault renders an error.

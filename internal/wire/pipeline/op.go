@@ -113,7 +113,7 @@ func Define[In, Out any](
 			r.Record(&c.record)
 		}
 		if n, ok := any(in).(Needer); ok {
-			if err := c.road.cfg.Authorize(ctx, c.Caller, n.Needs()); err != nil {
+			if err := c.authorize(ctx, n); err != nil {
 				return nil, err
 			}
 		}
@@ -129,6 +129,8 @@ func Define[In, Out any](
 		}
 		out, err := do(ctx, c.Caller, in)
 		switch {
+		case err != nil && c.family.Failed != nil:
+			return nil, c.family.Failed(ctx, c, in, err)
 		case err != nil:
 			return nil, err
 		case c.joining != nil: // what was recorded is what is answered

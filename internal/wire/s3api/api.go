@@ -13,6 +13,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/cofferstore/coffer/internal/core/access"
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/object"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
@@ -22,6 +23,8 @@ import (
 type API struct {
 	Buckets *bucket.Buckets
 	Objects *object.Objects
+	// Access decides who may do what. nil leaves it to the road.
+	Access *access.Authorizer
 	// Domains are the base host names of virtual-host style requests: with
 	// "s3.example.com" in it, photos.s3.example.com names the bucket photos.
 	Domains []string
@@ -30,13 +33,17 @@ type API struct {
 // Family returns the family. It matches every request, so it goes last.
 func (a *API) Family() *pipeline.Family {
 	ops := a.ops()
-	return &pipeline.Family{
+	f := &pipeline.Family{
 		Name: "s3", Source: "s3.amazonaws.com", Services: []string{"s3"},
 		Match: func(*http.Request) bool { return true },
 		Find:  newRouter(ops, a.Domains).find,
 		First: a.expectedOwner,
 		Codes: codes, Fault: renderFault, Ops: ops,
 	}
+	if a.Access != nil {
+		f.Authorize, f.Failed = a.authorize, a.failed
+	}
+	return f
 }
 
 // expectedOwner holds a request that says whose bucket it is for against the bucket,
@@ -59,7 +66,7 @@ func (a *API) ops() []pipeline.Op {
 	for _, feature := range [][]pipeline.Op{
 		a.bucketOps(), a.encryptionOps(), a.versioningOps(), a.taggingOps(), a.listOps(),
 		a.objectOps(), a.postOps(), a.attributesOps(), a.updateEncryptionOps(), a.copyOps(), a.deleteOps(), a.multipartOps(),
-		unsupportedOps(),
+		a.policyOps(), a.publicAccessOps(), a.ownershipOps(), a.aclOps(), unsupportedOps(),
 	} {
 		ops = append(ops, feature...)
 	}

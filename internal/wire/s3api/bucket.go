@@ -104,11 +104,13 @@ type createBucketXML struct {
 }
 
 // decodeCreateBucket reads the headers and the document, which may be absent.
-// ACLs are disabled in every bucket, whatever x-amz-object-ownership asks for:
-// "private", which changes nothing, is the only one taken.
 func decodeCreateBucket(c *pipeline.Call) (in bucket.Create, err error) {
 	in.Bucket = c.Bucket
-	if err := checkOwnership(c); err != nil {
+	in.Ownership = bucket.Ownership(value(c, "x-amz-object-ownership"))
+	if o := in.Ownership; o != "" && !o.Valid() {
+		return in, invalidArgument("x-amz-object-ownership", string(o), "Invalid x-amz-object-ownership header: "+string(o))
+	}
+	if in.ACL, err = askedACL(c); err != nil {
 		return in, err
 	}
 	switch lock := value(c, "x-amz-bucket-object-lock-enabled"); strings.ToLower(lock) {
@@ -142,33 +144,6 @@ func decodeCreateBucket(c *pipeline.Call) (in bucket.Create, err error) {
 		return in, bucket.CheckTags(in.Tags, bucket.MaxTags)
 	}
 	return in, nil
-}
-
-// cannedACLs are the ACLs that S3 has names for.
-var cannedACLs = map[string]bool{
-	"private": true, "public-read": true, "public-read-write": true, "authenticated-read": true,
-	"aws-exec-read": true, "bucket-owner-read": true, "bucket-owner-full-control": true, "log-delivery-write": true,
-}
-
-func checkOwnership(c *pipeline.Call) error {
-	ownership := value(c, "x-amz-object-ownership")
-	switch ownership {
-	case "", "BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter":
-	default:
-		return invalidArgument("x-amz-object-ownership", ownership, "Invalid x-amz-object-ownership header: "+ownership)
-	}
-	acl, grants := value(c, "x-amz-acl"), fieldsWith(c, "x-amz-grant-")
-	switch {
-	case acl != "" && !cannedACLs[acl]:
-		return invalidArgument("x-amz-acl", acl, "")
-	case acl != "" && len(grants) > 0:
-		return fault.New(InvalidRequest, "Specifying both Canned ACLs and Header Grants is not allowed")
-	case (acl == "" || acl == "private") && len(grants) == 0:
-		return nil
-	case ownership == "" || ownership == "BucketOwnerEnforced":
-		return fault.New(NoACLs, "")
-	}
-	return notImplemented("x-amz-acl")
 }
 
 func encodeCreateBucket(_ *pipeline.Call, b *bucket.Bucket) (*pipeline.Response, error) {

@@ -4,6 +4,8 @@ package s3api
 
 import (
 	"github.com/cofferstore/coffer/internal/checksum"
+	"github.com/cofferstore/coffer/internal/core/access"
+	"github.com/cofferstore/coffer/internal/core/acl"
 	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/bucketkey"
@@ -35,6 +37,8 @@ const (
 	notOfferedText  = "A header you provided implies functionality that is not implemented"
 )
 
+var malformedACL = pipeline.As(400, "MalformedACLError", malformedText)
+
 // codes is the only place that says how S3 names an error. A text here stands
 // where the fault brings none of its own.
 var codes = pipeline.Codes{
@@ -46,8 +50,9 @@ var codes = pipeline.Codes{
 	MethodNotAllowed:      pipeline.As(405, "MethodNotAllowed", methodText),
 	MissingContentLength:  pipeline.As(411, "MissingContentLength", lengthText),
 	InvalidDigest:         pipeline.As(400, "InvalidDigest", "The Content-MD5 you specified was invalid."),
+	UnexpectedContent:     pipeline.As(400, "UnexpectedContent", "This request does not support content"),
+	MissingSecurityHeader: pipeline.As(400, "MissingSecurityHeader", "Your request was missing a required header"),
 	BadDigest:             pipeline.As(400, "BadDigest", digestText),
-	NoACLs:                pipeline.As(400, "InvalidBucketAclWithObjectOwnership", "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"),
 	pipeline.BodyTooLarge: pipeline.As(400, "MaxMessageLengthExceeded", "Your request was too big."),
 	pipeline.TimedOut:     pipeline.As(503, "ServiceUnavailable", unavailableText),
 	pipeline.NoRoom:       pipeline.As(503, "ServiceUnavailable", fullText),
@@ -154,6 +159,22 @@ var codes = pipeline.Codes{
 	object.Damaged:               pipeline.As(500, "InternalError", internalText),
 	object.InvalidUpdate:         pipeline.As(400, "InvalidRequest", "The encryption type of the object cannot be updated"),
 	object.ForeignKey:            pipeline.As(403, "AccessDenied", deniedText),
+
+	// Who may use a bucket.
+	access.NotOwner:            pipeline.As(405, "MethodNotAllowed", methodText),
+	bucket.NoSuchPolicy:        pipeline.As(404, "NoSuchBucketPolicy", "The bucket policy does not exist"),
+	bucket.MalformedPolicy:     pipeline.As(400, "MalformedPolicy", "Invalid policy syntax."),
+	bucket.PublicBlocked:       pipeline.As(403, "AccessDenied", deniedText),
+	bucket.NoPublicAccessBlock: pipeline.As(404, "NoSuchPublicAccessBlockConfiguration", "The public access block configuration was not found"),
+	bucket.OtherAccount:        pipeline.As(403, "AccessDenied", deniedText),
+	bucket.NoOwnershipControls: pipeline.As(404, "OwnershipControlsNotFoundError", "The bucket ownership controls were not found"),
+	bucket.ACLWithOwnership:    pipeline.As(400, "InvalidBucketAclWithObjectOwnership", "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"),
+	bucket.PublicACLBlocked:    pipeline.As(400, "InvalidBucketAclWithBlockPublicAccessError", "Bucket cannot have public ACLs set with BlockPublicAccess enabled"),
+	acl.Invalid:                malformedACL,
+	acl.InvalidGrantee:         pipeline.As(400, "InvalidArgument", "Invalid id"),
+	acl.ByEmail:                pipeline.As(400, "UnresolvableGrantByEmailAddress", "The e-mail address you provided does not match any account on record."),
+	acl.Disabled:               pipeline.As(400, "AccessControlListNotSupported", "The bucket does not allow ACLs"),
+	acl.NotThisOwner:           pipeline.As(403, "AccessDenied", deniedText),
 
 	// Encryption, and the keys behind it. S3 prefixes KMS's own names and passes
 	// its texts on.

@@ -9,9 +9,11 @@ import (
 	"net/http"
 
 	"github.com/cofferstore/coffer/internal/aws"
+	"github.com/cofferstore/coffer/internal/core/access"
 	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/object"
+	"github.com/cofferstore/coffer/internal/core/policy"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
 )
 
@@ -69,7 +71,11 @@ func encodeDelete(c *pipeline.Call, out object.Deleted) (*pipeline.Response, err
 type deleteMany struct {
 	object.DeleteMany
 	quiet bool
+	keys  policy.Context
 }
+
+// Needs is nothing: each item is decided about by itself.
+func (deleteMany) Needs() []policy.Need { return nil }
 
 type deletedMany struct {
 	results []object.DeleteResult
@@ -77,8 +83,34 @@ type deletedMany struct {
 }
 
 func (a *API) deleteMany(ctx context.Context, by iam.Caller, in deleteMany) (deletedMany, error) {
-	results, err := a.Objects.DeleteMany(ctx, by, in.DeleteMany)
-	return deletedMany{results, in.quiet}, err
+	if a.Access == nil {
+		results, err := a.Objects.DeleteMany(ctx, by, in.DeleteMany)
+		return deletedMany{results, in.quiet}, err
+	}
+	refused := a.Access.Each(ctx, access.Request{By: by, In: in, Keys: in.keys}, in.ItemNeeds())
+	allowed := in.DeleteMany
+	allowed.Items = nil
+	for i, item := range in.Items {
+		switch err := refused[i]; {
+		case err == nil:
+			allowed.Items = append(allowed.Items, item)
+		case !errors.Is(err, iam.AccessDenied): // no decision about the item
+			return deletedMany{}, err
+		}
+	}
+	done, err := a.Objects.DeleteMany(ctx, by, allowed)
+	if err != nil {
+		return deletedMany{}, err
+	}
+	out := deletedMany{make([]object.DeleteResult, len(in.Items)), in.quiet}
+	for i, item := range in.Items {
+		if refused[i] != nil {
+			out.results[i] = object.DeleteResult{DeleteItem: item, Err: refused[i]}
+			continue
+		}
+		out.results[i], done = done[0], done[1:]
+	}
+	return out, nil
 }
 
 func decodeDeleteMany(c *pipeline.Call) (deleteMany, error) {
@@ -102,7 +134,7 @@ func decodeDeleteMany(c *pipeline.Call) (deleteMany, error) {
 	if n := len(doc.Objects); n == 0 || n > maxDelete {
 		return deleteMany{}, malformedXML(errors.New("no key, or no or too many objects"))
 	}
-	in := deleteMany{quiet: doc.Quiet, DeleteMany: object.DeleteMany{Ref: bucketRef(c)}}
+	in := deleteMany{quiet: doc.Quiet, keys: (*conditionKeys)(c), DeleteMany: object.DeleteMany{Ref: bucketRef(c)}}
 	for _, o := range doc.Objects {
 		switch {
 		case o.Key == "":

@@ -31,8 +31,11 @@ const (
 	InvalidDigest fault.Kind = "s3api: invalid digest"
 	// BadDigest: a document is not the one whose digest was sent.
 	BadDigest fault.Kind = "s3api: digest does not match"
-	// NoACLs: an ACL for a bucket that has ACLs disabled.
-	NoACLs fault.Kind = "s3api: ACLs are disabled"
+	// UnexpectedContent: a body where the headers say all.
+	UnexpectedContent fault.Kind = "s3api: unexpected content"
+	// MissingSecurityHeader: nothing says what is to be granted. Detail
+	// MissingHeaderName.
+	MissingSecurityHeader fault.Kind = "s3api: missing security header"
 )
 
 // invalidArgument faults a header or parameter by its name.

@@ -117,6 +117,9 @@ func attributes(c *pipeline.Call) (a object.Attributes, err error) {
 	if a.Tags, err = tagsHeader(c); err != nil {
 		return a, err
 	}
+	if a.ACL, err = askedACL(c); err != nil {
+		return a, err
+	}
 	a.SSE, err = encryptionFields(c).Create()
 	return a, err
 }
@@ -203,14 +206,6 @@ func tagsHeader(c *pipeline.Call) ([]bucket.Tag, error) {
 // refuseUnsupported refuses headers that ask for what is not done here, rather
 // than store an object that is less protected than its writer believes.
 func refuseUnsupported(c *pipeline.Call) error {
-	switch acl := value(c, "x-amz-acl"); acl {
-	case "", "private", "bucket-owner-full-control": // what every object has anyway
-	default:
-		return notImplemented("x-amz-acl")
-	}
-	for name := range fieldsWith(c, "x-amz-grant-") {
-		return notImplemented(name)
-	}
 	if len(fieldsWith(c, "x-amz-object-lock-")) > 0 {
 		return fault.New(InvalidRequest, "Bucket is missing Object Lock Configuration")
 	}

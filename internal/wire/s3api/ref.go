@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 
+	"github.com/cofferstore/coffer/internal/core/acl"
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/object"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
@@ -32,8 +33,12 @@ func versionRef(c *pipeline.Call) (object.VersionRef, error) {
 }
 
 // canonicalID returns the canonical user id of an account, by which S3 names
-// owners: 64 hex digits that say nothing, and always the same ones.
+// owners: 64 hex digits that say nothing, and always the same ones (as
+// iam.Service.CanonicalID). "" is who does not sign.
 func canonicalID(account string) string {
+	if account == "" {
+		return acl.AnonymousID
+	}
 	sum := sha256.Sum256([]byte("coffer/canonical-user/" + account))
 	return hex.EncodeToString(sum[:])
 }

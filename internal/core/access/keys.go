@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package access
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/cofferstore/coffer/internal/core/bucket"
+	"github.com/cofferstore/coffer/internal/core/object"
+	"github.com/cofferstore/coffer/internal/core/policy"
+	"github.com/cofferstore/coffer/internal/core/sse"
+)
+
+// tagger is a request that brings tags.
+type tagger interface{ RequestTags() []bucket.Tag }
+
+// uploader is a request about an upload.
+type uploader interface{ Upload() object.UploadRef }
+
+// Prefixes of condition keys that have a name behind them, in lower case.
+const (
+	existingTag = "s3:existingobjecttag/"
+	requestTag  = "s3:requestobjecttag/"
+)
+
+// keyID is the condition key of the KMS key that a write uses.
+const keyID = "s3:x-amz-server-side-encryption-aws-kms-key-id"
+
+// Values is policy.Context's: condition keys of S3 (Service Authorization Reference,
+// "Actions, resources, and condition keys for Amazon S3").
+func (q *question) Values(key string) ([]string, bool) {
+	if v, ok := q.need.Keys[key]; ok {
+		return v, true
+	}
+	switch {
+	case key == "s3:resourceaccount" || key == "aws:resourceaccount":
+		if q.bucket == nil {
+			return nil, false
+		}
+		return q.value(q.bucket.Owner)
+	case key == "s3:versionid":
+		return q.value(q.need.Version)
+	case key == keyID:
+		return q.value(q.keyARN())
+	case key == "s3:requestobjecttagkeys":
+		return q.tagKeys()
+	case strings.HasPrefix(key, existingTag):
+		return q.existingTag(key[len(existingTag):])
+	case strings.HasPrefix(key, requestTag):
+		if t, ok := q.r.In.(tagger); ok {
+			return q.tag(t.RequestTags(), key[len(requestTag):])
+		}
+		return nil, false
+	}
+	if c, ok := q.r.In.(policy.Context); ok {
+		if v, ok := c.Values(key); ok {
+			return v, true
+		}
+	}
+	if q.r.Keys == nil {
+		return nil, false
+	}
+	return q.r.Keys.Values(key)
+}
+
+// value returns a key's only value; "" is none.
+func (q *question) value(v string) ([]string, bool) {
+	if v == "" {
+		return nil, false
+	}
+	return []string{v}, true
+}
+
+// tag returns the value of a tag; the name of a condition key is not case-sensitive.
+func (q *question) tag(tags []bucket.Tag, name string) ([]string, bool) {
+	for _, t := range tags {
+		if strings.EqualFold(t.Key, name) {
+			return []string{t.Value}, true
+		}
+	}
+	return nil, false
+}
+
+func (q *question) tagKeys() ([]string, bool) {
+	t, ok := q.r.In.(tagger)
+	if !ok {
+		return nil, false
+	}
+	var keys []string
+	for _, tag := range t.RequestTags() {
+		keys = append(keys, tag.Key)
+	}
+	return keys, len(keys) > 0
+}
+
+// existingTag returns the value of a tag that the object has. Of one that is written
+// anew there is none.
+func (q *question) existingTag(name string) ([]string, bool) {
+	if q.key == "" || q.creates() && ofNew(q.Action) || q.look() != nil {
+		return nil, false
+	}
+	return q.tag(q.facts.Tags, name)
+}
+
+// keyARN returns the KMS key of a write: the one that the request names or the
+// bucket's default, as its ARN. A name that does not resolve is returned as it is. "" is
+// for what is not encrypted under KMS, and for requests that write nothing.
+func (q *question) keyARN() string {
+	if q.key == "" || q.bucket == nil || !ofNew(q.Action) && q.Action != "s3:UpdateObjectEncryption" {
+		return ""
+	}
+	if e, ok := q.r.In.(encrypter); ok {
+		c := sse.Effective(e.Encryption(), q.bucket.Default())
+		if c.Algorithm != sse.KMS && c.Algorithm != sse.DSSE {
+			return ""
+		}
+		arn, err := q.a.keys.Resolve(q.ctx, q.r.By, c.KeyID)
+		switch {
+		case err == nil:
+			return arn
+		case c.KeyID == "":
+			return "alias/aws/s3"
+		}
+		return c.KeyID
+	}
+	if u, ok := q.r.In.(uploader); ok {
+		applied, err := q.a.objects.UploadEncryption(q.ctx, q.bucket.Bucket, u.Upload())
+		if err != nil && !errors.Is(err, object.NoSuchUpload) {
+			q.err = err
+		}
+		return applied.KeyARN
+	}
+	return ""
+}
