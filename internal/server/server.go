@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/cofferstore/coffer/internal/config"
+	"github.com/cofferstore/coffer/internal/core/access"
 	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/bucketkey"
@@ -70,6 +71,7 @@ type Server struct {
 	owned     *bucketkey.Cache // of the service's own key
 	buckets   *bucket.Buckets
 	objects   *object.Objects
+	access    *access.Authorizer
 	jobs      *jobs.Runner
 	road      *pipeline.Road
 
@@ -208,12 +210,14 @@ func (s *Server) openServices(tune Tuning) {
 	s.kms.OnChange(s.keys.KeyChanged)
 	s.buckets = bucket.New(s.rows, bucket.Config{
 		Region: s.cfg.Region, Legacy: s.cfg.NewBucketDefaults == config.Legacy, Clear: s.clearBucket,
+		Principals: s.iam, CanonicalID: s.iam.CanonicalID,
 	})
 	tune.Objects.InlineLimit = s.cfg.InlineLimit
 	if s.cfg.InlineLimit == 0 { // none, not the default
 		tune.Objects.InlineLimit = -1
 	}
 	s.objects = object.New(s.buckets, s.rows, s.blobs, sse.New(viaS3, s.keys, s.owned), s.bindKey, tune.Objects)
+	s.access = access.New(s.iam, s.buckets, s.objects, viaS3)
 	s.jobs = jobs.New(s.rows, jobs.Config{Log: s.log, Metrics: s.metrics})
 	ledger := bucketkey.NewLedger(s.kms.ForService(), s.rows, tune.Window)
 	s.consolidator = consolidate.New(s.buckets, s.objects, ledger, s.jobs, consolidate.Config{Log: s.log, Metrics: s.metrics})
@@ -231,7 +235,7 @@ func (s *Server) clearBucket(ctx context.Context, uid bucket.UID) error {
 }
 
 func (s *Server) newRoad(version any) *pipeline.Road {
-	s3 := &s3api.API{Buckets: s.buckets, Objects: s.objects, Domains: s.cfg.Domain}
+	s3 := &s3api.API{Buckets: s.buckets, Objects: s.objects, Access: s.access, Domains: s.cfg.Domain}
 	return pipeline.New(pipeline.Config{
 		Region:    s.cfg.Region,
 		Account:   s.rootKeys.Principal().Account,
@@ -245,7 +249,7 @@ func (s *Server) newRoad(version any) *pipeline.Road {
 		BodyIdle:  s.cfg.ReadTimeout,
 		SyncReads: s.cfg.AuditSyncReads,
 	}, slices.Concat(s.operator(version).Families(), []*pipeline.Family{(&kmsapi.API{Keys: s.kms}).Family()},
-		(&iamapi.API{IAM: s.iam}).Families(), []*pipeline.Family{s3.Family()})...)
+		(&iamapi.API{IAM: s.iam}).Families(), []*pipeline.Family{s3.Control(), s3.Family()})...)
 }
 
 // room refuses growth when the device is too full.

@@ -199,7 +199,7 @@ func testObjectsThatAreRefused(t *testing.T, s *coffertest.Server) {
 		{"a long key of an upload", request{method: "POST", target: "/bad-objects/" + longKey + "?uploads"}, 400, "KeyTooLongError", "Your key is too long", []string{"Size=1025", "MaxSizeAllowed=1024"}},
 		{"much metadata", put("/bad-objects/k", "x-amz-meta-a", strings.Repeat("m", 2048)), 400, "MetadataTooLarge", "exceed the maximum", []string{"Size=2049", "MaxSizeAllowed=2048"}},
 		{"a storage class", put("/bad-objects/k", "x-amz-storage-class", "GOLD"), 400, "InvalidStorageClass", "not valid", []string{"StorageClassRequested=GOLD"}},
-		{"a public object", put("/bad-objects/k", "x-amz-acl", "public-read"), 501, "NotImplemented", "not implemented", []string{"Header=x-amz-acl"}},
+		{"a public object", put("/bad-objects/k", "x-amz-acl", "public-read"), 400, "AccessControlListNotSupported", "The bucket does not allow ACLs", nil},
 		{"a lock", put("/bad-objects/k", "x-amz-object-lock-mode", "GOVERNANCE"), 400, "InvalidRequest", "Bucket is missing Object Lock Configuration", nil},
 		{"an offset", put("/bad-objects/k", "x-amz-write-offset-bytes", "3"), 501, "NotImplemented", "not implemented", []string{"Header=x-amz-write-offset-bytes"}},
 		{"a wrong MD5", put("/bad-objects/k", wrong...), 400, "BadDigest", "The Content-MD5 you specified did not match what we received.", []string{"ExpectedDigest=" + wrong[1], "CalculatedDigest=" + b64(sum[:])}},

@@ -108,11 +108,14 @@ func (e *evaluation) layer(layer Layer, a *Attached) (allowed bool) {
 
 // ofResource asks the resource's policy.
 func (e *evaluation) ofResource(q *Question, same bool) {
+	// RestrictPublicBuckets: strangers may be denied, but not allowed.
+	closed := q.Closed && !same && q.Principal.Type != Service
+	if q.Granted && !closed {
+		e.forms |= elsewhere
+	}
 	if q.Policy == nil {
 		return
 	}
-	// RestrictPublicBuckets: strangers may be denied, but not allowed.
-	closed := q.Closed && !same && q.Principal.Type != Service
 	q.Policy.index.each(e.action, e.asked.resource, func(x *entry) {
 		if !x.deny && closed || !x.of(&e.asked) {
 			return
@@ -128,9 +131,6 @@ func (e *evaluation) ofResource(q *Question, same bool) {
 		e.forms |= f
 		e.granted.add(x)
 	})
-	if q.Granted && !closed {
-		e.forms |= elsewhere
-	}
 }
 
 // own asks the policies of the principal's account: what identity policies allow, and

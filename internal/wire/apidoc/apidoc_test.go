@@ -21,8 +21,8 @@ var update = flag.Bool("update", false, "write docs/api-coverage.md")
 const path = "../../../docs/api-coverage.md"
 
 func TestDocument(t *testing.T) {
-	families := append([]*pipeline.Family{(&s3api.API{}).Family(), (&kmsapi.API{}).Family()}, (&iamapi.API{}).Families()...)
-	titles := map[string]string{"s3": "Amazon S3", "kms": "AWS KMS", "iam": "AWS IAM", "sts": "AWS STS"}
+	families := append([]*pipeline.Family{(&s3api.API{}).Family(), (&s3api.API{}).Control(), (&kmsapi.API{}).Family()}, (&iamapi.API{}).Families()...)
+	titles := map[string]string{"s3": "Amazon S3", "s3control": "Amazon S3 Control", "kms": "AWS KMS", "iam": "AWS IAM", "sts": "AWS STS"}
 	var apis []apidoc.API
 	for _, f := range families {
 		apis = append(apis, apidoc.API{Title: titles[f.Name], Ops: f.Ops})

@@ -71,11 +71,11 @@ var codes = pipeline.Codes{
 	FileTooSmall:          pipeline.As(400, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size"),
 
 	// Who is calling.
+	iam.InvalidPrincipal:           pipeline.As(400, "MalformedPolicy", "Invalid principal in policy"),
+	policy.Malformed:               pipeline.As(400, "MalformedPolicy", "Invalid policy syntax."),
 	iam.AccessDenied:               pipeline.As(403, "AccessDenied", deniedText),
 	iam.NoSuchAccessKey:            pipeline.As(403, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."),
 	iam.ExpiredToken:               pipeline.As(400, "ExpiredToken", "The provided token has expired."),
-	iam.InvalidPrincipal:           pipeline.As(400, "MalformedPolicy", "Invalid principal in policy"),
-	policy.Malformed:               pipeline.As(400, "MalformedPolicy", "Invalid policy syntax."),
 	iam.InvalidToken:               pipeline.As(400, "InvalidToken", "The provided token is malformed or otherwise invalid."),
 	sigv4.MissingAuthentication:    pipeline.As(403, "AccessDenied", deniedText),
 	sigv4.MultipleAuthentication:   pipeline.As(400, "InvalidArgument", "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified"),

@@ -114,14 +114,14 @@ func TestElevenTagsAreForCoreToCount(t *testing.T) {
 
 func TestHeadersThatAreRefused(t *testing.T) {
 	for header, want := range map[string]fault.Kind{
-		"x-amz-acl: private":                   "",
-		"x-amz-acl: bucket-owner-full-control": "",
-		"x-amz-acl: public-read":               NotImplemented,
-		"x-amz-grant-read: id=1":               NotImplemented,
-		"x-amz-object-lock-mode: GOVERNANCE":   InvalidRequest,
-		"x-amz-object-lock-legal-hold: OFF":    InvalidRequest,
-		"x-amz-write-offset-bytes: 5":          NotImplemented,
-		"x-amz-request-payer: requester":       "",
+		"x-amz-acl: public-read":             "",
+		"x-amz-acl: open":                    InvalidArgument,
+		"x-amz-grant-read: id=1":             "",
+		"x-amz-grant-read: name=1":           InvalidArgument,
+		"x-amz-object-lock-mode: GOVERNANCE": InvalidRequest,
+		"x-amz-object-lock-legal-hold: OFF":  InvalidRequest,
+		"x-amz-write-offset-bytes: 5":        NotImplemented,
+		"x-amz-request-payer: requester":     "",
 	} {
 		_, err := attributes(cat(t, "PUT", "", header))
 		if kind, _ := faultOf(err); kind != want {

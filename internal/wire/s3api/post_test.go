@@ -161,7 +161,7 @@ func TestAFormMakesAnObject(t *testing.T) {
 		key: "holidays/${filename}", file: hello, fileName: `C:\Pictures\cat 1.jpg`,
 		fields: []string{
 			"Content-Type=image/jpeg", "Cache-Control=max-age=60", "Content-Disposition=attachment", "Expires=tomorrow",
-			"X-Amz-Meta-Owner=alice", "x-amz-meta-file=was ${filename}", "x-amz-storage-class=STANDARD_IA", "acl=private",
+			"X-Amz-Meta-Owner=alice", "x-amz-meta-file=was ${filename}", "x-amz-storage-class=STANDARD_IA", "acl=bucket-owner-full-control",
 			"x-amz-website-redirect-location=/dog", "x-ignore-submit=Upload",
 			"tagging=<Tagging><TagSet><Tag><Key>a</Key><Value>1</Value></Tag></TagSet></Tagging>",
 		},
@@ -169,7 +169,7 @@ func TestAFormMakesAnObject(t *testing.T) {
 			[]string{"starts-with", "$key", "holidays/cat"}, []string{"starts-with", "$Content-Type", "image/"},
 			[]string{"eq", "$cache-control", "max-age=60"}, []string{"StArTs-WiTh", "$content-DISPOSITION", ""}, map[string]string{"expires": "tomorrow"},
 			[]string{"starts-with", "$x-amz-meta-owner", "al"}, []string{"eq", "$x-amz-meta-FILE", "was cat 1.jpg"},
-			map[string]string{"x-amz-storage-class": "STANDARD_IA"}, map[string]string{"acl": "private"},
+			map[string]string{"x-amz-storage-class": "STANDARD_IA"}, map[string]string{"acl": "bucket-owner-full-control"},
 			[]string{"starts-with", "$x-amz-website-redirect-location", "/"}, []string{"starts-with", "$tagging", ""},
 			[]any{"content-length-range", 1, 10},
 		},
@@ -436,9 +436,9 @@ func TestFormsThatAreRefused(t *testing.T) {
 		code   string
 		pieces []string
 	}{
-		"a public ACL":        {upload{fields: []string{"acl=public-read"}}, 501, "NotImplemented", nil},
-		"two ACLs":            {upload{fields: []string{"acl=public-read", "x-amz-acl=private"}}, 501, "NotImplemented", nil},
-		"grants":              {upload{fields: []string{"x-amz-grant-read=id=1"}}, 501, "NotImplemented", nil},
+		"a public ACL":        {upload{fields: []string{"acl=public-read"}}, 400, "AccessControlListNotSupported", nil},
+		"two ACLs":            {upload{fields: []string{"acl=public-read", "x-amz-acl=private"}}, 400, "InvalidArgument", nil},
+		"grants":              {upload{fields: []string{"x-amz-grant-read=id=1"}}, 400, "AccessControlListNotSupported", nil},
 		"no tags":             {upload{fields: []string{"tagging=not-xml"}}, 400, "MalformedXML", nil},
 		"tags twice":          {upload{fields: []string{"tagging=<Tagging><TagSet/></Tagging>", "x-amz-tagging=a=1"}}, 400, "InvalidRequest", nil},
 		"a bad tag":           {upload{fields: []string{"tagging=<Tagging><TagSet><Tag><Key>a</Key></Tag></TagSet></Tagging>"}}, 400, "MalformedXML", nil},
