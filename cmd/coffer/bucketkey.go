@@ -32,7 +32,8 @@ func newBucketKeyStatus() *cobra.Command {
 		Short: "List a bucket's bucket key generations",
 		Long: `List the bucket key generations of a bucket: their KMS key, tier, age, how many
 data keys are under them, and under which version of the KMS key's material they
-are. No KMS key is used.`,
+are; and how many KMS requests each KMS key got for the bucket, and how many it did
+not, since the server's start. No KMS key is used.`,
 		Args: arguments("BUCKET"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return bucketKeyStatus(cmd.Context(), args[0], asJSON, cmd.OutOrStdout())
@@ -77,6 +78,10 @@ func printGenerations(w io.Writer, s consolidate.Status, now time.Time) error {
 			noun = "generation"
 		}
 		fmt.Fprintf(t, "%s: %d %s%s\n", printable(k.KeyARN), k.Generations, noun, state)
+		if r := k.Requests; r != (consolidate.Requests{}) {
+			fmt.Fprintf(t, "  KMS requests since %s: %d GenerateDataKey and %d Decrypt made, %d and %d avoided\n",
+				s.Since.Format(time.RFC3339), r.GenerateDataKey, r.Decrypt, r.GenerateDataKeyAvoided, r.DecryptAvoided)
+		}
 		fmt.Fprintln(t, "  GENERATION\tTIER\tSTATE\tAGE\tDATA KEYS\tMATERIAL")
 		for _, g := range s.Generations {
 			if g.KeyARN != k.KeyARN {

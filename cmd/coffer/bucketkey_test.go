@@ -70,7 +70,8 @@ func TestPrintGenerations(t *testing.T) {
 	now := time.Date(2026, 3, 9, 12, 0, 0, 0, time.UTC)
 	var b bytes.Buffer
 	err := printGenerations(&b, consolidate.Status{
-		Keys: []consolidate.KeyStatus{{KeyARN: "arn:k", Generations: 2, Outdated: 1}},
+		Keys:  []consolidate.KeyStatus{{KeyARN: "arn:k", Generations: 2, Outdated: 1, Requests: consolidate.Requests{GenerateDataKey: 1, Decrypt: 2, GenerateDataKeyAvoided: 99, DecryptAvoided: 198}}},
+		Since: now,
 		Generations: []consolidate.GenerationStatus{
 			{ID: "g1", KeyARN: "arn:k", Tier: 1, State: "closed", Created: now.Add(-72 * time.Hour), Objects: 1500, Counted: now, Material: 1, Outdated: true},
 			{ID: "g2", KeyARN: "arn:k", State: "open", Created: now.Add(-5 * time.Hour)},
@@ -78,6 +79,7 @@ func TestPrintGenerations(t *testing.T) {
 		Job: &jobs.Status{State: jobs.Done, Done: 12},
 	}, now)
 	want := `arn:k: 2 generations, cannot be used now, 1 under old material
+  KMS requests since 2026-03-09T12:00:00Z: 1 GenerateDataKey and 2 Decrypt made, 99 and 198 avoided
   GENERATION  TIER  STATE   AGE  DATA KEYS    MATERIAL
   g1          1     closed  3d   1500         1
   g2          0     open    5h   not counted  ?

@@ -220,7 +220,7 @@ func (s *Server) openServices(tune Tuning) {
 	s.access = access.New(s.iam, s.buckets, s.objects, viaS3)
 	s.jobs = jobs.New(s.rows, jobs.Config{Log: s.log, Metrics: s.metrics})
 	ledger := bucketkey.NewLedger(s.kms.ForService(), s.rows, tune.Window)
-	s.consolidator = consolidate.New(s.buckets, s.objects, ledger, s.jobs, consolidate.Config{Log: s.log, Metrics: s.metrics})
+	s.consolidator = consolidate.New(s.buckets, s.objects, ledger, s.jobs, consolidate.Config{Log: s.log, Metrics: s.metrics, Requests: s.keys.Requests})
 }
 
 // clearBucket drops what is kept for a bucket that was deleted.

@@ -177,6 +177,7 @@ type Cache struct {
 	entries     lru[entryID, *entry]
 	windows     lru[pointerID, *window]
 	generations lru[generationID, *Generation]
+	tallies     lru[tallyID, *tally]
 	unwrapping  map[entryID]*flight
 	resolving   map[pointerID]*flight
 	rotated     map[string]time.Time // by key ARN: older generations take no new wraps
@@ -192,6 +193,7 @@ func New(keys KeyService, store meta.Store, cfg Config) *Cache {
 		entries:     newLRU[entryID, *entry](entryCapacity),
 		windows:     newLRU[pointerID, *window](windowCapacity),
 		generations: newLRU[generationID, *Generation](generationCapacity),
+		tallies:     newLRU[tallyID, *tally](tallyCapacity),
 		unwrapping:  make(map[entryID]*flight),
 		resolving:   make(map[pointerID]*flight),
 		rotated:     make(map[string]time.Time),
@@ -235,11 +237,12 @@ func (c *Cache) Sealer(ctx context.Context, by iam.Caller, k ForWrite) (*Sealer,
 	switch {
 	case denial != nil:
 		return nil, c.refuse(ctx, by, denial, held != nil, func(ctx context.Context) (secret.Bytes, error) {
+			c.asks(kms.Generate, k.Bucket.UID, k.KeyARN)
 			key, _, err := c.keys.GenerateDataKey(ctx, by, k.KeyARN, k.Context, "")
 			return key, err
 		})
 	case held != nil:
-		c.metrics.avoidedGenerate.Inc()
+		c.avoid(kms.Generate, held.gen)
 		return held, nil
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errPatience)
@@ -271,10 +274,11 @@ func (c *Cache) Opener(ctx context.Context, by iam.Caller, k ForRead) (*Opener, 
 	switch {
 	case denial != nil:
 		return nil, c.refuse(ctx, by, denial, held != nil, func(ctx context.Context) (secret.Bytes, error) {
+			gen.tally.ask(kms.Decrypt)
 			return c.keys.OpenBucketKey(ctx, by, kms.Decrypt, gen.KeyARN, gen.blob, gen.Context, gen.ID.String())
 		})
 	case held != nil:
-		c.metrics.avoidedDecrypt.Inc()
+		c.avoid(kms.Decrypt, held.gen)
 		return held, nil
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errPatience)

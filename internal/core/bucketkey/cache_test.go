@@ -37,6 +37,12 @@ func TestOneRequesterPaysOnce(t *testing.T) {
 		if fake.checks != 2000 {
 			t.Errorf("%d checks for 2000 calls", fake.checks)
 		}
+		if got, want := c.Requests(photos.UID), []Requests{{key1, 1, 1, 999, 999}}; !slices.Equal(got, want) {
+			t.Errorf("counted %+v, want %+v", got, want)
+		}
+		if got := c.Requests([16]byte{1, 2, 3}); len(got) != 0 {
+			t.Errorf("for a bucket without requests %+v", got)
+		}
 		wantMetric(t, reg, `coffer_kms_requests_avoided_total{operation="GenerateDataKey"}`, 999)
 		wantMetric(t, reg, `coffer_kms_requests_avoided_total{operation="Decrypt"}`, 999)
 		wantMetric(t, reg, `coffer_bucket_key_generations_total`, 1)

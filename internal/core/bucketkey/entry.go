@@ -174,7 +174,7 @@ func unwrap[K *Sealer | *Opener](ctx context.Context, c *Cache, by iam.Caller, c
 	}
 	if key := warm[K](c, id, time.Now()); key != nil {
 		c.mu.Unlock()
-		c.metrics.avoid(class)
+		c.avoid(class, gen)
 		return key, nil
 	}
 	f, shared := c.unwrapping[id]
@@ -212,7 +212,7 @@ func unwrap[K *Sealer | *Opener](ctx context.Context, c *Cache, by iam.Caller, c
 		return nil, f.err
 	}
 	if shared {
-		c.metrics.avoid(class)
+		c.avoid(class, gen)
 	}
 	return f.key.(K), nil
 }
@@ -220,6 +220,7 @@ func unwrap[K *Sealer | *Opener](ctx context.Context, c *Cache, by iam.Caller, c
 // open makes the KMS request that opens a generation's key for a requester. The
 // key itself does not leave this function.
 func (c *Cache) open(ctx context.Context, by iam.Caller, class kms.Class, gen *Generation) (*secret.AEAD, error) {
+	gen.tally.ask(class)
 	key, err := c.keys.OpenBucketKey(ctx, by, class, gen.KeyARN, gen.blob, gen.Context, gen.ID.String())
 	if err != nil {
 		return nil, c.refused(ctx, by.Account, err)

@@ -34,6 +34,7 @@ type Generation struct {
 
 	commitment [32]byte
 	blob       []byte // KMS ciphertext, opaque
+	tally      *tally // where its requests are counted; nil until a cache keeps it
 }
 
 type generationID struct {
@@ -79,6 +80,7 @@ func (c *Cache) generation(ctx context.Context, bucketUID [16]byte, id uuid.UUID
 func (c *Cache) remember(gen *Generation) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	gen.tally = c.tally(gen.Bucket, gen.KeyARN)
 	if !c.closed {
 		c.generations.put(generationID{gen.Bucket, gen.ID}, gen)
 	}

@@ -57,11 +57,12 @@ func newMetrics(reg prometheus.Registerer, held func() float64) metrics {
 }
 
 // avoid counts a KMS request that was not made.
-func (m *metrics) avoid(class kms.Class) {
+func (c *Cache) avoid(class kms.Class, gen *Generation) {
+	gen.tally.avoid(class)
 	if class == kms.Generate {
-		m.avoidedGenerate.Inc()
+		c.metrics.avoidedGenerate.Inc()
 	} else {
-		m.avoidedDecrypt.Inc()
+		c.metrics.avoidedDecrypt.Inc()
 	}
 }
 

@@ -100,7 +100,7 @@ func (c *Cache) current(ctx context.Context, by iam.Caller, id pointerID, k ForW
 			return f.window, nil, nil
 		}
 		if shared {
-			c.metrics.avoidedGenerate.Inc()
+			c.avoid(kms.Generate, f.window.gen)
 		}
 		return f.window, f.key.(*Sealer), nil
 	}
@@ -201,6 +201,9 @@ func (c *Cache) make(ctx context.Context, by iam.Caller, k ForWrite, pointer, co
 	c.mu.Lock()
 	err := c.mayAsk(by.Account)
 	born := c.birth(k.KeyARN)
+	if err == nil {
+		c.tally(k.Bucket.UID, k.KeyARN).ask(kms.Generate)
+	}
 	c.mu.Unlock()
 	if err != nil {
 		return nil, nil, err

@@ -49,8 +49,11 @@ func (Argument) Kind() string { return "bucketkey.consolidate" }
 
 // Config is the service's settings. The zero value works.
 type Config struct {
-	Log     *slog.Logger // nil discards
-	Metrics prometheus.Registerer
+	Log *slog.Logger // nil discards
+	// Requests says how many KMS requests were made and avoided for a bucket since the
+	// server's start, by KMS key (bucketkey.Cache); nil says nothing.
+	Requests func(bucketUID [16]byte) []bucketkey.Requests
+	Metrics  prometheus.Registerer
 }
 
 // Consolidator is the service, and the work of its jobs. It is safe for concurrent
@@ -62,6 +65,9 @@ type Consolidator struct {
 	runner  *jobs.Runner
 	log     *slog.Logger
 	metrics metrics
+
+	requests func(bucketUID [16]byte) []bucketkey.Requests
+	started  time.Time
 }
 
 // limits bound what jobs do to a server that has other work.
@@ -72,7 +78,10 @@ func New(buckets *bucket.Buckets, objects *object.Objects, ledger *bucketkey.Led
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Consolidator{buckets: buckets, objects: objects, ledger: ledger, runner: runner, log: cfg.Log, metrics: newMetrics(cfg.Metrics)}
+	c := &Consolidator{
+		buckets: buckets, objects: objects, ledger: ledger, runner: runner, log: cfg.Log, metrics: newMetrics(cfg.Metrics),
+		requests: cfg.Requests, started: time.Now(),
+	}
 	jobs.Register(runner, c, limits)
 	return c
 }

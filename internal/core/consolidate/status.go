@@ -5,6 +5,7 @@ package consolidate
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/cofferstore/coffer/internal/core/bucket"
@@ -19,15 +20,44 @@ type Status struct {
 	Keys          []KeyStatus        `json:"keys"`
 	Generations   []GenerationStatus `json:"generations"`
 	Job           *jobs.Status       `json:"job,omitempty"`
+	// Since is when the server started, from which on KMS requests are counted.
+	Since time.Time `json:"requestsSince"`
 }
 
 // KeyStatus sums the generations under one KMS key.
 type KeyStatus struct {
-	KeyARN      string `json:"keyArn"`
-	Usable      bool   `json:"usable"` // now, by upkeep
-	Generations int    `json:"generations"`
-	Outdated    int    `json:"outdated"` // under old material
-	Objects     int64  `json:"objects"`  // data keys, where counted
+	KeyARN      string   `json:"keyArn"`
+	Usable      bool     `json:"usable"` // now, by upkeep
+	Generations int      `json:"generations"`
+	Outdated    int      `json:"outdated"` // under old material
+	Objects     int64    `json:"objects"`  // data keys, where counted
+	Requests    Requests `json:"requests"`
+}
+
+// Requests are KMS requests for the bucket's bucket keys under a KMS key, since the
+// server's start: those that were made, also in vain, and those that objects would have
+// cost without bucket keys and did not.
+type Requests struct {
+	GenerateDataKey        int64 `json:"generateDataKey"`
+	Decrypt                int64 `json:"decrypt"`
+	GenerateDataKeyAvoided int64 `json:"generateDataKeyAvoided"`
+	DecryptAvoided         int64 `json:"decryptAvoided"`
+}
+
+// addRequests says of each key what was counted. A key that nothing is under, since
+// all requests were refused, is added.
+func (c *Consolidator) addRequests(ctx context.Context, out *Status, uid bucket.UID) {
+	if c.requests == nil {
+		return
+	}
+	for _, r := range c.requests(uid) {
+		i := slices.IndexFunc(out.Keys, func(k KeyStatus) bool { return k.KeyARN == r.KeyARN })
+		if i < 0 {
+			i = len(out.Keys)
+			out.Keys = append(out.Keys, KeyStatus{KeyARN: r.KeyARN, Usable: c.ledger.Usable(ctx, r.KeyARN)})
+		}
+		out.Keys[i].Requests = Requests{r.GenerateDataKey, r.Decrypt, r.GenerateAvoided, r.DecryptsAvoided}
+	}
 }
 
 // GenerationStatus is one generation.
@@ -88,6 +118,8 @@ func (c *Consolidator) Status(ctx context.Context, name string) (Status, error) 
 		}
 		out.Generations = append(out.Generations, g)
 	}
+	out.Since = c.started.UTC()
+	c.addRequests(ctx, &out, b.UID)
 	job, err := c.runner.Get(ctx, Argument{}.Kind(), jobID(b.UID))
 	switch {
 	case err == nil:
