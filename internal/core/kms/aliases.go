@@ -120,6 +120,10 @@ func (s *Service) UpdateAlias(ctx context.Context, by iam.Caller, in UpdateAlias
 			}
 			a.Updated = now()
 			if from.ID != k.ID {
+				if from.Usage != k.Usage || kindOfKey(from.Spec) != kindOfKey(k.Spec) {
+					return fault.New(Validation, "Alias %s cannot move from a key of KeySpec %s and KeyUsage %s to one of KeySpec %s and KeyUsage %s.",
+						in.AliasName, from.Spec, from.Usage, k.Spec, k.Usage)
+				}
 				a.Target = k.ID.String()
 				removeAlias(from, in.AliasName)
 				b.PutIf([]byte(from.ref().row()), encode(from), from.ver)

@@ -24,6 +24,8 @@ const (
 	InvalidGrantToken    fault.Kind = "kms: invalid grant token"
 	InvalidKeyUsage      fault.Kind = "kms: invalid key usage"
 	InvalidMarker        fault.Kind = "kms: invalid marker"
+	InvalidMac           fault.Kind = "kms: invalid MAC"
+	InvalidSignature     fault.Kind = "kms: invalid signature"
 	InvalidState         fault.Kind = "kms: invalid key state"
 	KeyUnavailable       fault.Kind = "kms: key unavailable" // its key store cannot be reached
 	LimitExceeded        fault.Kind = "kms: limit exceeded"
@@ -69,6 +71,10 @@ func ErrorName(err error) string {
 		return "InvalidKeyUsageException"
 	case InvalidMarker:
 		return "InvalidMarkerException"
+	case InvalidMac:
+		return "KMSInvalidMacException"
+	case InvalidSignature:
+		return "KMSInvalidSignatureException"
 	case InvalidState:
 		return "KMSInvalidStateException"
 	case Throttled:
@@ -106,6 +112,8 @@ func fromMaterials(err error) error {
 	switch {
 	case errors.Is(err, keystore.BadCiphertext):
 		return fault.New(InvalidCiphertext, "").Because(err)
+	case errors.Is(err, keystore.NotAllowed):
+		return fault.New(UnsupportedOperation, "The algorithm is not allowed in FIPS mode.")
 	case errors.Is(err, keystore.Unavailable):
 		return fault.New(KeyUnavailable, "").Because(err)
 	}

@@ -152,7 +152,7 @@ func (f *ForService) key(ctx context.Context, keyARN string) (*key, error) {
 	if err != nil || k.Account == ownedBy {
 		return k, err
 	}
-	return k, f.s.fits(k, string(Decrypt))
+	return k, f.s.fitsService(k, Decrypt)
 }
 
 // fresh returns the key after a rotation that is due. The service-owned key does

@@ -30,31 +30,33 @@ type CreateKey struct {
 	XksKeyId                       string
 }
 
-// KeyMetadata describes a key. Members that symmetric keys with material made
-// here never have are left out.
+// KeyMetadata describes a key. Members that no key of Coffer has are left out.
 type KeyMetadata struct {
-	AWSAccountId          string
-	Arn                   string
-	CreationDate          time.Time
-	CurrentKeyMaterialId  string
-	CustomerMasterKeySpec string
-	DeletionDate          *time.Time // while PendingDeletion
-	Description           string
-	Enabled               bool
-	EncryptionAlgorithms  []string
-	KeyId                 string
-	KeyManager            string
-	KeySpec               string
-	KeyState              State
-	KeyUsage              string
-	MultiRegion           bool
-	Origin                string
+	AWSAccountId           string
+	Arn                    string
+	CreationDate           time.Time
+	CurrentKeyMaterialId   string
+	CustomerMasterKeySpec  string
+	DeletionDate           *time.Time // while PendingDeletion
+	Description            string
+	Enabled                bool
+	EncryptionAlgorithms   []string
+	KeyAgreementAlgorithms []string
+	KeyId                  string
+	KeyManager             string
+	KeySpec                string
+	KeyState               State
+	KeyUsage               string
+	MacAlgorithms          []string
+	MultiRegion            bool
+	Origin                 string
+	SigningAlgorithms      []string
 }
 
 // Touches returns the key's ARN.
 func (m KeyMetadata) Touches() []string { return []string{m.Arn} }
 
-// CreateKey makes a symmetric key of the caller's account, with fresh material.
+// CreateKey makes a key of the caller's account, with fresh material.
 func (s *Service) CreateKey(ctx context.Context, by iam.Caller, in CreateKey) (KeyMetadata, error) {
 	return counted(s, "CreateKey", func() (KeyMetadata, error) {
 		if err := in.check(); err != nil {
@@ -70,6 +72,12 @@ func (s *Service) CreateKey(ctx context.Context, by iam.Caller, in CreateKey) (K
 			}
 		}
 		k := newKey(by.Account, ManagerCustomer)
+		if spec := in.spec(); spec != "" {
+			k.Spec = spec
+		}
+		if in.KeyUsage != "" {
+			k.Usage = in.KeyUsage
+		}
 		k.Description, k.Tags, k.Policy = in.Description, in.Tags, in.Policy
 		if k.Policy == "" {
 			k.Policy = defaultPolicy(by.Account)
@@ -96,14 +104,10 @@ func (in CreateKey) check() error {
 	if in.KeySpec != "" && in.CustomerMasterKeySpec != "" {
 		return fault.New(Validation, "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.")
 	}
-	spec := in.KeySpec + in.CustomerMasterKeySpec
+	if err := checkSpec(in.spec(), in.KeyUsage); err != nil {
+		return err
+	}
 	switch {
-	case spec != "" && spec != SymmetricDefault && in.KeyUsage == "":
-		return fault.New(Validation, "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.")
-	case spec != "" && spec != SymmetricDefault:
-		return fault.New(UnsupportedOperation, "Keys of KeySpec %s are not supported.", spec)
-	case in.KeyUsage != "" && in.KeyUsage != EncryptDecrypt:
-		return fault.New(Validation, "KeyUsage %s is not compatible with KeySpec %s", in.KeyUsage, SymmetricDefault)
 	case in.Origin != "" && in.Origin != OriginKMS:
 		return fault.New(UnsupportedOperation, "Keys of Origin %s are not supported.", in.Origin)
 	case in.CustomKeyStoreId != "" || in.XksKeyId != "":
@@ -120,6 +124,9 @@ func (in CreateKey) check() error {
 	return checkPolicy(in.Policy)
 }
 
+// spec is the spec that the request names, by one name or the other, or "".
+func (in CreateKey) spec() string { return in.KeySpec + in.CustomerMasterKeySpec }
+
 func newKey(account, manager string) *key {
 	return &key{
 		Account: account, ID: uuid.New(), Created: now(),
@@ -135,7 +142,7 @@ func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 // comes first, so that no row ever names what is not there; a crash between
 // leaves material that nothing names. with may add rows to the commit.
 func (s *Service) create(ctx context.Context, k *key, with func(b *meta.Batch) error) error {
-	m, err := s.materials.Generate(ctx, keystore.Ref{Key: k.ID, Version: 1})
+	m, err := s.materials.Generate(ctx, keystore.Ref{Key: k.ID, Version: 1}, keystore.Spec(k.Spec))
 	if err != nil {
 		return fromMaterials(err)
 	}
@@ -190,10 +197,24 @@ func (s *Service) countKeys(ctx context.Context, account string, delta int, b *m
 
 func (s *Service) metadata(k *key) KeyMetadata {
 	m := KeyMetadata{
-		AWSAccountId: k.Account, Arn: k.ref().arn(s.region), CreationDate: k.Created, CurrentKeyMaterialId: k.current().ID,
+		AWSAccountId: k.Account, Arn: k.ref().arn(s.region), CreationDate: k.Created,
 		CustomerMasterKeySpec: k.Spec, Description: k.Description, Enabled: k.State == Enabled,
-		EncryptionAlgorithms: []string{SymmetricDefault}, KeyId: k.ID.String(), KeyManager: k.Manager, KeySpec: k.Spec,
+		KeyId: k.ID.String(), KeyManager: k.Manager, KeySpec: k.Spec,
 		KeyState: k.State, KeyUsage: k.Usage, Origin: k.Origin,
+	}
+	if k.Spec == SymmetricDefault {
+		m.CurrentKeyMaterialId = k.current().ID
+	}
+	names := algorithmsOf(k.Spec, k.Usage)
+	switch k.Usage {
+	case EncryptDecrypt:
+		m.EncryptionAlgorithms = names
+	case SignVerify:
+		m.SigningAlgorithms = names
+	case GenerateVerifyMAC:
+		m.MacAlgorithms = names
+	case KeyAgreement:
+		m.KeyAgreementAlgorithms = names
 	}
 	if k.Deletion != nil {
 		date := k.Deletion.Date

@@ -45,6 +45,7 @@ func (s *Service) setState(ctx context.Context, by iam.Caller, operation string,
 			return nil
 		})
 		if err == nil && changed {
+			s.materials.Forget(k.ID)
 			s.notify(k.ref().arn(s.region), StateChanged)
 		}
 		return s.done(k, err)
@@ -95,6 +96,7 @@ func (s *Service) ScheduleKeyDeletion(ctx context.Context, by iam.Caller, in Sch
 			return ScheduledDeletion{}, err
 		}
 		arn := k.ref().arn(s.region)
+		s.materials.Forget(k.ID)
 		s.notify(arn, StateChanged)
 		return ScheduledDeletion{k.Deletion.Date, arn, k.State, k.Deletion.Window}, nil
 	})

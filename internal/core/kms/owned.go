@@ -131,7 +131,7 @@ func (o *Owned) load(ctx context.Context) (*key, error) {
 // create makes the key unless another node just did.
 func (o *Owned) create(ctx context.Context) error {
 	k := newKey(ownedBy, ManagerAWS)
-	m, err := o.s.materials.Generate(ctx, keystore.Ref{Key: k.ID, Version: 1})
+	m, err := o.s.materials.Generate(ctx, keystore.Ref{Key: k.ID, Version: 1}, keystore.Spec(k.Spec))
 	if err != nil {
 		return fromMaterials(err)
 	}

@@ -188,7 +188,7 @@ func (s *Service) rotateIfDue(ctx context.Context, k *key) (*key, error) {
 // rotation: a version number is never used for two attempts, so an attempt that
 // was cut short, or that another overtook, leaves material that nothing names.
 func (s *Service) rotate(ctx context.Context, k *key, kind string, may func(k *key) error) (*key, error) {
-	m, err := s.materials.Generate(ctx, keystore.Ref{Key: k.ID, Version: k.LastVersion})
+	m, err := s.materials.Generate(ctx, keystore.Ref{Key: k.ID, Version: k.LastVersion}, keystore.Spec(k.Spec))
 	if err != nil {
 		return nil, fromMaterials(err)
 	}

@@ -78,7 +78,8 @@ type key struct {
 	Tags        []Tag      `json:"tags,omitempty"`
 	Aliases     []string   `json:"aliases,omitempty"` // sorted
 	Rotation    rotation   `json:"rotation"`
-	Materials   []material `json:"materials"` // oldest first; the last one is current
+	Materials   []material `json:"materials"`        // oldest first; the last one is current
+	Public      []byte     `json:"public,omitempty"` // of asymmetric keys, DER of a SubjectPublicKeyInfo
 	// LastVersion is the last version number handed out. It may be ahead of
 	// Materials: a rotation reserves its number before it makes the material.
 	LastVersion uint32 `json:"lastVersion"`
@@ -182,6 +183,7 @@ func (k *key) clone() *key {
 func (k *key) addMaterial(m keystore.Material, now time.Time, kind string) {
 	k.Materials = append(k.Materials, material{Version: m.Version, ID: hex.EncodeToString(m.ID[:]), Created: now, Type: kind})
 	k.LastVersion = max(k.LastVersion, m.Version)
+	k.Public = m.Public
 }
 
 func decodeKey(value []byte, ver uint64) (*key, error) {

@@ -30,38 +30,67 @@ const (
 // rule is an operation's row of the table.
 type rule struct {
 	enabled, disabled, deleted, importing, down, creating, updating verdict
-	// rotates: the operation is for keys that can rotate. Others answer
-	// UnsupportedOperation (footnote 7), whatever their state.
-	rotates bool
+	needs                                                           need
 }
 
-func crypto() rule { return rule{proceeds, x1, x3, x5, x11, x14, proceeds, false} }
-func always() rule { return rule{} }
+// need is what an operation wants of a key besides its state.
+type need int
+
+const (
+	anyKey  need = iota
+	rotates      // a key that can rotate. Others answer UnsupportedOperation (footnote 7), whatever their state
+	encrypts
+	wraps // symmetric keys: others cannot encrypt data keys
+	signs
+	authenticates
+	agrees
+	shows // a public key
+)
+
+// usages are the usages of keys by the need that they are for.
+var usages = map[need]string{
+	encrypts: EncryptDecrypt, wraps: EncryptDecrypt, signs: SignVerify, authenticates: GenerateVerifyMAC, agrees: KeyAgreement,
+}
+
+func crypto(n need) rule { return rule{proceeds, x1, x3, x5, x11, x14, proceeds, n} }
+func always() rule       { return rule{} }
 
 // ruleFor is the table. Operations that it does not know are a mistake of the
 // caller and panic.
 func ruleFor(operation string) rule {
 	switch operation {
-	case "Encrypt", "Decrypt", "ReEncrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext":
-		return crypto()
+	case "Encrypt", "Decrypt", "ReEncrypt":
+		return crypto(encrypts)
+	case "GenerateDataKey", "GenerateDataKeyWithoutPlaintext":
+		return crypto(wraps)
+	case "GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext":
+		return rule{proceeds, x1, x3, x5, x7, x14, proceeds, wraps}
+	case "Sign", "Verify":
+		return crypto(signs)
+	case "GenerateMac", "VerifyMac":
+		return crypto(authenticates)
+	case "DeriveSharedSecret":
+		return crypto(agrees)
+	case "GetPublicKey":
+		return rule{proceeds, proceeds, x3, proceeds, x11, x14, proceeds, shows}
 	case "CreateAlias", "UpdateAlias": // the new target of the alias
 		return rule{deleted: x3}
 	case "DeleteAlias", "DescribeKey", "GetKeyPolicy", "ListAliases", "ListKeyPolicies", "ListResourceTags", "PutKeyPolicy":
 		return always()
 	case "EnableKey", "DisableKey":
-		return rule{proceeds, proceeds, x3, x5, proceeds, x14, x15, false}
+		return rule{proceeds, proceeds, x3, x5, proceeds, x14, x15, anyKey}
 	case "ScheduleKeyDeletion":
 		return rule{deleted: x3, updating: x15}
 	case "CancelKeyDeletion":
-		return rule{x4, x4, proceeds, x4, x4, x4, x4, false}
+		return rule{x4, x4, proceeds, x4, x4, x4, x4, anyKey}
 	case "EnableKeyRotation", "DisableKeyRotation":
-		return rule{proceeds, x1, x3, x6, x7, x14, proceeds, true}
+		return rule{proceeds, x1, x3, x6, x7, x14, proceeds, rotates}
 	case "RotateKeyOnDemand":
-		return rule{proceeds, x1, x3, x5, x7, x14, proceeds, true}
+		return rule{proceeds, x1, x3, x5, x7, x14, proceeds, rotates}
 	case "GetKeyRotationStatus":
-		return rule{proceeds, proceeds, proceeds, x6, x7, proceeds, proceeds, true}
+		return rule{proceeds, proceeds, proceeds, x6, x7, proceeds, proceeds, rotates}
 	case "ListKeyRotations":
-		return rule{proceeds, proceeds, proceeds, proceeds, x7, proceeds, proceeds, true}
+		return rule{proceeds, proceeds, proceeds, proceeds, x7, proceeds, proceeds, rotates}
 	case "TagResource", "UntagResource", "UpdateKeyDescription":
 		return rule{deleted: x3}
 	}
@@ -89,14 +118,11 @@ func (r rule) in(state State) verdict {
 // fits reports whether the key's usage, then its state, lets the operation
 // proceed.
 func (s *Service) fits(k *key, operation string) error {
+	if err := s.fitsUsage(k, operation); err != nil {
+		return err
+	}
 	r := ruleFor(operation)
 	arn := k.ref().arn(s.region)
-	if r == crypto() && k.Usage != EncryptDecrypt {
-		return fault.New(InvalidKeyUsage, "%s key usage is %s which is not valid for %s.", arn, k.Usage, operation)
-	}
-	if r.rotates && k.Spec != SymmetricDefault {
-		return fault.New(UnsupportedOperation, "")
-	}
 	switch r.in(k.State) {
 	case x1:
 		return fault.New(Disabled, "%s is disabled.", arn)
@@ -118,6 +144,33 @@ func (s *Service) fits(k *key, operation string) error {
 		return invalidState(arn, "updating")
 	}
 	return nil
+}
+
+// fitsUsage is the half of fits that is not about the state.
+func (s *Service) fitsUsage(k *key, operation string) error {
+	n := ruleFor(operation).needs
+	arn := k.ref().arn(s.region)
+	usage, isUse := usages[n]
+	switch {
+	case isUse && k.Usage != usage:
+		return fault.New(InvalidKeyUsage, "%s key usage is %s which is not valid for %s.", arn, k.Usage, operation)
+	case n == wraps && k.Spec != SymmetricDefault:
+		return fault.New(InvalidKeyUsage, "%s key spec is %s which is not valid for %s.", arn, k.Spec, operation)
+	case n == shows && kindOfKey(k.Spec) != "asymmetric":
+		return fault.New(UnsupportedOperation, "%s is not an asymmetric key: it has no public key.", arn)
+	case n == rotates && k.Spec != SymmetricDefault:
+		return fault.New(UnsupportedOperation, "%s key spec is %s which is not valid for %s.", arn, k.Spec, operation)
+	}
+	return nil
+}
+
+// fitsService is fits for Coffer's own services, which want keys that wrap data
+// keys, also where they open them.
+func (s *Service) fitsService(k *key, class Class) error {
+	if err := s.fitsUsage(k, string(Generate)); err != nil {
+		return err
+	}
+	return s.fits(k, string(class))
 }
 
 func invalidState(arn, is string) error {

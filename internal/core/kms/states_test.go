@@ -23,7 +23,10 @@ func TestStateTable(t *testing.T) {
 		"upd": {InvalidState, "is updating."}, "ext": {UnsupportedOperation, "origin is EXTERNAL which is not valid for this operation."}, "uns": {UnsupportedOperation, ""},
 	}
 	for operations, row := range map[string]string{
-		"Encrypt Decrypt ReEncrypt GenerateDataKey GenerateDataKeyWithoutPlaintext":                      "ok  dis del imp una cre ok",
+		"Encrypt Decrypt ReEncrypt GenerateDataKey GenerateDataKeyWithoutPlaintext": "ok  dis del imp una cre ok",
+		"Sign Verify GenerateMac VerifyMac DeriveSharedSecret":                      "ok  dis del imp una cre ok",
+		"GenerateDataKeyPair GenerateDataKeyPairWithoutPlaintext":                   "ok  dis del imp uns cre ok",
+		"GetPublicKey": "ok  ok  del ok  una cre ok",
 		"CreateAlias UpdateAlias TagResource UntagResource UpdateKeyDescription":                         "ok  ok  del ok  ok  ok  ok",
 		"DeleteAlias DescribeKey GetKeyPolicy ListAliases ListKeyPolicies ListResourceTags PutKeyPolicy": "ok  ok  ok  ok  ok  ok  ok",
 		"EnableKey DisableKey":                 "ok  ok  del imp ok  cre upd",
@@ -35,10 +38,17 @@ func TestStateTable(t *testing.T) {
 		"ListKeyRotations":                     "ok  ok  ok  ok  uns ok  ok",
 	} {
 		s := newNode(t)
+		specFor := map[string]string{
+			"Sign": "RSA_2048", "Verify": "RSA_2048", "GetPublicKey": "RSA_2048", "GenerateMac": "HMAC_256", "VerifyMac": "HMAC_256",
+			"DeriveSharedSecret": "ECC_NIST_P256",
+		}
 		for _, operation := range strings.Fields(operations) {
 			for i, want := range strings.Fields(row) {
 				k := newKey(home, ManagerCustomer)
 				k.State = states[i]
+				if spec := specFor[operation]; spec != "" {
+					k.Spec, k.Usage = spec, usages[ruleFor(operation).needs]
+				}
 				err := s.fits(k, operation)
 				if want == "ok" {
 					if err != nil {

@@ -49,14 +49,6 @@ func (s *Service) resolve(ctx context.Context, by iam.Caller, action, name strin
 	return ref, alias, err
 }
 
-// fitsAlgorithm checks usage and state, and the algorithm that the request names.
-func (s *Service) fitsAlgorithm(k *key, operation, algorithm string) error {
-	if algorithm != "" && algorithm != SymmetricDefault {
-		return fault.New(InvalidKeyUsage, "Algorithm %s is incompatible with key spec %s.", algorithm, k.Spec)
-	}
-	return s.fits(k, operation)
-}
-
 // encryptUnder makes a blob with the key's current material.
 func (s *Service) encryptUnder(ctx context.Context, k *key, plaintext secret.Bytes, canonical []byte, serviceHeld bool) ([]byte, error) {
 	blob, err := s.materials.Encrypt(ctx, k.currentRef(), plaintext, canonical, serviceHeld)

@@ -133,8 +133,15 @@ var (
 	origins              = []string{"AWS_KMS", "EXTERNAL", "AWS_CLOUDHSM", "EXTERNAL_KEY_STORE"}
 	dataKeySpecs         = []string{"AES_256", "AES_128"}
 	encryptionAlgorithms = []string{"SYMMETRIC_DEFAULT", "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256", "SM2PKE"}
-	dryRunModifiers      = []string{"IGNORE_CIPHERTEXT"}
-	materialFilters      = []string{"ALL_KEY_MATERIAL", "ROTATIONS_ONLY"}
+	signingAlgorithms    = []string{
+		"RSASSA_PSS_SHA_256", "RSASSA_PSS_SHA_384", "RSASSA_PSS_SHA_512", "RSASSA_PKCS1_V1_5_SHA_256", "RSASSA_PKCS1_V1_5_SHA_384",
+		"RSASSA_PKCS1_V1_5_SHA_512", "ECDSA_SHA_256", "ECDSA_SHA_384", "ECDSA_SHA_512", "SM2DSA", "ML_DSA_SHAKE_256", "ED25519_SHA_512",
+		"ED25519_PH_SHA_512",
+	}
+	macAlgorithms   = []string{"HMAC_SHA_224", "HMAC_SHA_256", "HMAC_SHA_384", "HMAC_SHA_512"}
+	messageTypes    = []string{rawMessage, digestMessage, externalMu}
+	dryRunModifiers = []string{"IGNORE_CIPHERTEXT"}
+	materialFilters = []string{"ALL_KEY_MATERIAL", "ROTATIONS_ONLY"}
 )
 
 // noGrantTokens refuses grant tokens: nobody was ever given one.

@@ -68,7 +68,7 @@ func (v *ViaS3) check(ctx context.Context, by iam.Caller, class Class, keyARN st
 	if err != nil {
 		return nil, ref, err
 	}
-	return k, ref, v.s.fits(k, string(class))
+	return k, ref, v.s.fitsService(k, class)
 }
 
 // GenerateDataKey makes a 32-byte key, and its blob under the KMS key. gen, when

@@ -25,6 +25,11 @@ const (
 	Damaged fault.Kind = "keystore: damaged key material"
 	// Unavailable: the store cannot be reached now; retrying may help.
 	Unavailable fault.Kind = "keystore: unavailable"
+	// NotAllowed: the cryptographic module refuses the algorithm in the mode that
+	// it runs in.
+	NotAllowed fault.Kind = "keystore: algorithm not allowed"
+	// BadMaterial: what is to be key material is none of the key's spec.
+	BadMaterial fault.Kind = "keystore: unsuitable key material"
 )
 
 // Ref names one version of a key's material. Versions count from 1.
@@ -36,15 +41,17 @@ type Ref struct {
 // Material is what is known of a version of key material without using it.
 type Material struct {
 	Ref
-	ID [32]byte // the API's KeyMaterialId; independent of the root key
+	ID     [32]byte // the API's KeyMaterialId; independent of the root key
+	Public []byte   // of a private key: the public one, DER of a SubjectPublicKeyInfo
 }
 
-// Store holds symmetric key material and computes with it. All methods are safe
-// for concurrent use.
+// Store holds key material and computes with it; no method shows it. Which
+// operation and algorithm suits which spec is the caller's to know: an unsuitable
+// one is an error of no kind. All methods are safe for concurrent use.
 type Store interface {
 	// Generate makes a version of a key's material. It is durable on return.
-	// Making a version that exists is an error.
-	Generate(ctx context.Context, ref Ref) (Material, error)
+	// Making a version that exists is an error. Error: Unavailable.
+	Generate(ctx context.Context, ref Ref, spec Spec) (Material, error)
 
 	// Encrypt returns a blob that names ref and is bound to context, the
 	// canonical encryption context (CanonicalContext). serviceHeld marks blobs that only Coffer's
@@ -58,6 +65,26 @@ type Store interface {
 	// Inspect reads which material a blob names, without opening it.
 	// Error: BadCiphertext.
 	Inspect(blob []byte) (ref Ref, serviceHeld bool, err error)
+
+	// Sign signs a digest with a private key; with Ed25519SHA512, a message.
+	// Errors: NoMaterial, Unavailable, Damaged.
+	Sign(ctx context.Context, ref Ref, algorithm Algorithm, digest []byte) ([]byte, error)
+
+	// MAC authenticates a message with an HMAC key. Errors: as Sign.
+	MAC(ctx context.Context, ref Ref, algorithm Algorithm, message []byte) ([]byte, error)
+
+	// Open decrypts with an RSA key. The plaintext is the caller's to clear.
+	// Errors: as Sign, BadCiphertext, NotAllowed.
+	Open(ctx context.Context, ref Ref, algorithm Algorithm, ciphertext []byte) (secret.Bytes, error)
+
+	// Agree computes the secret that a key shares with a peer's public key, DER
+	// of a SubjectPublicKeyInfo. It is the caller's to clear. Errors: as Sign,
+	// BadCiphertext for a key that is not on the same curve.
+	Agree(ctx context.Context, ref Ref, peer []byte) (secret.Bytes, error)
+
+	// Forget drops what this process keeps open of a key's material. The material
+	// stays, and the next use opens it again.
+	Forget(key uuid.UUID)
 
 	// Destroy removes every version of a key's material for good. Absent
 	// material is success.

@@ -40,6 +40,8 @@ var codes = pipeline.Codes{
 	kms.InvalidGrantToken:    pipeline.As(400, "InvalidGrantTokenException", ""),
 	kms.InvalidKeyUsage:      pipeline.As(400, "InvalidKeyUsageException", ""),
 	kms.InvalidMarker:        pipeline.As(400, "InvalidMarkerException", ""),
+	kms.InvalidMac:           pipeline.As(400, "KMSInvalidMacException", ""),
+	kms.InvalidSignature:     pipeline.As(400, "KMSInvalidSignatureException", ""),
 	kms.InvalidState:         pipeline.As(400, "KMSInvalidStateException", ""),
 	kms.Throttled:            pipeline.As(400, "ThrottlingException", kms.ThrottledText),
 	kms.KeyUnavailable:       pipeline.As(500, "KeyUnavailableException", "The request was rejected because the specified KMS key was not available. You can retry the request."),
@@ -93,6 +95,8 @@ var codes = pipeline.Codes{
 	pipeline.AuditFailed:  pipeline.As(500, "KMSInternalException", retry),
 	audit.Unavailable:     pipeline.As(500, "KMSInternalException", retry),
 
+	keystore.BadMaterial:   pipeline.As(500, "KMSInternalException", retry), // core/kms says what it means
+	keystore.NotAllowed:    pipeline.As(400, "UnsupportedOperationException", ""),
 	keystore.NoMaterial:    pipeline.As(500, "KMSInternalException", retry),
 	keystore.BadCiphertext: pipeline.As(400, "InvalidCiphertextException", ""),
 	keystore.Damaged:       pipeline.As(500, "KMSInternalException", retry),

@@ -131,7 +131,9 @@ func TestErrors(t *testing.T) {
 	_, err := s.Encrypt(ctx, &sdk.EncryptInput{KeyId: &id, Plaintext: make([]byte, 4097)})
 	refused(t, err, "ValidationException", "1 validation error detected: Value at 'plaintext' failed to satisfy constraint: Member must have length less than or equal to 4096")
 	_, err = s.Sign(ctx, &sdk.SignInput{KeyId: &id, Message: []byte("x"), SigningAlgorithm: "ECDSA_SHA_256"})
-	refused(t, err, "UnsupportedOperationException", "Asymmetric and HMAC keys: not supported by Coffer.")
+	refused(t, err, "InvalidKeyUsageException", arn+" key usage is ENCRYPT_DECRYPT which is not valid for Sign.")
+	_, err = s.ListGrants(ctx, &sdk.ListGrantsInput{KeyId: &id})
+	refused(t, err, "UnsupportedOperationException", "Grants: not supported by Coffer.")
 
 	ok(s.DisableKey(ctx, &sdk.DisableKeyInput{KeyId: &id}))(s)
 	refused(t, decrypt(sdk.DecryptInput{CiphertextBlob: blob}), "DisabledException", arn+" is disabled.")

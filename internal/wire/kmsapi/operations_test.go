@@ -129,6 +129,7 @@ func TestOperations(t *testing.T) {
 		t.Errorf("%d random bytes", len(random))
 	}
 
+	s.signatures()
 	s.rotations(id, arn)
 	s.policies(id)
 	s.tags(id)
@@ -143,6 +144,35 @@ func TestOperations(t *testing.T) {
 			t.Errorf("%s: offered is %t, called with success is %t", op.Name, !missing, done[op.Name])
 		}
 	}
+}
+
+// keyOf makes a key of a spec and returns its ARN.
+func (s *station) keyOf(spec types.KeySpec, usage types.KeyUsageType) string {
+	return *ok(s.CreateKey(s.t.Context(), &sdk.CreateKeyInput{KeySpec: spec, KeyUsage: usage}))(s).KeyMetadata.Arn
+}
+
+func (s *station) signatures() {
+	t, ctx := s.t, s.t.Context()
+	key, message := s.keyOf("ECC_NIST_P256", "SIGN_VERIFY"), []byte("pay 100 to bearer")
+	signed := ok(s.Sign(ctx, &sdk.SignInput{KeyId: &key, Message: message, SigningAlgorithm: "ECDSA_SHA_256"}))(s)
+	verified := ok(s.Verify(ctx, &sdk.VerifyInput{KeyId: &key, Message: message, Signature: signed.Signature, SigningAlgorithm: "ECDSA_SHA_256"}))(s)
+	if *signed.KeyId != key || *verified.KeyId != key || !verified.SignatureValid {
+		t.Errorf("signed %+v, verified %+v", signed, verified)
+	}
+	_, err := s.Verify(ctx, &sdk.VerifyInput{KeyId: &key, Message: message, Signature: []byte("x"), SigningAlgorithm: "ECDSA_SHA_256"})
+	refused(t, err, "KMSInvalidSignatureException", "")
+	public := ok(s.GetPublicKey(ctx, &sdk.GetPublicKeyInput{KeyId: &key}))(s)
+	if *public.KeyId != key || public.KeySpec != "ECC_NIST_P256" || len(public.SigningAlgorithms) != 1 || public.EncryptionAlgorithms != nil {
+		t.Errorf("public key %s", s.last.body)
+	}
+
+	key = s.keyOf("HMAC_512", "GENERATE_VERIFY_MAC")
+	mac := ok(s.GenerateMac(ctx, &sdk.GenerateMacInput{KeyId: &key, Message: message, MacAlgorithm: "HMAC_SHA_512"}))(s)
+	if got := ok(s.VerifyMac(ctx, &sdk.VerifyMacInput{KeyId: &key, Message: message, Mac: mac.Mac, MacAlgorithm: "HMAC_SHA_512"}))(s); !got.MacValid || len(mac.Mac) != 64 {
+		t.Errorf("a MAC of %d bytes: %+v", len(mac.Mac), got)
+	}
+	_, err = s.VerifyMac(ctx, &sdk.VerifyMacInput{KeyId: &key, Message: []byte("x"), Mac: mac.Mac, MacAlgorithm: "HMAC_SHA_512"})
+	refused(t, err, "KMSInvalidMacException", "")
 }
 
 // unsupportedNames are the operations that are refused.

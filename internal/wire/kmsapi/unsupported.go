@@ -31,11 +31,11 @@ func unsupportedOps() []pipeline.Op {
 				"ConnectCustomKeyStore", "CreateCustomKeyStore", "DeleteCustomKeyStore", "DisconnectCustomKeyStore", "UpdateCustomKeyStore",
 			},
 		}, {
-			what: "Asymmetric and HMAC keys",
-			reads: []string{
-				"Decapsulate", "DeriveSharedSecret", "Encapsulate", "GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext",
-				"GenerateMac", "GetPublicKey", "Sign", "Verify", "VerifyMac",
-			},
+			what:  "Key encapsulation",
+			reads: []string{"Decapsulate", "Encapsulate"},
+		}, {
+			what:  "Deriving key pairs and secrets",
+			reads: []string{"DeriveSharedSecret", "GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext"},
 		}, {
 			what: "Multi-Region keys",
 			rest: []string{"ReplicateKey", "UpdatePrimaryRegion"},

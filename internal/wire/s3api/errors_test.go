@@ -86,8 +86,10 @@ func TestFaultHeaders(t *testing.T) {
 // notS3 are kinds that no S3 request can end in, with the reason. If one does all
 // the same, it is an internal error.
 var notS3 = map[string]string{
-	"blob: no such stream":        "package object turns it into Damaged",
-	"blob: stream already exists": "stream ids are random; a second use is a mistake of ours",
+	"blob: no such stream":              "package object turns it into Damaged",
+	"blob: stream already exists":       "stream ids are random; a second use is a mistake of ours",
+	"keystore: algorithm not allowed":   "KMS API only: package kms turns it into UnsupportedOperation",
+	"keystore: unsuitable key material": "KMS API only: importing",
 
 	"consolidate: stopped by the bucket's setting": "operator's API only",
 	"jobs: no such job":                            "operator's API only",
@@ -100,6 +102,8 @@ var notS3 = map[string]string{
 	"kms: invalid alias name":        "KMS API only: making an alias",
 	"kms: invalid grant token":       "KMS API only: S3 passes no grant tokens",
 	"kms: invalid marker":            "KMS API only: listings",
+	"kms: invalid MAC":               "KMS API only: verifying",
+	"kms: invalid signature":         "KMS API only: verifying",
 	"kms: malformed policy document": "KMS API only: putting a key policy",
 	"kms: invalid tags":              "KMS API only: tags of keys",
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/link/keystore"
 	"github.com/cofferstore/coffer/internal/link/keystore/rootkey"
+	"github.com/cofferstore/coffer/internal/link/keystore/scheme"
 	"github.com/cofferstore/coffer/internal/secret"
 	"github.com/cofferstore/coffer/internal/store/meta"
 )
@@ -29,6 +30,7 @@ import (
 // Config bounds the cache of opened material. The zero value works.
 type Config struct {
 	Opened    int           // versions of material kept open at most; 0 means 1024 (32 KiB of keys)
+	Private   int           // private keys kept open at most; 0 means 128 (some 8 KiB each)
 	OpenedFor time.Duration // 0 means 5 minutes, counted from opening
 }
 
@@ -36,7 +38,8 @@ type Config struct {
 type Store struct {
 	rows   meta.Store
 	root   *rootkey.Root
-	opened *opened
+	opened *opened // bytes
+	read   *opened // private keys, whose reading takes long
 }
 
 var _ keystore.Store = (*Store)(nil)
@@ -46,20 +49,38 @@ func New(rows meta.Store, root *rootkey.Root, cfg Config) *Store {
 	if cfg.Opened <= 0 {
 		cfg.Opened = 1024
 	}
+	if cfg.Private <= 0 {
+		cfg.Private = 128
+	}
 	if cfg.OpenedFor <= 0 {
 		cfg.OpenedFor = 5 * time.Minute
 	}
-	return &Store{rows: rows, root: root, opened: newOpened(cfg.Opened, cfg.OpenedFor)}
+	return &Store{rows: rows, root: root, opened: newOpened(cfg.Opened, cfg.OpenedFor), read: newOpened(cfg.Private, cfg.OpenedFor)}
 }
 
 // Generate makes a version of a key's material.
-func (s *Store) Generate(ctx context.Context, ref keystore.Ref) (keystore.Material, error) {
+func (s *Store) Generate(ctx context.Context, ref keystore.Ref, spec keystore.Spec) (keystore.Material, error) {
 	if ref.Version == 0 {
 		return keystore.Material{}, errors.New("builtin: versions of key material count from 1")
 	}
-	material := secret.Random(secret.Size)
+	var material secret.Bytes
+	var public []byte
+	if size := spec.Size(); size > 0 {
+		material = secret.Random(size)
+	} else {
+		p, err := scheme.Generate(ctx, spec)
+		if err != nil {
+			return keystore.Material{}, err
+		}
+		if material, err = p.Material(); err != nil {
+			return keystore.Material{}, err
+		}
+		if public, err = p.Public(); err != nil {
+			return keystore.Material{}, err
+		}
+	}
 	defer material.Clear()
-	rec, sealed := s.root.SealRecord(rootkey.KMSMaterial, rootkey.Record{Key: ref.Key, Version: ref.Version, Created: time.Now()}, material)
+	rec, sealed := s.root.SealRecord(rootkey.KMSMaterial, rootkey.Record{Key: ref.Key, Version: ref.Version, Spec: spec, Created: time.Now()}, material)
 	var b meta.Batch
 	b.PutIf(row(ref), sealed, 0)
 	if _, err := s.rows.Commit(ctx, &b); err != nil {
@@ -69,12 +90,12 @@ func (s *Store) Generate(ctx context.Context, ref keystore.Ref) (keystore.Materi
 		}
 		return keystore.Material{}, unreachable("write key material", err)
 	}
-	return keystore.Material{Ref: ref, ID: rec.ID}, nil
+	return keystore.Material{Ref: ref, ID: rec.ID, Public: public}, nil
 }
 
 // Encrypt returns a CKB1 blob.
 func (s *Store) Encrypt(ctx context.Context, ref keystore.Ref, plaintext secret.Bytes, context []byte, serviceHeld bool) ([]byte, error) {
-	material, err := s.material(ctx, ref)
+	material, err := s.material(ctx, ref, isSymmetric)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +109,7 @@ func (s *Store) Decrypt(ctx context.Context, blob, context []byte) (secret.Bytes
 	if err != nil {
 		return secret.Bytes{}, err
 	}
-	material, err := s.material(ctx, ref)
+	material, err := s.material(ctx, ref, isSymmetric)
 	if err != nil {
 		return secret.Bytes{}, err
 	}
@@ -101,11 +122,17 @@ func (s *Store) Inspect(blob []byte) (ref keystore.Ref, serviceHeld bool, err er
 	return parseBlob(blob)
 }
 
+// Forget drops what is kept open of a key.
+func (s *Store) Forget(key uuid.UUID) {
+	s.opened.forget(key)
+	s.read.forget(key)
+}
+
 // Destroy removes every version of a key's material. Sealed copies in backups
 // and in blocks that the device has not reused outlive it; a new root key makes
 // those worthless too.
 func (s *Store) Destroy(ctx context.Context, key uuid.UUID) error {
-	defer s.opened.forget(key)
+	defer s.Forget(key)
 	prefix := fmt.Appendf(nil, "k/m/%s/", key)
 	for {
 		page, err := s.rows.Scan(ctx, meta.Range{Start: prefix, End: meta.PrefixEnd(prefix), KeysOnly: true})
@@ -133,30 +160,62 @@ func (s *Store) Health(ctx context.Context) error {
 	return nil
 }
 
-// material returns a copy of the material, which the caller clears. Several
-// callers may open the same material at once; that costs time and nothing else.
-func (s *Store) material(ctx context.Context, ref keystore.Ref) (secret.Bytes, error) {
-	if m, ok := s.opened.get(ref); ok {
-		return m, nil
+// isSymmetric and isHMAC are what material may be for.
+func isSymmetric(spec keystore.Spec) bool { return spec == keystore.Symmetric }
+func isHMAC(spec keystore.Spec) bool      { return !isSymmetric(spec) }
+
+// material returns a copy of the material of a key that is bytes, which the caller
+// clears. Several callers may open the same material at once; that costs time and
+// nothing else.
+func (s *Store) material(ctx context.Context, ref keystore.Ref, want func(keystore.Spec) bool) (secret.Bytes, error) {
+	m, ok := s.opened.get(ref)
+	if !ok {
+		began := s.opened.era()
+		rec, material, err := s.record(ctx, ref)
+		if err != nil {
+			return secret.Bytes{}, err
+		}
+		if rec.Spec.Size() == 0 {
+			material.Clear()
+			return secret.Bytes{}, unsuitable(ref)
+		}
+		m = raw{rec.Spec, material}
+		s.opened.put(ref, m, began)
 	}
-	began := s.opened.era()
+	if r := m.(raw); want(r.spec) {
+		return r.Bytes, nil
+	}
+	m.clear()
+	return secret.Bytes{}, unsuitable(ref)
+}
+
+// unsuitable says that the caller took one key for another.
+func unsuitable(ref keystore.Ref) error {
+	return fmt.Errorf("builtin: material %d of key %s is not for this", ref.Version, ref.Key)
+}
+
+// record opens the record of a version.
+func (s *Store) record(ctx context.Context, ref keystore.Ref) (rootkey.Record, secret.Bytes, error) {
 	item, err := meta.Get1(ctx, s.rows, row(ref))
 	if err != nil {
-		return secret.Bytes{}, unreachable("read key material", err)
+		return rootkey.Record{}, secret.Bytes{}, unreachable("read key material", err)
 	}
 	if item.Ver == 0 {
-		return secret.Bytes{}, fault.New(keystore.NoMaterial, "").With("Key", ref.Key.String()).With("Version", strconv.FormatUint(uint64(ref.Version), 10))
+		return rootkey.Record{}, secret.Bytes{}, fault.New(keystore.NoMaterial, "").With("Key", ref.Key.String()).With("Version", strconv.FormatUint(uint64(ref.Version), 10))
 	}
 	rec, material, err := s.root.OpenRecord(rootkey.KMSMaterial, item.Value)
 	if err != nil {
-		return secret.Bytes{}, fault.New(keystore.Damaged, "").With("Key", ref.Key.String()).Because(err)
+		return rootkey.Record{}, secret.Bytes{}, damaged(ref, err)
 	}
 	if rec.Key != ref.Key || rec.Version != ref.Version {
 		material.Clear()
-		return secret.Bytes{}, fault.New(keystore.Damaged, "").With("Key", ref.Key.String()).Because(errors.New("record of another key"))
+		return rootkey.Record{}, secret.Bytes{}, damaged(ref, errors.New("record of another key"))
 	}
-	s.opened.put(ref, material, began)
-	return material, nil
+	return rec, material, nil
+}
+
+func damaged(ref keystore.Ref, why error) error {
+	return fault.New(keystore.Damaged, "").With("Key", ref.Key.String()).Because(why)
 }
 
 // unreachable turns an error of the metadata store into one of key stores.

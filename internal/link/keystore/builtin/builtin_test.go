@@ -102,7 +102,7 @@ func TestDamagedMaterialIsSaid(t *testing.T) {
 		s := New(rows, newRoot(t), Config{})
 		own, other := keystore.Ref{Key: uuid.New(), Version: 1}, keystore.Ref{Key: uuid.New(), Version: 1}
 		for _, ref := range []keystore.Ref{own, other} {
-			if _, err := s.Generate(t.Context(), ref); err != nil {
+			if _, err := s.Generate(t.Context(), ref, keystore.Symmetric); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -122,7 +122,7 @@ func TestMaterialIsSealedAtRest(t *testing.T) {
 	root := newRoot(t)
 	s := New(rows, root, Config{})
 	ref := keystore.Ref{Key: uuid.New(), Version: 1}
-	m, err := s.Generate(t.Context(), ref)
+	m, err := s.Generate(t.Context(), ref, keystore.Symmetric)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +146,7 @@ func TestClosedMetadataIsUnavailable(t *testing.T) {
 	rows := mem.New()
 	s := New(rows, newRoot(t), Config{})
 	rows.Close()
-	_, generate := s.Generate(t.Context(), keystore.Ref{Key: uuid.New(), Version: 1})
+	_, generate := s.Generate(t.Context(), keystore.Ref{Key: uuid.New(), Version: 1}, keystore.Symmetric)
 	_, encrypt := s.Encrypt(t.Context(), keystore.Ref{Key: uuid.New(), Version: 1}, secret.Random(32), nil, false)
 	for name, err := range map[string]error{
 		"generate": generate, "encrypt": encrypt,
@@ -174,7 +174,7 @@ func TestOpenedMaterialIsKeptForAWhile(t *testing.T) {
 		rows := &counting{Store: mem.New()}
 		s := New(rows, newRoot(t), Config{OpenedFor: time.Minute})
 		ref := keystore.Ref{Key: uuid.New(), Version: 1}
-		if _, err := s.Generate(t.Context(), ref); err != nil {
+		if _, err := s.Generate(t.Context(), ref, keystore.Symmetric); err != nil {
 			t.Fatal(err)
 		}
 		encrypt := func() {
@@ -202,7 +202,7 @@ func TestDestructionForgetsWhatIsBeingRead(t *testing.T) {
 	ref := keystore.Ref{Key: uuid.New(), Version: 1}
 	before := o.era()
 	o.forget(ref.Key)
-	o.put(ref, secret.Random(32), before)
+	o.put(ref, raw{keystore.Symmetric, secret.Random(32)}, before)
 	if _, ok := o.get(ref); ok {
 		t.Error("material read before its destruction was kept after it")
 	}
@@ -237,7 +237,7 @@ func FuzzDecrypt(f *testing.F) {
 	ref := keystore.Ref{Key: uuid.UUID{1}, Version: 1}
 	rows := mem.New()
 	s := New(rows, newRoot(f), Config{})
-	if _, err := s.Generate(context.Background(), ref); err != nil {
+	if _, err := s.Generate(context.Background(), ref, keystore.Symmetric); err != nil {
 		f.Fatal(err)
 	}
 	f.Add([]byte("secret"), []byte{0, 0}, uint(40), byte(1))

@@ -9,8 +9,31 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/cofferstore/coffer/internal/link/keystore"
+	"github.com/cofferstore/coffer/internal/link/keystore/scheme"
 	"github.com/cofferstore/coffer/internal/secret"
 )
+
+// openable is what is kept open: bytes, or a private key that was read from them.
+type openable interface {
+	// copied returns what is the caller's to clear.
+	copied() openable
+	clear()
+}
+
+// raw is material of a spec whose keys are bytes.
+type raw struct {
+	spec keystore.Spec
+	secret.Bytes
+}
+
+func (r raw) copied() openable { return raw{r.spec, secret.Copy(r.Reveal())} }
+func (r raw) clear()           { r.Clear() }
+
+// private is a private key. It is immutable, and cannot be cleared.
+type private struct{ *scheme.Private }
+
+func (p private) copied() openable { return p }
+func (p private) clear()           {}
 
 // opened keeps opened material for a while. It keeps and hands out copies, so
 // that it can clear what it drops while callers still compute.
@@ -24,7 +47,7 @@ type opened struct {
 }
 
 type held struct {
-	material secret.Bytes
+	material openable
 	until    time.Time
 }
 
@@ -32,18 +55,18 @@ func newOpened(max int, ttl time.Duration) *opened {
 	return &opened{max: max, ttl: ttl, held: map[keystore.Ref]held{}}
 }
 
-func (o *opened) get(ref keystore.Ref) (secret.Bytes, bool) {
+func (o *opened) get(ref keystore.Ref) (openable, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	h, ok := o.held[ref]
 	if !ok {
-		return secret.Bytes{}, false
+		return nil, false
 	}
 	if !time.Now().Before(h.until) {
 		o.drop(ref)
-		return secret.Bytes{}, false
+		return nil, false
 	}
-	return secret.Copy(h.material.Reveal()), true
+	return h.material.copied(), true
 }
 
 // era is to be read before the material's row is, and given to put.
@@ -55,7 +78,7 @@ func (o *opened) era() uint64 {
 
 // put keeps a copy, unless a key was destroyed since the era began: the row may
 // have been read before it went.
-func (o *opened) put(ref keystore.Ref, material secret.Bytes, era uint64) {
+func (o *opened) put(ref keystore.Ref, material openable, era uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if era != o.eras {
@@ -67,7 +90,7 @@ func (o *opened) put(ref keystore.Ref, material secret.Bytes, era uint64) {
 			break
 		}
 	}
-	o.held[ref] = held{secret.Copy(material.Reveal()), time.Now().Add(o.ttl)}
+	o.held[ref] = held{material.copied(), time.Now().Add(o.ttl)}
 }
 
 // forget drops all versions of a key.
@@ -83,6 +106,6 @@ func (o *opened) forget(key uuid.UUID) {
 }
 
 func (o *opened) drop(ref keystore.Ref) {
-	o.held[ref].material.Clear()
+	o.held[ref].material.clear()
 	delete(o.held, ref)
 }

@@ -29,6 +29,13 @@ func Run(t *testing.T, open func(t *testing.T) keystore.Store) {
 		"missing material":                 missingMaterial,
 		"destroyed material opens no more": destroyed,
 		"concurrent use":                   concurrent,
+		"signatures":                       signatures,
+		"MACs":                             macs,
+		"RSA ciphertexts":                  rsaCiphertexts,
+		"shared secrets":                   sharedSecrets,
+		"keys are for what their spec is":  unsuitableKeys,
+		"forgotten material opens again":   forgotten,
+		"destroyed keys compute no more":   destroyedKeys,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
@@ -112,7 +119,7 @@ func oldVersions(t *testing.T, s keystore.Store) {
 	first := generate(t, s, 1)
 	plain := secret.Random(32)
 	old := encrypt(t, s, first, plain, photos)
-	second, err := s.Generate(t.Context(), keystore.Ref{Key: first.Key, Version: 2})
+	second, err := s.Generate(t.Context(), keystore.Ref{Key: first.Key, Version: 2}, keystore.Symmetric)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,17 +150,17 @@ func generateOnce(t *testing.T, s keystore.Store) {
 	ref := generate(t, s, 1)
 	plain := secret.Random(32)
 	blob := encrypt(t, s, ref, plain, photos)
-	if _, err := s.Generate(t.Context(), ref); err == nil {
+	if _, err := s.Generate(t.Context(), ref, keystore.Symmetric); err == nil {
 		t.Error("the same version was made twice")
 	}
 	if got, err := s.Decrypt(t.Context(), blob, photos); err != nil || !got.Equal(plain) {
 		t.Errorf("the first material was lost: %v", err)
 	}
-	a, err := s.Generate(t.Context(), keystore.Ref{Key: ref.Key, Version: 2})
+	a, err := s.Generate(t.Context(), keystore.Ref{Key: ref.Key, Version: 2}, keystore.Symmetric)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := s.Generate(t.Context(), keystore.Ref{Key: ref.Key, Version: 3})
+	b, err := s.Generate(t.Context(), keystore.Ref{Key: ref.Key, Version: 3}, keystore.Symmetric)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +183,7 @@ func missingMaterial(t *testing.T, s keystore.Store) {
 
 func destroyed(t *testing.T, s keystore.Store) {
 	ref, other := generate(t, s, 1), generate(t, s, 1)
-	if _, err := s.Generate(t.Context(), keystore.Ref{Key: ref.Key, Version: 2}); err != nil {
+	if _, err := s.Generate(t.Context(), keystore.Ref{Key: ref.Key, Version: 2}, keystore.Symmetric); err != nil {
 		t.Fatal(err)
 	}
 	plain := secret.Random(32)
@@ -218,7 +225,7 @@ func concurrent(t *testing.T, s keystore.Store) {
 
 func generate(t *testing.T, s keystore.Store, version uint32) keystore.Ref {
 	t.Helper()
-	m, err := s.Generate(t.Context(), keystore.Ref{Key: uuid.New(), Version: version})
+	m, err := s.Generate(t.Context(), keystore.Ref{Key: uuid.New(), Version: version}, keystore.Symmetric)
 	if err != nil {
 		t.Fatal(err)
 	}
