@@ -3,6 +3,7 @@
 package kms
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -50,7 +51,7 @@ type Encrypted struct {
 // Touches returns the key's ARN.
 func (r Encrypted) Touches() []string { return []string{r.KeyId} }
 
-// Encrypt encrypts up to 4096 bytes.
+// Encrypt encrypts up to 4096 bytes; with an RSA key, as many as its modulus takes.
 func (s *Service) Encrypt(ctx context.Context, by iam.Caller, in Encrypt) (Encrypted, error) {
 	return limited(s, by, "Encrypt", func() (Encrypted, error) {
 		var p problems
@@ -68,17 +69,18 @@ func (s *Service) Encrypt(ctx context.Context, by iam.Caller, in Encrypt) (Encry
 		if err := s.fitsAlgorithm(k, "Encrypt", in.EncryptionAlgorithm); err != nil {
 			return Encrypted{}, err
 		}
+		named := algorithm(in.EncryptionAlgorithm)
+		if err := cmp.Or(fitsContext(k, in.EncryptionContext), fitsPlaintext(k, named, in.Plaintext.Len())); err != nil {
+			return Encrypted{}, err
+		}
 		if in.DryRun {
 			return Encrypted{}, dryRun()
 		}
-		if k, err = s.rotateIfDue(ctx, k); err != nil {
-			return Encrypted{}, err
-		}
-		blob, err := s.encryptUnder(ctx, k, in.Plaintext, canonical, false)
+		blob, material, err := s.seal(ctx, k, named, in.Plaintext, canonical)
 		if err != nil {
 			return Encrypted{}, err
 		}
-		return Encrypted{blob, SymmetricDefault, k.ref().arn(s.region), k.current().ID}, nil
+		return Encrypted{blob, named, k.ref().arn(s.region), material}, nil
 	})
 }
 
@@ -138,7 +140,11 @@ func (s *Service) Decrypt(ctx context.Context, by iam.Caller, in DecryptCipherte
 		if err := noRecipient(in.Recipient); err != nil {
 			return Decrypted{}, err
 		}
-		f := facts{Context: in.EncryptionContext, Algorithm: algorithm(in.EncryptionAlgorithm), Tokens: in.GrantTokens}
+		named := algorithm(in.EncryptionAlgorithm)
+		if err := s.needsKeyID(named, in.KeyId, "KeyId", in.CiphertextBlob); err != nil {
+			return Decrypted{}, err
+		}
+		f := facts{Context: in.EncryptionContext, Algorithm: named, Tokens: in.GrantTokens}
 		var c ciphertext
 		if ignore {
 			c.key, err = s.permittedByName(ctx, by, "kms:Decrypt", in.KeyId, f)
@@ -151,10 +157,13 @@ func (s *Service) Decrypt(ctx context.Context, by iam.Caller, in DecryptCipherte
 		if err := s.fitsAlgorithm(c.key, "Decrypt", in.EncryptionAlgorithm); err != nil {
 			return Decrypted{}, err
 		}
+		if err := fitsContext(c.key, in.EncryptionContext); err != nil {
+			return Decrypted{}, err
+		}
 		if ignore {
 			return Decrypted{}, dryRun()
 		}
-		plaintext, m, err := s.decrypt(ctx, c, in.CiphertextBlob, canonical)
+		plaintext, material, err := s.open(ctx, c, named, in.CiphertextBlob, canonical)
 		if err != nil {
 			return Decrypted{}, err
 		}
@@ -162,7 +171,7 @@ func (s *Service) Decrypt(ctx context.Context, by iam.Caller, in DecryptCipherte
 			plaintext.Clear()
 			return Decrypted{}, dryRun()
 		}
-		return Decrypted{SymmetricDefault, c.key.ref().arn(s.region), m.ID, plaintext}, nil
+		return Decrypted{named, c.key.ref().arn(s.region), material, plaintext}, nil
 	})
 }
 
@@ -235,6 +244,10 @@ func (s *Service) ReEncrypt(ctx context.Context, by iam.Caller, in ReEncrypt) (R
 		if err != nil {
 			return ReEncrypted{}, err
 		}
+		opens, seals := algorithm(in.SourceEncryptionAlgorithm), algorithm(in.DestinationEncryptionAlgorithm)
+		if err := s.needsKeyID(opens, in.SourceKeyId, "SourceKeyId", in.CiphertextBlob); err != nil {
+			return ReEncrypted{}, err
+		}
 		source, destination, err := s.reEncryptKeys(ctx, by, in, ignore)
 		if err != nil {
 			return ReEncrypted{}, err
@@ -242,25 +255,25 @@ func (s *Service) ReEncrypt(ctx context.Context, by iam.Caller, in ReEncrypt) (R
 		if ignore {
 			return ReEncrypted{}, dryRun()
 		}
-		plaintext, old, err := s.decrypt(ctx, source, in.CiphertextBlob, from)
+		plaintext, old, err := s.open(ctx, source, opens, in.CiphertextBlob, from)
 		if err != nil {
 			return ReEncrypted{}, err
 		}
 		defer plaintext.Clear()
+		if err := fitsPlaintext(destination, seals, plaintext.Len()); err != nil {
+			return ReEncrypted{}, err
+		}
 		if in.DryRun {
 			return ReEncrypted{}, dryRun()
 		}
-		if destination, err = s.rotateIfDue(ctx, destination); err != nil {
-			return ReEncrypted{}, err
-		}
-		blob, err := s.encryptUnder(ctx, destination, plaintext, to, false)
+		blob, fresh, err := s.seal(ctx, destination, seals, plaintext, to)
 		if err != nil {
 			return ReEncrypted{}, err
 		}
 		return ReEncrypted{
 			CiphertextBlob: blob, KeyId: destination.ref().arn(s.region), SourceKeyId: source.key.ref().arn(s.region),
-			SourceEncryptionAlgorithm: SymmetricDefault, DestinationEncryptionAlgorithm: SymmetricDefault,
-			SourceKeyMaterialId: old.ID, DestinationKeyMaterialId: destination.current().ID,
+			SourceEncryptionAlgorithm: opens, DestinationEncryptionAlgorithm: seals,
+			SourceKeyMaterialId: old, DestinationKeyMaterialId: fresh,
 		}, nil
 	})
 }
@@ -285,7 +298,10 @@ func (s *Service) reEncryptKeys(ctx context.Context, by iam.Caller, in ReEncrypt
 	if err := s.fitsAlgorithm(source.key, "ReEncrypt", in.SourceEncryptionAlgorithm); err != nil {
 		return source, nil, err
 	}
-	return source, destination, s.fitsAlgorithm(destination, "ReEncrypt", in.DestinationEncryptionAlgorithm)
+	if err := s.fitsAlgorithm(destination, "ReEncrypt", in.DestinationEncryptionAlgorithm); err != nil {
+		return source, nil, err
+	}
+	return source, destination, cmp.Or(fitsContext(source.key, in.SourceEncryptionContext), fitsContext(destination, in.DestinationEncryptionContext))
 }
 
 // sameKey reports whether a ReEncrypt is to the key that the ciphertext is under.

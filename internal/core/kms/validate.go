@@ -138,10 +138,14 @@ var (
 		"RSASSA_PKCS1_V1_5_SHA_512", "ECDSA_SHA_256", "ECDSA_SHA_384", "ECDSA_SHA_512", "SM2DSA", "ML_DSA_SHAKE_256", "ED25519_SHA_512",
 		"ED25519_PH_SHA_512",
 	}
-	macAlgorithms   = []string{"HMAC_SHA_224", "HMAC_SHA_256", "HMAC_SHA_384", "HMAC_SHA_512"}
-	messageTypes    = []string{rawMessage, digestMessage, externalMu}
-	dryRunModifiers = []string{"IGNORE_CIPHERTEXT"}
-	materialFilters = []string{"ALL_KEY_MATERIAL", "ROTATIONS_ONLY"}
+	dataKeyPairSpecs = []string{
+		"RSA_2048", "RSA_3072", "RSA_4096", "ECC_NIST_P256", "ECC_NIST_P384", "ECC_NIST_P521", "ECC_SECG_P256K1", "SM2", "ECC_NIST_EDWARDS25519",
+	}
+	agreementAlgorithms = []string{"ECDH"}
+	macAlgorithms       = []string{"HMAC_SHA_224", "HMAC_SHA_256", "HMAC_SHA_384", "HMAC_SHA_512"}
+	messageTypes        = []string{rawMessage, digestMessage, externalMu}
+	dryRunModifiers     = []string{"IGNORE_CIPHERTEXT"}
+	materialFilters     = []string{"ALL_KEY_MATERIAL", "ROTATIONS_ONLY"}
 )
 
 // noGrantTokens refuses grant tokens: nobody was ever given one.

@@ -38,7 +38,9 @@ func (a *API) noteOutcome(ctx context.Context, c *pipeline.Call, in, out any, er
 		return
 	}
 	for name, id := range materialsOf(out) {
-		c.AuditData(name, id)
+		if id != "" { // as that of an RSA key
+			c.AuditData(name, id)
+		}
 	}
 }
 
@@ -62,6 +64,8 @@ func materialsOf(out any) map[string]string {
 	case kms.Decrypted:
 		return map[string]string{"keyMaterialId": r.KeyMaterialId}
 	case kms.DataKey:
+		return map[string]string{"keyMaterialId": r.KeyMaterialId}
+	case kms.DataKeyPair:
 		return map[string]string{"keyMaterialId": r.KeyMaterialId}
 	case kms.ReEncrypted:
 		return map[string]string{"sourceKeyMaterialId": r.SourceKeyMaterialId, "destinationKeyMaterialId": r.DestinationKeyMaterialId}

@@ -130,6 +130,7 @@ func TestOperations(t *testing.T) {
 	}
 
 	s.signatures()
+	s.pairs(id, arn)
 	s.rotations(id, arn)
 	s.policies(id)
 	s.tags(id)
@@ -173,6 +174,21 @@ func (s *station) signatures() {
 	}
 	_, err = s.VerifyMac(ctx, &sdk.VerifyMacInput{KeyId: &key, Message: []byte("x"), Mac: mac.Mac, MacAlgorithm: "HMAC_SHA_512"})
 	refused(t, err, "KMSInvalidMacException", "")
+}
+
+func (s *station) pairs(id, arn string) {
+	t, ctx := s.t, s.t.Context()
+	pair := ok(s.GenerateDataKeyPair(ctx, &sdk.GenerateDataKeyPairInput{KeyId: &id, KeyPairSpec: "ECC_NIST_P256"}))(s)
+	hidden := ok(s.GenerateDataKeyPairWithoutPlaintext(ctx, &sdk.GenerateDataKeyPairWithoutPlaintextInput{KeyId: &id, KeyPairSpec: "ECC_NIST_P256"}))(s)
+	opened := ok(s.Decrypt(ctx, &sdk.DecryptInput{CiphertextBlob: pair.PrivateKeyCiphertextBlob}))(s)
+	if *pair.KeyId != arn || pair.KeyPairSpec != "ECC_NIST_P256" || pair.KeyMaterialId == nil || !bytes.Equal(opened.Plaintext, pair.PrivateKeyPlaintext) {
+		t.Errorf("a pair under %s opens to %d bytes", *pair.KeyId, len(opened.Plaintext))
+	}
+	key := s.keyOf("ECC_NIST_P256", "KEY_AGREEMENT")
+	shared := ok(s.DeriveSharedSecret(ctx, &sdk.DeriveSharedSecretInput{KeyId: &key, KeyAgreementAlgorithm: "ECDH", PublicKey: hidden.PublicKey}))(s)
+	if *shared.KeyId != key || shared.KeyOrigin != "AWS_KMS" || len(shared.SharedSecret) != 32 {
+		t.Errorf("shared %d bytes with %s", len(shared.SharedSecret), *shared.KeyId)
+	}
 }
 
 // unsupportedNames are the operations that are refused.

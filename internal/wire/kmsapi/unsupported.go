@@ -34,9 +34,6 @@ func unsupportedOps() []pipeline.Op {
 			what:  "Key encapsulation",
 			reads: []string{"Decapsulate", "Encapsulate"},
 		}, {
-			what:  "Deriving key pairs and secrets",
-			reads: []string{"DeriveSharedSecret", "GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext"},
-		}, {
 			what: "Multi-Region keys",
 			rest: []string{"ReplicateKey", "UpdatePrimaryRegion"},
 		}, {
