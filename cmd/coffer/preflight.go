@@ -104,7 +104,7 @@ func askPreflight(ctx context.Context, bucket, key, dir string) (*preflight.Repo
 		if err != nil {
 			return nil, err
 		}
-		return preflight.Run(in)
+		return preflight.Run(in), nil
 	}
 	c, err := remote(ctx)
 	if err != nil {

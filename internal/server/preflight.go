@@ -4,6 +4,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/cofferstore/coffer/internal/core/bucket"
@@ -30,7 +31,14 @@ func (s *Server) preflight(ctx context.Context, name, keyARN string) (*preflight
 		return nil, err
 	}
 	addPlaced(in, placed)
-	return preflight.Run(in)
+	text, err := s.buckets.PolicyText(ctx, iam.Caller{}, bucket.GetPolicy{Ref: bucket.Ref{Bucket: name}})
+	switch {
+	case err == nil:
+		in.Documents = append(in.Documents, preflight.Document{Kind: preflight.BucketPolicy, Name: b.Name, Resource: b.ARN(), Text: text})
+	case !errors.Is(err, bucket.NoSuchPolicy):
+		return nil, err
+	}
+	return preflight.Run(in), nil
 }
 
 // addPlaced adds IAM's policies.

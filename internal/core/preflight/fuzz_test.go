@@ -34,9 +34,9 @@ func FuzzFiles(f *testing.F) {
 			}
 			return
 		}
-		r, err := Run(files.Input("photos", ""))
-		if err != nil {
-			t.Fatalf("%q is read and cannot be looked through: %v", text, err)
+		r := Run(files.Input("photos", ""))
+		if len(files.documents) != r.Looked.Documents && where != IAM { // of managed policies one is looked at for each use
+			t.Fatalf("%q is read and cannot be looked through: %+v", text, r.Warnings)
 		}
 		for _, e := range r.Edited {
 			before := slices.IndexFunc(files.documents, func(d Document) bool { return d.Name == e.Policy })

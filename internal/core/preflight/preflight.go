@@ -162,8 +162,8 @@ type Report struct {
 	Warnings []Warning `json:"warnings"`
 }
 
-// Run looks through the input. Fault: Malformed, for a document that is no policy.
-func Run(in *Input) (*Report, error) {
+// Run looks through the input. Of a document that is no policy it warns.
+func Run(in *Input) *Report {
 	e := &examiner{in: in, target: targetOf(in), out: &Report{
 		Bucket: in.Bucket, Key: in.Key, Findings: []Finding{}, Edited: []Edited{}, Warnings: []Warning{},
 	}}
@@ -171,7 +171,8 @@ func Run(in *Input) (*Report, error) {
 	for _, d := range in.inUse() {
 		p, err := parseDocument(d)
 		if err != nil {
-			return nil, err
+			e.warn("whoever it is for", d.Name, "has a policy that cannot be read, and was not looked at")
+			continue
 		}
 		e.out.Looked.Documents++
 		e.out.Looked.Statements += len(p.statements)
@@ -194,7 +195,7 @@ func Run(in *Input) (*Report, error) {
 	}
 	// What breaks comes first; otherwise the order is that of the input.
 	slices.SortStableFunc(e.out.Findings, func(a, b Finding) int { return cmp.Compare(rank(&a), rank(&b)) })
-	return e.out, nil
+	return e.out
 }
 
 // inUse returns the documents, a managed policy once for each use of it.
