@@ -32,7 +32,7 @@ type Account struct {
 	ID, Name, Alias string
 	Created         time.Time
 	First           bool     // the server's own, whose root is the operator
-	RootKey         string   // access key id
+	RootKeys        []string // access key ids
 	Controls        []string // names of its service control policies
 	Closing         bool     // a deletion was begun and is to be ended by another
 }
@@ -61,7 +61,7 @@ func (s *Service) CreateAccount(ctx context.Context, id, name string) (NewAccoun
 			id = fmt.Sprintf("%012d", n.Int64()+100_000_000_000)
 		}
 		keyID, key := newAccessKey()
-		a := account{Version: formatOfRows, ID: id, Name: name, RootKey: keyID, Created: time.Now().UTC().Truncate(time.Second)}
+		a := account{Version: formatOfRows, ID: id, Name: name, RootKeys: []string{keyID}, Created: time.Now().UTC().Truncate(time.Second)}
 		row := s.newKeyRow(keyID, key, id, rootOfAccounts, a.Created)
 		err := s.makeAccount(ctx, a, &row)
 		if chosen && errors.Is(err, AccountExists) {
@@ -93,7 +93,7 @@ func (s *Service) makeAccount(ctx context.Context, a account, rootKey *accessKey
 }
 
 func (a account) shown() Account {
-	out := Account{ID: a.ID, Name: a.Name, Alias: a.Alias, Created: a.Created, First: a.First, RootKey: a.RootKey, Closing: a.Closing}
+	out := Account{ID: a.ID, Name: a.Name, Alias: a.Alias, Created: a.Created, First: a.First, RootKeys: a.RootKeys, Closing: a.Closing}
 	for _, c := range a.Controls {
 		out.Controls = append(out.Controls, c.Name)
 	}
@@ -109,7 +109,7 @@ func (s *Service) Accounts(ctx context.Context) ([]Account, error) {
 			return false, err
 		}
 		if a.First {
-			a.RootKey = s.root.accessKeyID
+			a.RootKeys = []string{s.root.accessKeyID}
 		}
 		all = append(all, a.shown())
 		return true, nil

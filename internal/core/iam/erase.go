@@ -23,8 +23,10 @@ func (s *Service) eraseAccount(ctx context.Context, id string) error {
 		if a.Alias != "" {
 			c.delete(aliasRows + a.Alias)
 		}
-		c.delete(accessKeyRow(a.RootKey))
-		c.delete(lastUsedRow(a.RootKey))
+		for _, key := range a.RootKeys {
+			c.delete(accessKeyRow(key))
+			c.delete(lastUsedRow(key))
+		}
 		c.delete(canonicalRows + canonicalID(id))
 		c.delete(accountRow(id))
 		c.delete(epochRow(id))

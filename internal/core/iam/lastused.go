@@ -12,7 +12,7 @@ import (
 	"github.com/cofferstore/coffer/internal/store/meta"
 )
 
-// uses notes when access keys are used. What is noted is written now and then, and
+// uses notes when access keys and roles are used, by the ids of either. What is noted is written now and then, and
 // what was not yet is lost in a crash: last use is kept to the minute.
 type uses struct {
 	keys sync.Map // access key id → *atomic.Pointer[use]
@@ -30,21 +30,25 @@ const maxUses = 1 << 16
 
 func newUses() *uses { return &uses{} }
 
-// note remembers that an access key was used for an action just now.
+// note remembers that an access key, or a role, was used for an action just now.
 func (u *uses) note(p *Principal, action, region string) {
-	if p.Session != nil || p.AccessKeyID == "" {
+	id := p.AccessKeyID
+	switch {
+	case p.Type == AssumedRole:
+		id = p.RoleID
+	case p.Session != nil || id == "":
 		return
 	}
 	service, _, _ := strings.Cut(action, ":")
 	now := time.Now()
-	v, ok := u.keys.Load(p.AccessKeyID)
+	v, ok := u.keys.Load(id)
 	if !ok {
 		if u.n.Load() >= maxUses {
 			return
 		}
 		fresh := &atomic.Pointer[use]{}
 		fresh.Store(&use{lastUsed: lastUsed{At: now, Service: service, Region: region}})
-		if _, raced := u.keys.LoadOrStore(strings.Clone(p.AccessKeyID), fresh); !raced {
+		if _, raced := u.keys.LoadOrStore(strings.Clone(id), fresh); !raced {
 			u.n.Add(1)
 		}
 		return
@@ -64,6 +68,20 @@ func (u *uses) of(id string) (lastUsed, bool) {
 	return v.(*atomic.Pointer[use]).Load().lastUsed, true
 }
 
+func (u *uses) forget(id string) {
+	if _, ok := u.keys.LoadAndDelete(id); ok {
+		u.n.Add(-1)
+	}
+}
+
+// lastUse returns when an access key or a role was last used, nil for never.
+func (s *Service) lastUse(ctx context.Context, id string) (*lastUsed, error) {
+	if last, ok := s.used.of(id); ok {
+		return &last, nil
+	}
+	return found[lastUsed](ctx, s, lastUsedRow(id))
+}
+
 // Flush writes when access keys were used last. It is called now and then, and before
 // the store is closed.
 func (s *Service) Flush(ctx context.Context) error {
@@ -80,8 +98,7 @@ func (s *Service) Flush(ctx context.Context) error {
 		at := v.(*atomic.Pointer[use])
 		last := at.Load()
 		if last.written { // not used since the last time: it is in its row
-			s.used.keys.Delete(id)
-			s.used.n.Add(-1)
+			s.used.forget(id.(string))
 			return true
 		}
 		written := *last

@@ -92,13 +92,13 @@ type epoch struct {
 
 // account is the row of an account.
 type account struct {
-	Version int       `json:"version"`
-	ID      string    `json:"id"`
-	Name    string    `json:"name"`
-	Created time.Time `json:"created"`
-	First   bool      `json:"first,omitempty"`   // the server's own: its root's access key is i/root
-	RootKey string    `json:"rootKey,omitempty"` // access key id
-	Alias   string    `json:"alias,omitempty"`
+	Version  int       `json:"version"`
+	ID       string    `json:"id"`
+	Name     string    `json:"name"`
+	Created  time.Time `json:"created"`
+	First    bool      `json:"first,omitempty"`    // the server's own: its root's access key is i/root
+	RootKeys []string  `json:"rootKeys,omitempty"` // access key ids, the oldest first
+	Alias    string    `json:"alias,omitempty"`
 	// Controls are the account's service control policies; nil: none apply.
 	Controls []named `json:"controls,omitempty"`
 	// Closing says that the account is being deleted: nobody in it may do anything.
