@@ -12,6 +12,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -52,7 +53,7 @@ type API struct{ IAM *iam.Service }
 
 // iamOps is the table of IAM, feature by feature.
 func (a *API) iamOps() []pipeline.Op {
-	return nil
+	return slices.Concat(a.userOps(), a.groupOps(), a.roleOps(), a.policyOps(), a.accessKeyOps(), a.tagOps(), a.accountOps())
 }
 
 // Families returns the two families.

@@ -29,20 +29,22 @@ var patterns = map[string]struct {
 	text string
 	is   *regexp.Regexp
 }{
-	"name":      pattern(`[\w+=,.@-]+`),
-	"path":      pattern(`(\u002F)|(\u002F[\u0021-\u007E]+\u002F)`),
-	"id":        pattern(`[\w]+`),
-	"document":  pattern(`[\u0009\u000A\u000D\u0020-\u00FF]+`),
-	"text":      pattern(`[\u0009\u000A\u000D\u0020-\u007E\u00A1-\u00FF]*`),
-	"tag":       pattern(`[\p{L}\p{Z}\p{N}_.:/=+\-@]*`),
-	"external":  pattern(`[\w+=,.@:\/-]*`),
-	"mfa":       pattern(`[\w+=/:,.@-]*`),
-	"code":      pattern(`[\d]*`),
-	"version":   pattern(`v[1-9][0-9]*(\.[A-Za-z0-9-]*)?`),
-	"alias":     pattern(`[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]`),
-	"hex":       pattern(`[0-9A-Fa-f]+`),
-	"marker":    pattern(`[\u0020-\u00FF]+`),
-	"documents": pattern(`[\u0009\u000A\u000D\u0020-\u00FF]+`),
+	"name":       pattern(`[\w+=,.@-]+`),
+	"path":       pattern(`(\u002F)|(\u002F[\u0021-\u007E]+\u002F)`),
+	"prefix":     pattern(`\u002F[\u0021-\u007F]*`),
+	"policypath": pattern(`((/[A-Za-z0-9\.,\+@=_-]+)*)/`),
+	"id":         pattern(`[\w]+`),
+	"document":   pattern(`[\u0009\u000A\u000D\u0020-\u00FF]+`),
+	"text":       pattern(`[\u0009\u000A\u000D\u0020-\u007E\u00A1-\u00FF]*`),
+	"tag":        pattern(`[\p{L}\p{Z}\p{N}_.:/=+\-@]*`),
+	"external":   pattern(`[\w+=,.@:\/-]*`),
+	"mfa":        pattern(`[\w+=/:,.@-]*`),
+	"code":       pattern(`[\d]*`),
+	"version":    pattern(`v[1-9][0-9]*(\.[A-Za-z0-9-]*)?`),
+	"alias":      pattern(`[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]`),
+	"hex":        pattern(`[0-9A-Fa-f]+`),
+	"marker":     pattern(`[\u0020-\u00FF]+`),
+	"documents":  pattern(`[\u0009\u000A\u000D\u0020-\u00FF]+`),
 }
 
 // escapes are how the models write characters, and how Go's patterns do.
