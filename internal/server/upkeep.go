@@ -27,6 +27,11 @@ func (s *Server) upkeep(ctx context.Context) {
 		s.every(ctx, removeEvery, "clear deleted buckets", func() (int, error) { return s.buckets.ClearDeleted(ctx) })
 	})
 	all.Go(func() {
+		select { // a start has nothing to write
+		case <-ctx.Done():
+			return
+		case <-time.After(lastUsedEvery):
+		}
 		s.every(ctx, lastUsedEvery, "write when access keys were used", func() (int, error) { return 0, s.iam.Flush(ctx) })
 	})
 	all.Go(func() {

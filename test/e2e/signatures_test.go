@@ -62,7 +62,7 @@ func TestSignaturesThatAreRefused(t *testing.T) {
 		{"two ways at once", with(func(r *request) {
 			r.target += "?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=x&X-Amz-Signature=x"
 		}), 400, "InvalidArgument", "Only one auth mechanism allowed", []string{"ArgumentName=Authorization"}},
-		{"a token of nobody", with(func(r *request) { r.headers = []string{"X-Amz-Security-Token", "token"} }), 403, "InvalidAccessKeyId", "", []string{"AWSAccessKeyId"}},
+		{"a token of nobody", with(func(r *request) { r.headers = []string{"X-Amz-Security-Token", "token"} }), 400, "InvalidToken", "", nil},
 	})
 	if got := keys(s, "vault"); got != "[]" {
 		t.Errorf("stored %s", got)
