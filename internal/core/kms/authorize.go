@@ -26,24 +26,52 @@ func (s *Service) authorize(ctx context.Context, by iam.Caller, need policy.Need
 	if by.IsAnonymous() {
 		return denied(by, need, f, policy.Decision{Layer: policy.ByIdentity})
 	}
-	f.service, f.by = s, &by
-	q := policy.Question{Action: need.Action, Resource: need.Resource, Owner: by.Account, Context: &f}
-	if f.Key != nil {
-		q.Owner, q.Decides = f.Key.Account, true
-		if q.Owner != by.Account && !acrossAccounts(need.Action) {
-			return denied(by, need, f, policy.Decision{Layer: policy.ByResource})
-		}
-		q.Policy = s.policyOf(f.Key)
+	var err error
+	if f.tokens, err = s.tokenGrants(ctx, f.Tokens); err != nil {
+		return err
 	}
-	d, err := s.ask(ctx, by, f.ViaS3, &q)
+	f.service, f.account = s, by.Account
+	q := policy.Question{Action: need.Action, Resource: need.Resource, Owner: by.Account, Context: &f}
+	if f.Key == nil {
+		return s.decided(ctx, by, need, f, &q, false)
+	}
+	q.Owner, q.Decides = f.Key.Account, true
+	if q.Owner != by.Account && !acrossAccounts(need.Action) {
+		return denied(by, need, f, policy.Decision{Layer: policy.ByResource})
+	}
+	q.Policy = s.policyOf(f.Key)
+	grants, err := s.grantsSay(ctx, by, need.Action, f.Key, &f)
 	if err != nil {
 		return err
 	}
-	if !d.Allowed {
-		return denied(by, need, f, d)
+	q.Granted = grants.allows
+	if err := s.decided(ctx, by, need, f, &q, grants.delegates); err != nil {
+		return err
 	}
 	if f.Key != nil && f.Key.managed() && !f.ViaS3 && !readsManaged(need.Action) {
 		return denied(by, need, f, policy.Decision{Layer: policy.ByResource})
+	}
+	return nil
+}
+
+// decided puts a question and turns its answer into an error. delegated asks once more
+// when the answer is no for want of an allow: a grant to the account's root delegates
+// to the account's policies, as a statement of the key's policy would.
+func (s *Service) decided(ctx context.Context, by iam.Caller, need policy.Need, f facts, q *policy.Question, delegated bool) error {
+	d, err := s.ask(ctx, by, f.ViaS3, q)
+	if err != nil {
+		return err
+	}
+	if !d.Allowed && !d.Explicit && delegated {
+		if q.Policy, err = s.delegation(f.Key, by.Account); err != nil {
+			return err
+		}
+		if d, err = s.ask(ctx, by, f.ViaS3, q); err != nil {
+			return err
+		}
+	}
+	if !d.Allowed {
+		return denied(by, need, f, d)
 	}
 	return nil
 }
@@ -169,4 +197,14 @@ func (s *Service) authorizeKey(ctx context.Context, by iam.Caller, action string
 	}
 	need.Resource, f.Key = s.arnOf(k), k
 	return s.authorize(ctx, by, need, f)
+}
+
+// rowOf returns the key of the key's row.
+func (s *Service) rowOf(k *key) string {
+	if row := k.parsed.row.Load(); row != nil {
+		return *row
+	}
+	row := k.ref().row()
+	k.parsed.row.Store(&row)
+	return row
 }

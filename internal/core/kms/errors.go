@@ -65,6 +65,8 @@ func ErrorName(err error) string {
 		return "InvalidArnException"
 	case InvalidCiphertext:
 		return "InvalidCiphertextException"
+	case InvalidGrantID:
+		return "InvalidGrantIdException"
 	case InvalidGrantToken:
 		return "InvalidGrantTokenException"
 	case InvalidKeyUsage:

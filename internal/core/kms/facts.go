@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/policy"
 )
 
@@ -25,8 +24,10 @@ type facts struct {
 	// Keys are the condition keys of the operation's own members, in lower case.
 	Keys policy.Values
 
+	grant   *grant       // that is to be made
+	tokens  []tokenGrant // of Tokens
 	service *Service
-	by      *iam.Caller
+	account string // the caller's
 }
 
 const (
@@ -41,7 +42,7 @@ func (f *facts) Values(key string) ([]string, bool) {
 	}
 	switch key {
 	case "kms:calleraccount":
-		return f.ofKey(f.by.Account)
+		return f.ofKey(f.account)
 	case "kms:viaservice":
 		if f.ViaS3 {
 			return one("s3." + f.service.region + ".amazonaws.com")

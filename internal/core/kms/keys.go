@@ -240,9 +240,6 @@ func (s *Service) DescribeKey(ctx context.Context, by iam.Caller, in DescribeKey
 		if err := p.err(); err != nil {
 			return KeyMetadata{}, err
 		}
-		if err := noGrantTokens(in.GrantTokens); err != nil {
-			return KeyMetadata{}, err
-		}
 		ref, alias, err := s.describedKey(ctx, by, in.KeyId)
 		if err != nil {
 			return KeyMetadata{}, err
@@ -294,10 +291,11 @@ func (s *Service) editWith(ctx context.Context, by iam.Caller, operation, name s
 	if err != nil {
 		return nil, err
 	}
-	if by.IsAnonymous() || ref.account != by.Account {
+	abroad := ref.account != by.Account
+	if by.IsAnonymous() || abroad && !acrossAccounts("kms:"+operation) {
 		return nil, s.authorizeKey(ctx, by, "kms:"+operation, ref, nil, s.noKey(ref), given)
 	}
-	return s.change(ctx, ref, func(k *key, b *meta.Batch) error {
+	k, err := s.change(ctx, ref, func(k *key, b *meta.Batch) error {
 		if err := s.authorizeKey(ctx, by, "kms:"+operation, ref, k, nil, given); err != nil {
 			return err
 		}
@@ -306,6 +304,10 @@ func (s *Service) editWith(ctx context.Context, by iam.Caller, operation, name s
 		}
 		return f(k, b)
 	})
+	if abroad && isNotFound(err) {
+		return nil, s.authorizeKey(ctx, by, "kms:"+operation, ref, nil, err, given)
+	}
+	return k, err
 }
 
 // done is the result of an edit that answers nothing.

@@ -137,6 +137,9 @@ func (s *Service) deleteKey(ctx context.Context, k *key) error {
 	if err := s.recordDeletion(ctx, marked); err != nil {
 		return err
 	}
+	if err := s.removeGrants(ctx, marked.ref()); err != nil {
+		return err
+	}
 	err = s.commit(ctx, func(b *meta.Batch) error { return s.removeRows(ctx, marked, b) })
 	if err == nil {
 		s.notify(marked.ref().arn(s.region), Deleted)

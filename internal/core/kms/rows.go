@@ -83,6 +83,7 @@ type key struct {
 	// LastVersion is the last version number handed out. It may be ahead of
 	// Materials: a rotation reserves its number before it makes the material.
 	LastVersion uint32 `json:"lastVersion"`
+	Grants      int    `json:"grants,omitempty"` // how many there are
 	// Bound are the unique ids of the users and roles that Policy names, by their ARNs.
 	Bound map[string]string `json:"bound,omitempty"`
 
@@ -96,6 +97,7 @@ type parsedKey struct {
 	policy atomic.Pointer[policy.Document]
 	broken atomic.Bool // Policy does not parse
 	arn    atomic.Pointer[string]
+	row    atomic.Pointer[string]
 }
 
 type deletion struct {

@@ -75,7 +75,9 @@ func ruleFor(operation string) rule {
 		return rule{proceeds, proceeds, x3, proceeds, x11, x14, proceeds, shows}
 	case "CreateAlias", "UpdateAlias": // the new target of the alias
 		return rule{deleted: x3}
-	case "DeleteAlias", "DescribeKey", "GetKeyPolicy", "ListAliases", "ListKeyPolicies", "ListResourceTags", "PutKeyPolicy":
+	case "CreateGrant":
+		return rule{proceeds, x1, x3, x5, proceeds, x14, proceeds, false}
+	case "ListGrants", "RetireGrant", "RevokeGrant", "DeleteAlias", "DescribeKey", "GetKeyPolicy", "ListAliases", "ListKeyPolicies", "ListResourceTags", "PutKeyPolicy":
 		return always()
 	case "EnableKey", "DisableKey":
 		return rule{proceeds, proceeds, x3, x5, proceeds, x14, x15, anyKey}

@@ -147,11 +147,3 @@ var (
 	dryRunModifiers     = []string{"IGNORE_CIPHERTEXT"}
 	materialFilters     = []string{"ALL_KEY_MATERIAL", "ROTATIONS_ONLY"}
 )
-
-// noGrantTokens refuses grant tokens: nobody was ever given one.
-func noGrantTokens(tokens []string) error {
-	if len(tokens) > 0 {
-		return fault.New(InvalidGrantToken, "")
-	}
-	return nil
-}

@@ -32,14 +32,16 @@ type view struct {
 
 	mu     sync.RWMutex
 	rows   map[string]any
-	drops  uint64    // counts droppings, so that a row read before one is not kept after it
-	ver    uint64    // of the epoch row
-	read   time.Time // when the last successful reading of the epoch began
-	failed time.Time // when the last failed one ended
+	held   map[string]map[string]*grantSet // grants, by the key's row and by grantee
+	grown  int                             // grants and sets held
+	drops  uint64                          // counts droppings, so that a row read before one is not kept after it
+	ver    uint64                          // of the epoch row
+	read   time.Time                       // when the last successful reading of the epoch began
+	failed time.Time                       // when the last failed one ended
 }
 
 func newView(store meta.Store, max int) *view {
-	return &view{store: store, max: max, rows: map[string]any{}}
+	return &view{store: store, max: max, rows: map[string]any{}, held: map[string]map[string]*grantSet{}}
 }
 
 // lookup returns the decoded row, or nil when there is none. Absence is not
@@ -91,7 +93,49 @@ func (v *view) drop(rows ...string) {
 	v.drops++
 	for _, row := range rows {
 		delete(v.rows, row)
+		v.forget(row) // a change of grants changes the key's row
 	}
+}
+
+// maxHeld bounds the grants in memory, and with them the sets, of which most are empty:
+// some 500 bytes each.
+const maxHeld = 1 << 17
+
+// grants returns what is held of a key's grants to a principal, nil when nothing is,
+// and what to give keepGrants.
+func (v *view) grants(row, identity string) (*grantSet, uint64) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.held[row][identity], v.drops
+}
+
+func (v *view) keepGrants(row, identity string, set *grantSet, drops uint64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.drops != drops || set.size >= maxHeld {
+		return
+	}
+	for victim := range v.held { // any: reading them again costs a Scan
+		if v.grown+1+set.size <= maxHeld {
+			break
+		}
+		v.forget(victim)
+	}
+	if v.held[row] == nil {
+		v.held[row] = map[string]*grantSet{}
+	}
+	if _, ok := v.held[row][identity]; !ok {
+		v.held[row][identity] = set
+		v.grown += 1 + set.size
+	}
+}
+
+// forget drops a key's grants. v.mu is held.
+func (v *view) forget(row string) {
+	for _, set := range v.held[row] {
+		v.grown -= 1 + set.size
+	}
+	delete(v.held, row)
 }
 
 // refresh reads the epoch when the last reading is too old. All callers wait
@@ -130,6 +174,8 @@ func (v *view) readEpoch() error {
 	}
 	if item.Ver != v.ver {
 		clear(v.rows)
+		clear(v.held)
+		v.grown = 0
 		v.drops++
 	}
 	v.ver, v.read = item.Ver, began

@@ -109,7 +109,7 @@ func parameters(v reflect.Value) map[string]any {
 	p := map[string]any{}
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
-		if !f.IsExported() || f.Type == secretType || f.Type == bytesType || f.Name == "GrantTokens" || unset(v.Field(i)) {
+		if !f.IsExported() || f.Type == secretType || f.Type == bytesType || strings.HasPrefix(f.Name, "GrantToken") || unset(v.Field(i)) {
 			continue
 		}
 		p[lowerFirst(f.Name)] = parameter(v.Field(i))

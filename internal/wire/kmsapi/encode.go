@@ -6,7 +6,9 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"reflect"
+	"slices"
 	"strconv"
 	"time"
 
@@ -113,6 +115,8 @@ func appendValue(dst []byte, v reflect.Value) []byte {
 			dst = appendValue(dst, v.Index(i))
 		}
 		return append(dst, ']')
+	case reflect.Map:
+		return appendPairs(dst, v)
 	case reflect.String:
 		return appendString(dst, v.String())
 	case reflect.Bool:
@@ -121,6 +125,23 @@ func appendValue(dst []byte, v reflect.Value) []byte {
 		return strconv.AppendInt(dst, v.Int(), 10)
 	}
 	panic("kmsapi: no answer has a member of type " + v.Type().String())
+}
+
+// appendPairs writes a map of strings, sorted.
+func appendPairs(dst []byte, v reflect.Value) []byte {
+	pairs := make(map[string]string, v.Len())
+	for k, e := range v.Seq2() {
+		pairs[k.String()] = e.String()
+	}
+	dst = append(dst, '{')
+	for i, k := range slices.Sorted(maps.Keys(pairs)) {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(appendString(dst, k), ':')
+		dst = appendString(dst, pairs[k])
+	}
+	return append(dst, '}')
 }
 
 func appendBlob(dst, b []byte) []byte {

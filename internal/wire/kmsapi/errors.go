@@ -37,6 +37,7 @@ var codes = pipeline.Codes{
 	kms.InvalidAliasName:     pipeline.As(400, "InvalidAliasNameException", ""),
 	kms.InvalidArn:           pipeline.As(400, "InvalidArnException", ""),
 	kms.InvalidCiphertext:    pipeline.As(400, "InvalidCiphertextException", ""),
+	kms.InvalidGrantID:       pipeline.As(400, "InvalidGrantIdException", ""),
 	kms.InvalidGrantToken:    pipeline.As(400, "InvalidGrantTokenException", ""),
 	kms.InvalidKeyUsage:      pipeline.As(400, "InvalidKeyUsageException", ""),
 	kms.InvalidMarker:        pipeline.As(400, "InvalidMarkerException", ""),

@@ -17,10 +17,6 @@ func unsupportedOps() []pipeline.Op {
 		reads, rest []string
 	}{
 		{
-			what:  "Grants",
-			reads: []string{"ListGrants", "ListRetirableGrants"},
-			rest:  []string{"CreateGrant", "RetireGrant", "RevokeGrant"},
-		}, {
 			what:  "Importing key material",
 			reads: []string{"GetParametersForImport"},
 			rest:  []string{"DeleteImportedKeyMaterial", "ImportKeyMaterial"},
