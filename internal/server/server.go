@@ -183,7 +183,7 @@ func (s *Server) openStores(ctx context.Context, tune Tuning) error {
 	}
 	s.onClose(func() error { return s.iam.Flush(context.Background()) })
 	s.kms = kms.New(s.rows, builtin.New(s.rows, root, builtin.Config{}), s.trail, kms.Config{
-		Region: s.cfg.Region, Metrics: s.metrics, Log: s.log, Quota: s.cfg.KMSRequestQuota,
+		Region: s.cfg.Region, Metrics: s.metrics, Log: s.log, Quota: s.cfg.KMSRequestQuota, Policies: s.iam,
 	})
 	s.bindKey = services.UploadBind().Key()
 	return nil

@@ -45,13 +45,7 @@ func (s *Service) authorize(ctx context.Context, by iam.Caller, need policy.Need
 		return err
 	}
 	q.Granted = grants.allows
-	if err := s.decided(ctx, by, need, f, &q, grants.delegates); err != nil {
-		return err
-	}
-	if f.Key != nil && f.Key.managed() && !f.ViaS3 && !readsManaged(need.Action) {
-		return denied(by, need, f, policy.Decision{Layer: policy.ByResource})
-	}
-	return nil
+	return s.decided(ctx, by, need, f, &q, grants.delegates)
 }
 
 // decided puts a question and turns its answer into an error. delegated asks once more
@@ -74,17 +68,6 @@ func (s *Service) decided(ctx context.Context, by iam.Caller, need policy.Need, 
 		return denied(by, need, f, d)
 	}
 	return nil
-}
-
-// readsManaged lists the actions that the managed key's policy allows its
-// account outside of S3.
-func readsManaged(action string) bool {
-	switch action {
-	case "kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus",
-		"kms:ListKeyPolicies", "kms:ListKeyRotations", "kms:ListResourceTags":
-		return true
-	}
-	return false
 }
 
 // policyOf returns the key's policy, parsed once per version of its row. A text that
@@ -153,7 +136,7 @@ func denied(by iam.Caller, need policy.Need, f facts, d policy.Decision) error {
 			who, need.Action, f.unnamed(need))
 	}
 	return fault.New(AccessDenied, "User: %s is not authorized to perform: %s on resource: %s %s",
-		who, need.Action, need.Resource, reason(d, need.Action))
+		who, need.Action, need.Resource, d.Reason(need.Action))
 }
 
 // foreignTo reports whether the need is of a key of another account.

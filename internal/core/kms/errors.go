@@ -21,6 +21,7 @@ const (
 	InvalidAliasName     fault.Kind = "kms: invalid alias name"
 	InvalidArn           fault.Kind = "kms: invalid ARN"
 	InvalidCiphertext    fault.Kind = "kms: invalid ciphertext"
+	InvalidGrantID       fault.Kind = "kms: invalid grant id"
 	InvalidGrantToken    fault.Kind = "kms: invalid grant token"
 	InvalidKeyUsage      fault.Kind = "kms: invalid key usage"
 	InvalidMarker        fault.Kind = "kms: invalid marker"

@@ -15,9 +15,6 @@ import (
 	"github.com/cofferstore/coffer/internal/store/meta"
 )
 
-// InvalidGrantID: there is no such grant of the key.
-const InvalidGrantID fault.Kind = "kms: invalid grant id"
-
 const maxGrants = 50_000 // of one key
 
 var (

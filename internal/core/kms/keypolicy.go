@@ -4,6 +4,7 @@ package kms
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/cofferstore/coffer/internal/aws"
 	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/core/policy"
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/store/meta"
 )
@@ -48,17 +50,57 @@ func (s *Service) PutKeyPolicy(ctx context.Context, by iam.Caller, in PutKeyPoli
 		}
 		f := facts{Keys: withKey(nil, "kms:bypasspolicylockoutsafetycheck", strconv.FormatBool(in.BypassPolicyLockoutSafetyCheck))}
 		k, err := s.editWith(ctx, by, "PutKeyPolicy", in.KeyId, f, func(k *key, _ *meta.Batch) error {
-			if err := checkPolicy(in.Policy); err != nil {
-				return err
-			}
-			k.Policy = in.Policy
-			return nil
+			return s.setPolicy(ctx, by, k, in.Policy, in.BypassPolicyLockoutSafetyCheck)
 		})
 		if err == nil {
 			s.notify(k.ref().arn(s.region), PolicyChanged)
 		}
 		return s.done(k, err)
 	})
+}
+
+// setPolicy gives a key a policy, if it is one, names principals that there are, and,
+// unless that is waived, leaves the caller the right to put another. Errors:
+// LimitExceeded for its size, MalformedPolicy.
+func (s *Service) setPolicy(ctx context.Context, by iam.Caller, k *key, text string, bypass bool) error {
+	d, err := parsePolicy(s.arnOf(k), text)
+	if err != nil {
+		return err
+	}
+	k.Policy = text
+	k.Bound, err = s.policies.Bind(ctx, d)
+	switch {
+	case errors.Is(err, iam.InvalidPrincipal):
+		return fault.New(MalformedPolicy, "Policy contains a statement with one or more invalid principals.").Because(err)
+	case err != nil:
+		return fault.New(Unavailable, "").Because(err)
+	case bypass:
+		return nil
+	}
+	f := facts{Key: k, service: s, account: by.Account, Keys: withKey(nil, "kms:bypasspolicylockoutsafetycheck", "false")}
+	decision, err := s.ask(ctx, by, false, &policy.Question{
+		Action: "kms:PutKeyPolicy", Resource: s.arnOf(k), Owner: k.Account, Context: &f, Policy: d.Bind(k.Bound), Decides: true,
+	})
+	if err != nil {
+		return err
+	}
+	// A policy that leaves it to the account's policies is right, whatever those say.
+	if !decision.Allowed && (decision.Explicit || decision.Layer == policy.ByResource) {
+		return fault.New(MalformedPolicy, "The new key policy will not allow you to update the key policy in the future.")
+	}
+	return nil
+}
+
+// parsePolicy reads a key policy. Errors: LimitExceeded for its size, MalformedPolicy.
+func parsePolicy(keyARN, text string) (*policy.Document, error) {
+	if len(text) > maxPolicy {
+		return nil, fault.New(LimitExceeded, "The key policy exceeds %d bytes.", maxPolicy)
+	}
+	d, err := policy.Parse(policy.Key, keyARN, text)
+	if e, ok := fault.As(err); ok {
+		return nil, fault.New(MalformedPolicy, "%s", e.Message)
+	}
+	return d, err
 }
 
 // policy checks the text of a policy as the API's model does; "" is absent and
@@ -92,7 +134,8 @@ type GetKeyPolicy struct {
 
 func (in GetKeyPolicy) names() ([]string, []string, []byte) { return []string{in.KeyId}, nil, nil }
 
-// KeyPolicy is a key's policy, as it was put.
+// KeyPolicy is a key's policy as it was put, but that a principal that was deleted since
+// is named by its unique id.
 type KeyPolicy struct {
 	Policy     string
 	PolicyName string
@@ -113,7 +156,11 @@ func (s *Service) GetKeyPolicy(ctx context.Context, by iam.Caller, in GetKeyPoli
 		if err := onlyDefault(in.PolicyName); err != nil {
 			return KeyPolicy{}, err
 		}
-		return KeyPolicy{k.Policy, policyName, touched{k.ref().arn(s.region)}}, nil
+		text, err := s.policies.Show(ctx, k.Policy, k.Bound)
+		if err != nil {
+			return KeyPolicy{}, fault.New(Unavailable, "").Because(err)
+		}
+		return KeyPolicy{text, policyName, touched{k.ref().arn(s.region)}}, nil
 	})
 }
 

@@ -78,9 +78,11 @@ func (s *Service) CreateKey(ctx context.Context, by iam.Caller, in CreateKey) (K
 		if in.KeyUsage != "" {
 			k.Usage = in.KeyUsage
 		}
-		k.Description, k.Tags, k.Policy = in.Description, in.Tags, in.Policy
-		if k.Policy == "" {
-			k.Policy = defaultPolicy(by.Account)
+		k.Description, k.Tags, k.Policy = in.Description, in.Tags, defaultPolicy(by.Account)
+		if in.Policy != "" {
+			if err := s.setPolicy(ctx, by, k, in.Policy, in.BypassPolicyLockoutSafetyCheck); err != nil {
+				return KeyMetadata{}, err
+			}
 		}
 		if err := s.create(ctx, k, nil); err != nil {
 			return KeyMetadata{}, err
@@ -115,13 +117,7 @@ func (in CreateKey) check() error {
 	case in.MultiRegion:
 		return fault.New(UnsupportedOperation, "Multi-Region keys are not supported.")
 	}
-	if err := checkTags(in.Tags); err != nil {
-		return err
-	}
-	if in.Policy == "" {
-		return nil
-	}
-	return checkPolicy(in.Policy)
+	return checkTags(in.Tags)
 }
 
 // spec is the spec that the request names, by one name or the other, or "".

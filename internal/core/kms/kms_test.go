@@ -203,7 +203,7 @@ func TestErrorNamesAreUnique(t *testing.T) {
 	seen := map[string]fault.Kind{}
 	for _, kind := range []fault.Kind{
 		AccessDenied, AlreadyExists, Disabled, DryRun, IncorrectKey, Internal, InvalidAliasName, InvalidArn, InvalidCiphertext,
-		InvalidGrantToken, InvalidKeyUsage, InvalidMac, InvalidMarker, InvalidSignature, InvalidState, KeyUnavailable, LimitExceeded, MalformedPolicy, NotFound,
+		InvalidGrantID, InvalidGrantToken, InvalidKeyUsage, InvalidMac, InvalidMarker, InvalidSignature, InvalidState, KeyUnavailable, LimitExceeded, MalformedPolicy, NotFound,
 		Tagging, Unavailable, UnsupportedOperation, Validation,
 	} {
 		name := ErrorName(kind)

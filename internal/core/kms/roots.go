@@ -15,10 +15,11 @@ import (
 type roots struct{}
 
 func (roots) Decide(_ context.Context, by iam.Caller, q *policy.Question) (policy.Decision, error) {
-	if by.Type != iam.Root || by.Account == "" || by.Account != q.Owner {
-		return policy.Decision{Layer: policy.ByIdentity}, nil
+	q.Principal = policy.Principal{Type: policy.User, Account: by.Account, ARN: by.ARN, ID: by.PrincipalID}
+	if by.Type == iam.Root {
+		q.Principal.Type = policy.Account
 	}
-	return policy.Decision{Allowed: true}, nil
+	return policy.Decide(q), nil
 }
 
 func (roots) Bind(_ context.Context, d *policy.Document) (map[string]string, error) {
@@ -30,12 +31,4 @@ func (roots) Bind(_ context.Context, d *policy.Document) (map[string]string, err
 
 func (roots) Show(_ context.Context, text string, _ map[string]string) (string, error) {
 	return text, nil
-}
-
-// reason ends a denial.
-func reason(d policy.Decision, action string) string {
-	if d.Explicit {
-		return "with an explicit deny in a " + string(d.Layer)
-	}
-	return "because no " + string(d.Layer) + " allows the " + action + " action"
 }

@@ -174,8 +174,5 @@ func (p *problems) message(m secret.Bytes) {
 // tokens ends the validation of a request that may bring grant tokens.
 func (p *problems) tokens(tokens []string) error {
 	p.grantTokens(tokens)
-	if err := p.err(); err != nil {
-		return err
-	}
-	return noGrantTokens(tokens)
+	return p.err()
 }

@@ -76,7 +76,7 @@ func ruleFor(operation string) rule {
 	case "CreateAlias", "UpdateAlias": // the new target of the alias
 		return rule{deleted: x3}
 	case "CreateGrant":
-		return rule{proceeds, x1, x3, x5, proceeds, x14, proceeds, false}
+		return rule{proceeds, x1, x3, x5, proceeds, x14, proceeds, anyKey}
 	case "ListGrants", "RetireGrant", "RevokeGrant", "DeleteAlias", "DescribeKey", "GetKeyPolicy", "ListAliases", "ListKeyPolicies", "ListResourceTags", "PutKeyPolicy":
 		return always()
 	case "EnableKey", "DisableKey":

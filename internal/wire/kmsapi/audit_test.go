@@ -131,10 +131,10 @@ func TestRecordsOfFailures(t *testing.T) {
 	}
 	s.expect("resources", r.Resources, []audit.Resource{keyTouched(arn)})
 
-	if _, err := s.CreateGrant(ctx, &sdk.CreateGrantInput{KeyId: &id, GranteePrincipal: aws.String("x"), Operations: []types.GrantOperation{"Decrypt"}}); err == nil {
-		t.Fatal("a grant was made")
+	if _, err := s.UpdatePrimaryRegion(ctx, &sdk.UpdatePrimaryRegionInput{KeyId: &id, PrimaryRegion: aws.String("us-east-1")}); err == nil {
+		t.Fatal("a Region was changed")
 	}
-	if r = s.trail.last(t); r.EventName != "CreateGrant" || r.ErrorCode != "UnsupportedOperationException" || r.ReadOnly {
+	if r = s.trail.last(t); r.EventName != "UpdatePrimaryRegion" || r.ErrorCode != "UnsupportedOperationException" || r.ReadOnly {
 		t.Errorf("an unsupported call: %+v", r)
 	}
 }

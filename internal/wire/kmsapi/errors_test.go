@@ -132,8 +132,10 @@ func TestErrors(t *testing.T) {
 	refused(t, err, "ValidationException", "1 validation error detected: Value at 'plaintext' failed to satisfy constraint: Member must have length less than or equal to 4096")
 	_, err = s.Sign(ctx, &sdk.SignInput{KeyId: &id, Message: []byte("x"), SigningAlgorithm: "ECDSA_SHA_256"})
 	refused(t, err, "InvalidKeyUsageException", arn+" key usage is ENCRYPT_DECRYPT which is not valid for Sign.")
-	_, err = s.ListGrants(ctx, &sdk.ListGrantsInput{KeyId: &id})
-	refused(t, err, "UnsupportedOperationException", "Grants: not supported by Coffer.")
+	_, err = s.RevokeGrant(ctx, &sdk.RevokeGrantInput{KeyId: &id, GrantId: aws.String("x")})
+	refused(t, err, "InvalidGrantIdException", "Grant ID x not found")
+	_, err = s.UpdatePrimaryRegion(ctx, &sdk.UpdatePrimaryRegionInput{KeyId: &id, PrimaryRegion: aws.String("us-east-1")})
+	refused(t, err, "UnsupportedOperationException", "Multi-Region keys: not supported by Coffer.")
 
 	ok(s.DisableKey(ctx, &sdk.DisableKeyInput{KeyId: &id}))(s)
 	refused(t, decrypt(sdk.DecryptInput{CiphertextBlob: blob}), "DisabledException", arn+" is disabled.")

@@ -5,6 +5,7 @@ package kmsapi
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"reflect"
 	"slices"
 	"testing"
@@ -133,6 +134,7 @@ func TestOperations(t *testing.T) {
 	s.pairs(id, arn)
 	s.rotations(id, arn)
 	s.policies(id)
+	s.grants(id, arn)
 	s.tags(id)
 	s.lives(id, arn)
 
@@ -145,6 +147,38 @@ func TestOperations(t *testing.T) {
 			t.Errorf("%s: offered is %t, called with success is %t", op.Name, !missing, done[op.Name])
 		}
 	}
+}
+
+// grants lives a grant: it is to another account's root, which Decrypt's key policy does
+// not know.
+func (s *station) grants(id, arn string) {
+	s.t.Helper()
+	ctx, constraints := s.t.Context(), &types.GrantConstraints{EncryptionContextSubset: map[string]string{"dept": "x"}}
+	theirs := aws.String("arn:aws:iam::" + abroad + ":root")
+	made := ok(s.CreateGrant(ctx, &sdk.CreateGrantInput{
+		KeyId: &id, GranteePrincipal: theirs, Operations: []types.GrantOperation{"Decrypt", "RetireGrant"}, Constraints: constraints,
+		Name: aws.String("g"), RetiringPrincipal: aws.String("arn:aws:iam::" + home + ":root"),
+	}))(s)
+	if len(*made.GrantId) != 64 || *made.GrantToken == "" {
+		s.t.Errorf("a grant %s with the token %s", *made.GrantId, *made.GrantToken)
+	}
+	if r := s.trail.last(s.t); r.ResponseElements["grantId"] != *made.GrantId || r.ResponseElements["grantToken"] != nil {
+		s.t.Errorf("recorded %v", r.ResponseElements)
+	}
+	listed := ok(s.ListGrants(ctx, &sdk.ListGrantsInput{KeyId: &id}))(s).Grants
+	if len(listed) != 1 || *listed[0].GrantId != *made.GrantId || *listed[0].GranteePrincipal != *theirs || *listed[0].KeyId != arn ||
+		!maps.Equal(listed[0].Constraints.EncryptionContextSubset, constraints.EncryptionContextSubset) || *listed[0].Name != "g" {
+		s.t.Errorf("grants %+v", listed)
+	}
+	if all := ok(s.ListRetirableGrants(ctx, &sdk.ListRetirableGrantsInput{RetiringPrincipal: listed[0].RetiringPrincipal}))(s).Grants; len(all) != 1 {
+		s.t.Errorf("grants to retire: %+v", all)
+	}
+	ec := map[string]string{"dept": "x", "more": "y"}
+	blob := ok(s.Encrypt(ctx, &sdk.EncryptInput{KeyId: &id, Plaintext: []byte("x"), EncryptionContext: ec}))(s).CiphertextBlob
+	ok(s.as("AKIAABROAD", password).Decrypt(ctx, &sdk.DecryptInput{CiphertextBlob: blob, EncryptionContext: ec, GrantTokens: []string{*made.GrantToken}}))(s)
+	ok(s.as("AKIAABROAD", password).RetireGrant(ctx, &sdk.RetireGrantInput{GrantToken: made.GrantToken}))(s)
+	made = ok(s.CreateGrant(ctx, &sdk.CreateGrantInput{KeyId: &id, GranteePrincipal: theirs, Operations: []types.GrantOperation{"Decrypt"}}))(s)
+	ok(s.RevokeGrant(ctx, &sdk.RevokeGrantInput{KeyId: &id, GrantId: made.GrantId}))(s)
 }
 
 // keyOf makes a key of a spec and returns its ARN.

@@ -100,6 +100,7 @@ var notS3 = map[string]string{
 	"kms: already exists":            "KMS API only: making an alias",
 	"kms: dry run succeeded":         "KMS API only: S3 makes no dry runs",
 	"kms: invalid alias name":        "KMS API only: making an alias",
+	"kms: invalid grant id":          "KMS API only: S3 passes no grant tokens",
 	"kms: invalid grant token":       "KMS API only: S3 passes no grant tokens",
 	"kms: invalid marker":            "KMS API only: listings",
 	"kms: invalid MAC":               "KMS API only: verifying",
