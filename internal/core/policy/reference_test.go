@@ -430,8 +430,14 @@ func refBase(operator, k, p string, context map[string][]string, variables bool)
 		}
 		return ordered(0)
 	case strings.HasPrefix(operator, "Date"):
-		a, err := time.Parse(time.RFC3339, k)
-		b, err2 := time.Parse(time.RFC3339, p)
+		at := func(s string) (time.Time, error) {
+			if n, err := strconv.ParseFloat(s, 64); err == nil {
+				return time.UnixMilli(int64(n * 1000)), nil
+			}
+			return time.Parse(time.RFC3339, s)
+		}
+		a, err := at(k)
+		b, err2 := at(p)
 		return err == nil && err2 == nil && ordered(a.Compare(b))
 	case operator == "Bool":
 		return (p == "true" || p == "false") && k == p
