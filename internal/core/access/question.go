@@ -161,7 +161,11 @@ func (q *question) grants() (foreign bool, err error) {
 		}
 		return q.facts.Found && q.facts.Owner != q.bucket.Owner, nil
 	}
-	if p := permissionOnBucket(q.Action); p != "" {
+	p := permissionOnBucket(q.Action)
+	if q.Action == "s3:PutObjectAcl" { // of a new object: who may write one may say who reads it
+		p = acl.Write
+	}
+	if p != "" {
 		q.Granted = q.byList(q.bucket.ACL, p, who, q.bucket.Owner)
 	}
 	return false, nil

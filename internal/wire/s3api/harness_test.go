@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
+	"github.com/cofferstore/coffer/internal/core/access"
 	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/bucketkey"
@@ -40,6 +41,9 @@ const (
 	testAccess  = "AKIACOFFERTEST000001"
 	testSecret  = "a secret of more than sixteen bytes"
 	testDomain  = "s3.example.com"
+
+	otherAccount = "444455556666"
+	otherAccess  = "AKIACOFFERTEST000002"
 )
 
 // station is the S3 family on the road, over stores in memory.
@@ -81,20 +85,23 @@ func (m *memoryTrail) last(t *testing.T, event string) audit.Record {
 	return audit.Record{}
 }
 
-// rootOnly knows one access key, of the account's root.
+// rootOnly knows the access keys of two accounts' roots.
 type rootOnly struct{}
 
 func (rootOnly) Credential(_ context.Context, id, _ string) (sigv4.Credential, error) {
-	if id != testAccess {
+	account, ok := map[string]string{testAccess: testAccount, otherAccess: otherAccount}[id]
+	if !ok {
 		return sigv4.Credential{}, iam.NoSuchAccessKey
 	}
 	return sigv4.Credential{Secret: secret.New([]byte(testSecret)), Principal: iam.Principal{
-		Type: iam.Root, Account: testAccount, ARN: "arn:aws:iam::" + testAccount + ":root",
-		PrincipalID: testAccount, AccessKeyID: id,
+		Type: iam.Root, Account: account, ARN: "arn:aws:iam::" + account + ":root",
+		PrincipalID: account, AccessKeyID: id,
 	}}, nil
 }
 
-func newStation(t testing.TB, region string) *station {
+func newStation(t testing.TB, region string) *station { return stationOf(t, region, false) }
+
+func stationOf(t testing.TB, region string, legacy bool) *station {
 	t.Helper()
 	s := &station{t: t, region: region, trail: new(memoryTrail)}
 	rows := metamem.New()
@@ -106,15 +113,17 @@ func newStation(t testing.TB, region string) *station {
 	keys := bucketkey.New(s.kms.ViaS3(), rows, bucketkey.Config{TTL: bucketkey.DefaultTTL})
 	owned := bucketkey.New(s.kms.Owned(), rows, bucketkey.Config{TTL: bucketkey.MaxTTL})
 	t.Cleanup(func() { keys.Close(); owned.Close() })
-	buckets := bucket.New(rows, bucket.Config{Region: region})
+	users := iamtest.New(t, rows, testAccount, otherAccount)
+	buckets := bucket.New(rows, bucket.Config{Region: region, Legacy: legacy, Principals: users, CanonicalID: users.CanonicalID})
 	s.api = &API{
 		Buckets: buckets, Domains: []string{testDomain},
 		Objects: object.New(buckets, rows, blobmem.New(), sse.New(s.kms.ViaS3(), keys, owned), secret.Random(secret.Size), object.Config{}),
 	}
+	s.api.Access = access.New(users, buckets, s.api.Objects, s.kms.ViaS3())
 	s.road = pipeline.New(pipeline.Config{
 		Region: region, Verifier: sigv4.New(rootOnly{}, sigv4.Config{Region: region}),
-		Authorize: iamtest.New(t, rows, testAccount).Authorize, Trail: s.trail, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-	}, s.api.Family())
+		Authorize: users.Authorize, Trail: s.trail, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}, s.api.Control(), s.api.Family())
 	return s
 }
 
@@ -128,18 +137,25 @@ type answer struct {
 }
 
 // do sends a signed request; headers are "Name: value". A document is sent with
-// its Content-MD5 unless the headers have a digest or say "no digest".
+// its Content-MD5 unless the headers have a digest or say "no digest". It is signed by
+// another account's root, or by nobody, if they say so.
 func (s *station) do(method, target, body string, headers ...string) *answer {
 	s.t.Helper()
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
 	r.Host = testDomain
 	r.RemoteAddr = "127.0.0.1:40000"
-	digest := body != ""
+	digest, nobody, key := body != "", false, testAccess
 	for _, h := range headers {
 		name, v, _ := strings.Cut(h, ": ")
 		switch {
 		case h == "no digest":
 			digest = false
+			continue
+		case h == "by nobody":
+			nobody = true
+			continue
+		case h == "by another account":
+			key = otherAccess
 			continue
 		case name == "Host":
 			r.Host = v
@@ -152,15 +168,19 @@ func (s *station) do(method, target, body string, headers ...string) *answer {
 	if digest {
 		r.Header.Set("Content-MD5", md5Text(body))
 	}
-	s.sign(r)
+	if !nobody {
+		s.signAs(key, r)
+	}
 	return s.serve(r)
 }
 
-func (s *station) sign(r *http.Request) {
+func (s *station) sign(r *http.Request) { s.signAs(testAccess, r) }
+
+func (s *station) signAs(key string, r *http.Request) {
 	s.t.Helper()
 	r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
 	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
-	creds := aws.Credentials{AccessKeyID: testAccess, SecretAccessKey: testSecret}
+	creds := aws.Credentials{AccessKeyID: key, SecretAccessKey: testSecret}
 	if err := signer.SignHTTP(s.t.Context(), creds, r, "UNSIGNED-PAYLOAD", "s3", s.region, time.Now()); err != nil {
 		s.t.Fatal(err)
 	}
