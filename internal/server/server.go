@@ -182,7 +182,7 @@ func (s *Server) openStores(ctx context.Context, tune Tuning) error {
 		return err
 	}
 	s.onClose(func() error { return s.iam.Flush(context.Background()) })
-	s.kms = kms.New(s.rows, builtin.New(s.rows, root, builtin.Config{}), s.trail, kms.Config{
+	s.kms = kms.New(s.rows, builtin.New(s.rows, root, builtin.Config{Import: services.Import()}), s.trail, kms.Config{
 		Region: s.cfg.Region, Metrics: s.metrics, Log: s.log, Quota: s.cfg.KMSRequestQuota, Policies: s.iam,
 	})
 	s.bindKey = services.UploadBind().Key()

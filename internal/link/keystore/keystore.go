@@ -8,6 +8,7 @@ package keystore
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -30,6 +31,10 @@ const (
 	NotAllowed fault.Kind = "keystore: algorithm not allowed"
 	// BadMaterial: what is to be key material is none of the key's spec.
 	BadMaterial fault.Kind = "keystore: unsuitable key material"
+	// BadToken: the import token is none of this key's, or was used.
+	BadToken fault.Kind = "keystore: import token refused"
+	// ExpiredToken: the import token's time is over.
+	ExpiredToken fault.Kind = "keystore: import token expired"
 )
 
 // Ref names one version of a key's material. Versions count from 1.
@@ -45,6 +50,25 @@ type Material struct {
 	Public []byte   // of a private key: the public one, DER of a SubjectPublicKeyInfo
 }
 
+// Wrapping says how key material is to be sent in.
+type Wrapping struct {
+	Key       uuid.UUID // whose material it will be
+	Spec      Spec      // of the key pair that it is encrypted for: an RSA one
+	Algorithm Algorithm // OAEPSHA1, OAEPSHA256, WrapSHA1 or WrapSHA256
+	Until     time.Time
+}
+
+// Import is key material on its way in.
+type Import struct {
+	Key     uuid.UUID
+	Spec    Spec // of the material
+	Token   []byte
+	Wrapped []byte
+	// Choose is told the material's id and says which version it is to be. An
+	// error ends the import, and is its error.
+	Choose func(id [32]byte) (version uint32, err error)
+}
+
 // Store holds key material and computes with it; no method shows it. Which
 // operation and algorithm suits which spec is the caller's to know: an unsuitable
 // one is an error of no kind. All methods are safe for concurrent use.
@@ -52,6 +76,23 @@ type Store interface {
 	// Generate makes a version of a key's material. It is durable on return.
 	// Making a version that exists is an error. Error: Unavailable.
 	Generate(ctx context.Context, ref Ref, spec Spec) (Material, error)
+
+	// PrepareImport makes a key pair for key material to be encrypted with. The
+	// token stands for the private key in Import; public is DER of a
+	// SubjectPublicKeyInfo. Errors: Unavailable, NotAllowed.
+	PrepareImport(ctx context.Context, w Wrapping) (token, public []byte, err error)
+
+	// Import takes key material in. It is durable on return, and the token is used
+	// up. A version that exists stays as it is when its material is the same, and is
+	// an error otherwise. Errors: Unavailable, Damaged, NotAllowed, BadToken,
+	// ExpiredToken, BadCiphertext for what does not open, BadMaterial.
+	Import(ctx context.Context, in Import) (Material, error)
+
+	// Remove removes a version of a key's material. Absent material is success.
+	Remove(ctx context.Context, ref Ref) error
+
+	// Tidy removes the private keys of imports whose time is over.
+	Tidy(ctx context.Context) error
 
 	// Encrypt returns a blob that names ref and is bound to context, the
 	// canonical encryption context (CanonicalContext). serviceHeld marks blobs that only Coffer's
@@ -86,8 +127,8 @@ type Store interface {
 	// stays, and the next use opens it again.
 	Forget(key uuid.UUID)
 
-	// Destroy removes every version of a key's material for good. Absent
-	// material is success.
+	// Destroy removes every version of a key's material for good, and what was
+	// prepared for imports. Absent material is success.
 	Destroy(ctx context.Context, key uuid.UUID) error
 
 	// Health returns nil when the store can answer.

@@ -70,4 +70,9 @@ const (
 	HMACSHA512 Algorithm = "HMAC_SHA_512"
 
 	ECDH Algorithm = "ECDH"
+
+	// Of key material on its way here, beside OAEP: an AES key under OAEP, and the
+	// material under that (RFC 5649).
+	WrapSHA1   Algorithm = "RSA_AES_KEY_WRAP_SHA_1"
+	WrapSHA256 Algorithm = "RSA_AES_KEY_WRAP_SHA_256"
 )

@@ -97,6 +97,8 @@ var codes = pipeline.Codes{
 	audit.Unavailable:     pipeline.As(500, "KMSInternalException", retry),
 
 	keystore.BadMaterial:   pipeline.As(500, "KMSInternalException", retry), // core/kms says what it means
+	keystore.BadToken:      pipeline.As(400, "InvalidImportTokenException", ""),
+	keystore.ExpiredToken:  pipeline.As(400, "ExpiredImportTokenException", ""),
 	keystore.NotAllowed:    pipeline.As(400, "UnsupportedOperationException", ""),
 	keystore.NoMaterial:    pipeline.As(500, "KMSInternalException", retry),
 	keystore.BadCiphertext: pipeline.As(400, "InvalidCiphertextException", ""),

@@ -90,6 +90,8 @@ var notS3 = map[string]string{
 	"blob: stream already exists":       "stream ids are random; a second use is a mistake of ours",
 	"keystore: algorithm not allowed":   "KMS API only: package kms turns it into UnsupportedOperation",
 	"keystore: unsuitable key material": "KMS API only: importing",
+	"keystore: import token refused":    "KMS API only: importing",
+	"keystore: import token expired":    "KMS API only: importing",
 
 	"consolidate: stopped by the bucket's setting": "operator's API only",
 	"jobs: no such job":                            "operator's API only",

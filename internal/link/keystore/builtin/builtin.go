@@ -32,12 +32,16 @@ type Config struct {
 	Opened    int           // versions of material kept open at most; 0 means 1024 (32 KiB of keys)
 	Private   int           // private keys kept open at most; 0 means 128 (some 8 KiB each)
 	OpenedFor time.Duration // 0 means 5 minutes, counted from opening
+	// Import seals what is prepared for imports. The zero value is a key of this
+	// Store alone: no other can finish its imports.
+	Import rootkey.Versioned
 }
 
 // Store is a keystore.Store. It does not own the metadata store.
 type Store struct {
 	rows   meta.Store
 	root   *rootkey.Root
+	sealer rootkey.Versioned
 	opened *opened // bytes
 	read   *opened // private keys, whose reading takes long
 }
@@ -55,7 +59,10 @@ func New(rows meta.Store, root *rootkey.Root, cfg Config) *Store {
 	if cfg.OpenedFor <= 0 {
 		cfg.OpenedFor = 5 * time.Minute
 	}
-	return &Store{rows: rows, root: root, opened: newOpened(cfg.Opened, cfg.OpenedFor), read: newOpened(cfg.Private, cfg.OpenedFor)}
+	if cfg.Import.Keys == nil {
+		cfg.Import = rootkey.Versioned{Current: 1, Keys: map[uint32]secret.Bytes{1: secret.Random(secret.Size)}}
+	}
+	return &Store{rows: rows, root: root, sealer: cfg.Import, opened: newOpened(cfg.Opened, cfg.OpenedFor), read: newOpened(cfg.Private, cfg.OpenedFor)}
 }
 
 // Generate makes a version of a key's material.
@@ -133,7 +140,16 @@ func (s *Store) Forget(key uuid.UUID) {
 // those worthless too.
 func (s *Store) Destroy(ctx context.Context, key uuid.UUID) error {
 	defer s.Forget(key)
-	prefix := fmt.Appendf(nil, "k/m/%s/", key)
+	for _, prefix := range [][]byte{fmt.Appendf(nil, "k/m/%s/", key), importRows(key)} {
+		if err := s.removeAll(ctx, prefix); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeAll removes all rows under a prefix.
+func (s *Store) removeAll(ctx context.Context, prefix []byte) error {
 	for {
 		page, err := s.rows.Scan(ctx, meta.Range{Start: prefix, End: meta.PrefixEnd(prefix), KeysOnly: true})
 		if err != nil {
@@ -150,6 +166,17 @@ func (s *Store) Destroy(ctx context.Context, key uuid.UUID) error {
 			return unreachable("delete key material", err)
 		}
 	}
+}
+
+// Remove removes a version of a key's material.
+func (s *Store) Remove(ctx context.Context, ref keystore.Ref) error {
+	defer s.Forget(ref.Key)
+	var b meta.Batch
+	b.Delete(row(ref))
+	if _, err := s.rows.Commit(ctx, &b); err != nil {
+		return unreachable("delete key material", err)
+	}
+	return nil
 }
 
 // Health reads from the metadata store.

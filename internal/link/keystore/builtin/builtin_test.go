@@ -259,3 +259,23 @@ func FuzzDecrypt(f *testing.F) {
 		}
 	})
 }
+
+// No token but those of this store is taken, and none brings it down.
+func FuzzImportToken(f *testing.F) {
+	s := New(mem.New(), newRoot(f), Config{})
+	key := uuid.UUID{1}
+	h := pairHead{sealer: 1, key: key, id: uuid.UUID{2}, until: time.Now().Add(time.Hour), algorithm: keystore.OAEPSHA256, spec: keystore.RSA2048}
+	good := s.sealed(tokenLabel, h.encode(tokenMagic, secret.Overhead), nil)
+	f.Add(good)
+	f.Add([]byte(tokenMagic))
+	f.Add(bytes.Repeat([]byte{0xff}, tokenSize))
+	f.Fuzz(func(t *testing.T, token []byte) {
+		_, err := s.Import(context.Background(), keystore.Import{Key: key, Spec: keystore.Symmetric, Token: token, Wrapped: token})
+		if !errors.Is(err, keystore.BadToken) { // the row of the good one is not there
+			t.Fatalf("got %v, want BadToken", err)
+		}
+		if _, _, ok := s.unsealed(tokenLabel, tokenMagic, token); ok && !bytes.Equal(token, good) {
+			t.Fatalf("another token is taken: %x", token)
+		}
+	})
+}

@@ -36,6 +36,10 @@ func Run(t *testing.T, open func(t *testing.T) keystore.Store) {
 		"keys are for what their spec is":  unsuitableKeys,
 		"forgotten material opens again":   forgotten,
 		"destroyed keys compute no more":   destroyedKeys,
+		"imports":                          imports,
+		"imported private keys":            importedPrivateKeys,
+		"imports that are refused":         importsThatAreRefused,
+		"import tokens expire":             importTokensExpire,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}

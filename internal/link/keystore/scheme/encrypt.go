@@ -36,7 +36,7 @@ func oaep(algorithm keystore.Algorithm) (hash.Hash, error) {
 // used: GODEBUG=fips140=only lets no OAEP with SHA-1.
 func Allowed(algorithm keystore.Algorithm) bool {
 	_, _, enforced := fips.State()
-	return !enforced || algorithm != keystore.OAEPSHA1
+	return !enforced || algorithm != keystore.OAEPSHA1 && algorithm != keystore.WrapSHA1
 }
 
 // MaxPlaintext returns how many bytes an algorithm encrypts with a key of an RSA
