@@ -9,6 +9,7 @@ import (
 
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/core/kms"
 	"github.com/cofferstore/coffer/internal/core/preflight"
 )
 
@@ -21,6 +22,13 @@ func (s *Server) preflight(ctx context.Context, name, keyARN string) (*preflight
 	in := &preflight.Input{Bucket: b.Name, Key: keyARN, Attached: map[string][]preflight.Attachment{}, Members: map[string][]string{}}
 	err = s.kms.EachPolicy(ctx, func(arn, text string) error {
 		in.Documents = append(in.Documents, preflight.Document{Kind: preflight.KeyPolicy, Name: arn, Resource: arn, Text: text})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = s.kms.EachGrant(ctx, func(g kms.GrantListEntry) error {
+		in.Grants = append(in.Grants, grantOf(g))
 		return nil
 	})
 	if err != nil {
@@ -39,6 +47,16 @@ func (s *Server) preflight(ctx context.Context, name, keyARN string) (*preflight
 		return nil, err
 	}
 	return preflight.Run(in), nil
+}
+
+func grantOf(g kms.GrantListEntry) preflight.Grant {
+	out := preflight.Grant{
+		Name: g.Name, KeyID: g.KeyId, GrantID: g.GrantId, GranteePrincipal: g.GranteePrincipal, RetiringPrincipal: g.RetiringPrincipal, Operations: g.Operations,
+	}
+	if c := g.Constraints; c != nil {
+		out.Constraints = preflight.GrantConstraints{Equals: c.EncryptionContextEquals, Subset: c.EncryptionContextSubset}
+	}
+	return out
 }
 
 // addPlaced adds IAM's policies.

@@ -270,6 +270,10 @@ func (s *Server) Metrics() *prometheus.Registry { return s.metrics }
 // RootKeys returns the account's root access key.
 func (s *Server) RootKeys() *iam.RootKeys { return s.rootKeys }
 
+// IAM returns the accounts and who is in them, for a caller in this process that speaks
+// no HTTP.
+func (s *Server) IAM() *iam.Service { return s.iam }
+
 // Objects returns the objects, for a caller in this process that speaks no HTTP.
 // Of what it does nothing is authenticated, authorized or recorded.
 func (s *Server) Objects() *object.Objects { return s.objects }
