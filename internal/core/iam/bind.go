@@ -18,14 +18,32 @@ const InvalidPrincipal fault.Kind = "iam: no such principal"
 
 // Bind finds the unique ids of the users and roles that a resource's policy names, for
 // [policy.Document.Bind]: ARN → id. It is asked when the policy is put, and the ids are
-// kept with it. A role's session has its role's id. Fault: InvalidPrincipal.
+// kept with it. A role's session has its role's id, and a canonical user id is bound to
+// its account. Fault: InvalidPrincipal.
 func (s *Service) Bind(ctx context.Context, d *policy.Document) (map[string]string, error) {
-	return bind(ctx, s, d)
+	ids, err := bind(ctx, s, d)
+	if err != nil {
+		return nil, err
+	}
+	for _, canonical := range d.CanonicalUsers() {
+		account, err := s.AccountOf(ctx, canonical)
+		if err != nil {
+			return nil, err
+		}
+		if account == "" {
+			return nil, fault.New(InvalidPrincipal, "").With("Principal", canonical)
+		}
+		if ids == nil {
+			ids = map[string]string{}
+		}
+		ids[canonical] = account
+	}
+	return ids, nil
 }
 
 func bind(ctx context.Context, r reader, d *policy.Document) (map[string]string, error) {
 	var ids map[string]string
-	for _, arn := range d.Named() {
+	for _, arn := range append(d.Accounts(), d.Named()...) {
 		id, known, err := principalID(ctx, r, arn)
 		if err != nil {
 			return nil, err

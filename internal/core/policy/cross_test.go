@@ -104,8 +104,9 @@ func TestCrossProduct(t *testing.T) {
 									by: by.ref, action: action, resource: photo, owner: home, closed: mode&1 != 0, grant: mode&2 != 0, decides: mode&4 != 0,
 									boundary: boundary.document(), narrowed: narrow.statements != nil || mode == 8, policy: policy.document(),
 								}
-								if mode&8 != 0 && mode != 8 && mode != 9 && mode != 12 {
-									continue // the empty session and no owner need not meet all else
+								// The empty session, no owner, and controls need not meet all else.
+								if mode&8 != 0 && mode != 8 && mode != 9 && mode != 12 || control.statements != nil && mode&3 != 0 {
+									continue
 								}
 								if mode == 9 {
 									q.owner = ""

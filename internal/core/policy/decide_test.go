@@ -3,7 +3,6 @@
 package policy_test
 
 import (
-	"maps"
 	"strings"
 	"testing"
 
@@ -158,11 +157,45 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// with returns a context with one more key.
-func with(c Values, key string, values ...string) Values {
-	c = maps.Clone(c)
-	c[key] = values
-	return c
+// TestBind: who was deleted and made anew is somebody else, and who was renamed is not.
+func TestBind(t *testing.T) {
+	renamed := alice
+	renamed.ARN = "arn:aws:iam::111122223333:user/alicia"
+	anew, again := alice, batch
+	anew.ID, again.ID = "AIDANEW", "AROANEW"
+	for _, test := range []struct {
+		name string
+		who  Principal
+		arn  string
+		id   string
+		want bool
+	}{
+		{"user", alice, alice.ARN, alice.ID, true},
+		{"user renamed", renamed, alice.ARN, alice.ID, true},
+		{"user made anew", anew, alice.ARN, alice.ID, false},
+		{"user deleted", alice, alice.ARN, "", false},
+		{"role", batch, batch.RoleARN, batch.ID, true},
+		{"role made anew", again, batch.RoleARN, batch.ID, false},
+		{"session", batch, batch.ARN, batch.ID, true},
+		{"session of a role made anew", again, batch.ARN, batch.ID, false},
+		{"another session of the role", session(home, "batch", "run2"), batch.ARN, batch.ID, false},
+		{"another user", user(home, "mallory"), alice.ARN, alice.ID, false},
+	} {
+		d := parse(t, Bucket, grant(aws(test.arn), "s3:GetObject"))
+		q := &Question{Principal: test.who, Action: "s3:GetObject", Resource: photo, Policy: d.Bind(map[string]string{test.arn: test.id})}
+		if got := Decide(q).Allowed; got != test.want {
+			t.Errorf("%s: %t, want %t", test.name, got, test.want)
+		}
+	}
+	id := strings.Repeat("0a", 32)
+	q := &Question{Principal: alice, Action: "s3:GetObject", Resource: photo, Rights: NewRights(RightsConfig{Policies: []Attached{attached(t, Identity, allow("s3:*"))}}), Owner: other}
+	q.Policy = parse(t, Bucket, grant("{'CanonicalUser':'"+id+"'}", "s3:GetObject"))
+	if Decide(q).Allowed {
+		t.Error("a canonical user that is not bound matches")
+	}
+	if q.Policy = q.Policy.Bind(map[string]string{id: home}); !Decide(q).Allowed {
+		t.Error("a canonical user does not match its account")
+	}
 }
 
 func message(err error) string {

@@ -156,12 +156,13 @@ func (n *named) form(who *Principal) form {
 			return ofAccount(who)
 		}
 	case n.bound:
-		// A session's id is its role's: the ARN tells a role from what is not one.
 		switch {
 		case n.id == "" || n.id != who.ID:
-		case who.Type == AssumedRole:
-			return byRole
 		case who.Type == User:
+			return direct
+		case who.Type == AssumedRole && strings.Contains(n.arn, ":role/"):
+			return byRole
+		case who.Type == AssumedRole && who.ARN == n.arn: // its id is its role's
 			return direct
 		}
 	case who.ARN == n.arn && who.Type != Account:
@@ -205,26 +206,26 @@ func (p *principals) bind(ids map[string]string) *principals {
 	return &b
 }
 
-// Named returns the ARNs of the users and roles that Principal and NotPrincipal name,
-// each once. A resource's policy is bound to their unique ids when it is put.
+// Named returns the ARNs of the users, roles and sessions that Principal and NotPrincipal
+// name, each once. A resource's policy is bound to their unique ids when it is put; a
+// role's session has its role's.
 func (d *Document) Named() []string {
 	return d.collect(func(p *principals, add func(string)) {
 		for _, n := range p.aws {
-			if n.account == "" && strings.Contains(n.arn, ":iam:") {
+			if n.account == "" {
 				add(n.arn)
 			}
 		}
 	})
 }
 
-// Accounts returns the accounts that Principal and NotPrincipal name, each once: those
-// of accounts themselves and those of sessions. There must be such accounts. Users and
-// roles are [Document.Named]'s.
+// Accounts returns the accounts that Principal and NotPrincipal name by themselves, each
+// once. There must be such accounts.
 func (d *Document) Accounts() []string {
 	return d.collect(func(p *principals, add func(string)) {
 		for _, n := range p.aws {
-			if arn, ok := aws.ParseARN(n.arn); ok && (n.account != "" || arn.Service == "sts") {
-				add(arn.Account)
+			if n.account != "" {
+				add(n.account)
 			}
 		}
 	})
@@ -268,7 +269,8 @@ func (d *Document) collect(each func(p *principals, add func(string))) []string 
 }
 
 // Bind returns the document with the unique ids of principals: an ARN in ids matches
-// only the principal with that id. An ARN that maps to "" matches nobody.
+// only the principal with that id, a role's session only if it is of the role with that
+// id. An ARN that maps to "" matches nobody.
 func (d *Document) Bind(ids map[string]string) *Document {
 	if len(ids) == 0 {
 		return d
