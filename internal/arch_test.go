@@ -43,7 +43,7 @@ var drivers = []string{
 	"store/meta/mem", "store/meta/pebble", "store/meta/metatest",
 	"store/blob/fs", "store/blob/mem", "store/blob/faulty", "store/blob/blobtest",
 	"store/crashtest",
-	"link/keystore/builtin", "link/keystore/keystoretest",
+	"link/keystore/builtin", "link/keystore/keystoretest", "link/oidc/remote", "link/oidc/oidctest",
 	"fips/fipstest",
 }
 
@@ -61,7 +61,7 @@ var confined = []struct {
 	{"golang.org/x/crypto/scrypt", []string{"fips"}},
 	{"golang.org/x/crypto/chacha20poly1305", []string{"fips"}},
 	{"github.com/cockroachdb/pebble/v2", []string{"store/meta/pebble"}},
-	{"net/http/...", []string{"wire"}},
+	{"net/http/...", []string{"wire", "link/oidc"}},
 	{"encoding/xml", []string{"wire"}},
 }
 

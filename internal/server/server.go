@@ -34,6 +34,7 @@ import (
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/link/keystore/builtin"
 	"github.com/cofferstore/coffer/internal/link/keystore/rootkey"
+	"github.com/cofferstore/coffer/internal/link/oidc/remote"
 	"github.com/cofferstore/coffer/internal/secret"
 	"github.com/cofferstore/coffer/internal/store/blob"
 	"github.com/cofferstore/coffer/internal/store/blob/fs"
@@ -177,7 +178,9 @@ func (s *Server) openStores(ctx context.Context, tune Tuning) error {
 	if err := s.noteCredentials(ctx); err != nil {
 		return err
 	}
-	s.iam, err = iam.Open(ctx, s.rows, services.IAMSecret().Key(), s.rootKeys, iam.Config{Region: s.cfg.Region, Log: s.log, Owns: s.ownedBy})
+	s.iam, err = iam.Open(ctx, s.rows, services.IAMSecret().Key(), s.rootKeys, iam.Config{
+		Region: s.cfg.Region, Log: s.log, Owns: s.ownedBy, Identities: remote.New(),
+	})
 	if err != nil {
 		return err
 	}

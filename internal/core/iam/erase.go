@@ -10,7 +10,7 @@ import (
 // eraseAccount removes the rows of a closed account, those that others point to last.
 // It can be begun again where it was broken off.
 func (s *Service) eraseAccount(ctx context.Context, id string) error {
-	for _, rows := range []string{userRows, groupRows, roleRows, policyRows, useRows} {
+	for _, rows := range []string{userRows, groupRows, roleRows, policyRows, useRows, providerRows} {
 		if err := s.eraseRows(ctx, id, rows+id+"/"); err != nil {
 			return err
 		}
@@ -77,7 +77,7 @@ func (c *change) eraseParts(row string, value []byte) error {
 		for _, g := range u.Groups {
 			c.delete(memberRow(g, u.ID))
 		}
-	case strings.HasPrefix(row, useRows):
+	case strings.HasPrefix(row, useRows), strings.HasPrefix(row, providerRows):
 	default: // groups, roles and policies have their id in the same place
 		var of struct{ ID string }
 		if err := decodeRow(row, value, &of); err != nil {

@@ -100,19 +100,27 @@ func (s *Service) readRights(ctx context.Context, p *Principal, ver uint64) (*ri
 	if err := s.sessionRights(ctx, &c, p); err != nil {
 		return nil, err
 	}
-	if a.Controls != nil {
-		level := make([]policy.Attached, 0, len(a.Controls))
-		for _, n := range a.Controls {
-			d, err := s.document(policy.ServiceControl, n.Text)
-			if err != nil {
-				return nil, err
-			}
-			level = append(level, policy.Attached{Name: n.Name, Doc: d})
-		}
-		c.Controls = [][]policy.Attached{level}
+	if c.Controls, err = s.controls(a); err != nil {
+		return nil, err
 	}
 	out.all = policy.NewRights(c)
 	return out, nil
+}
+
+// controls returns the service control policies of an account: one level, or none.
+func (s *Service) controls(a *account) ([][]policy.Attached, error) {
+	if a.Controls == nil {
+		return nil, nil
+	}
+	level := make([]policy.Attached, 0, len(a.Controls))
+	for _, n := range a.Controls {
+		d, err := s.document(policy.ServiceControl, n.Text)
+		if err != nil {
+			return nil, err
+		}
+		level = append(level, policy.Attached{Name: n.Name, Doc: d})
+	}
+	return [][]policy.Attached{level}, nil
 }
 
 // rootRights are those of an account's root: everything. That it counts only in its own

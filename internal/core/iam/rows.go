@@ -28,6 +28,7 @@ import (
 //	i/x/<account>/<policy id>/<use><unique id>  a managed policy is used
 //	i/k/<access key id>         an access key
 //	i/l/<access key id>         when it was last used
+//	i/o/<account>/<URL without https://>  an OpenID Connect identity provider
 const (
 	epochRows     = "i/e/"
 	accountRows   = "i/a/"

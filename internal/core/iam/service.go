@@ -10,6 +10,7 @@ import (
 
 	"github.com/cofferstore/coffer/internal/core/policy"
 	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/link/oidc"
 	"github.com/cofferstore/coffer/internal/secret"
 	"github.com/cofferstore/coffer/internal/store/meta"
 )
@@ -24,6 +25,8 @@ type Config struct {
 	// Owns says what an account owns elsewhere ("bucket photos", "KMS key …"), "" for
 	// nothing: it then cannot be deleted. nil: nothing.
 	Owns func(ctx context.Context, account string) (string, error)
+	// Identities verifies web identities. nil: none is.
+	Identities oidc.Verifier
 }
 
 // Service is accounts and who is in them: users, groups, roles, their policies and

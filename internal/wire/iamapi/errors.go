@@ -6,6 +6,7 @@ import (
 	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/policy"
+	"github.com/cofferstore/coffer/internal/link/oidc"
 	"github.com/cofferstore/coffer/internal/store/meta"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
 	"github.com/cofferstore/coffer/internal/wire/sigv4"
@@ -48,6 +49,11 @@ var codes = pipeline.Codes{
 	iam.ConcurrentModification: pipeline.As(409, "ConcurrentModification", "The request was rejected because multiple requests to change this object were submitted simultaneously. Wait a few minutes and submit your request again."),
 	iam.PackedPolicyTooLarge:   pipeline.As(400, "PackedPolicyTooLarge", ""),
 	policy.Malformed:           pipeline.As(400, "MalformedPolicyDocument", ""),
+
+	oidc.Invalid:     pipeline.As(400, "InvalidIdentityToken", "The web identity token that was passed could not be validated."),
+	oidc.Expired:     pipeline.As(400, "ExpiredTokenException", ""),
+	oidc.Rejected:    pipeline.As(403, "IDPRejectedClaim", ""),
+	oidc.Unreachable: pipeline.As(400, "IDPCommunicationError", "The identity provider could not be reached to verify the web identity token. Try again."),
 
 	sigv4.MissingAuthentication:    pipeline.As(403, "MissingAuthenticationToken", "Request is missing Authentication Token"),
 	sigv4.MultipleAuthentication:   pipeline.As(400, "IncompleteSignature", ""),

@@ -20,7 +20,7 @@ import (
 func TestEveryKindHasACode(t *testing.T) {
 	found := 0
 	for _, dir := range []string{
-		".", "../pipeline", "../sigv4", "../../core/iam", "../../core/policy", "../../core/audit", "../../store/meta",
+		".", "../pipeline", "../sigv4", "../../core/iam", "../../core/policy", "../../core/audit", "../../link/oidc", "../../store/meta",
 	} {
 		for _, kind := range kindsIn(t, dir) {
 			found++
