@@ -37,6 +37,11 @@ func (r *run) open(ctx context.Context) error {
 				if err := r.server.makeBucket(ctx, c.who); err != nil {
 					return r.blame(err)
 				}
+				if c.who.users() {
+					if err := r.server.makeUsers(ctx, c.who); err != nil {
+						return r.blame(err)
+					}
+				}
 			}
 			if err := r.bind(ctx, c, own, stored); err != nil {
 				return r.blame(fmt.Errorf("%s: %w", c.name(), err))
@@ -166,9 +171,9 @@ func (r *run) bindServer(ctx context.Context, c *cell, stored map[string]bool) e
 	g, cl := c.group, r.server.client
 	bucket := "/" + r.server.bucket(c.who)
 	body := r.content[:g.size]
-	fresh := bucket + "/" + strconv.Itoa(slices.Index(r.groups, g)) + "/"
+	fresh := fmt.Sprintf("%s/%d-%d/", bucket, slices.Index(r.groups, g), c.who)
 	store := func(w *worker, n int64) error {
-		return cl.do(w, call{method: http.MethodPut, path: fresh + strconv.FormatInt(n, 10), body: body, length: 0})
+		return cl.do(w, call{method: http.MethodPut, path: fresh + strconv.FormatInt(n, 10), body: body, length: 0, by: r.server.by(c.who, n)})
 	}
 	if g.verb == put {
 		c.do = store
@@ -185,7 +190,11 @@ func (r *run) bindServer(ctx context.Context, c *cell, stored map[string]bool) e
 		}
 	}
 	name := func(n int64) string { return set + object(n%count) }
-	read := func(w *worker, n int64) error { return cl.do(w, r.reading(name(n), g.size, n)) }
+	read := func(w *worker, n int64) error {
+		o := r.reading(name(n), g.size, n)
+		o.by = r.server.by(c.who, n)
+		return cl.do(w, o)
+	}
 	switch g.verb {
 	case ranged:
 		c.do = func(w *worker, n int64) error {

@@ -106,9 +106,9 @@ func (g Group) draw(b *bytes.Buffer, x, y int) {
 // modeNamed returns which of the server's modes has the name, so that each has
 // its colour in every group.
 func modeNamed(name string) int {
-	for _, who := range []contender{sseKMS, bucketKey} {
+	for _, who := range []contender{sseKMS, bucketKey, oneUser, manyUsers} {
 		if who.name() == name {
-			return int(who)
+			return int(min(who, bucketKey))
 		}
 	}
 	return int(sseS3)

@@ -78,6 +78,7 @@ type call struct {
 	method, path, query string
 	rng, source         string // Range, x-amz-copy-source
 	body                []byte
+	by                  *signer // nil: the client's own
 
 	length int64  // of the answer; -1 when it may vary
 	want   []byte // the answer, to be compared; nil does not
@@ -133,12 +134,16 @@ func (c *client) prepare(w *worker, o call) {
 		}
 	}
 	at := stamp(time.Now())
+	by := c.signer
+	if o.by != nil {
+		by = o.by
+	}
 	set("X-Amz-Date", at)
 	set("X-Amz-Content-Sha256", unsignedPayload)
 	set("X-Amz-Copy-Source", o.source)
-	set("X-Amz-Security-Token", c.signer.token)
+	set("X-Amz-Security-Token", by.token)
 	set("Range", o.rng)
-	set("Authorization", c.signer.authorization(signed{method: o.method, path: o.path, query: o.query, source: o.source, at: at}))
+	set("Authorization", by.authorization(signed{method: o.method, path: o.path, query: o.query, source: o.source, at: at}))
 }
 
 // read reads an answer to its end and checks it.

@@ -23,21 +23,25 @@ const (
 // contender is who does it.
 type contender int
 
-// The first three are the server, by how the bucket encrypts.
+// The first are the server: by how the bucket encrypts, and with whose permission.
 const (
 	sseS3 contender = iota
 	sseKMS
 	bucketKey
-	bare   // an HTTP server that discards, or serves memory
-	sealed // an HTTP server that opens segments of AES-GCM from a file
-	rows   // the metadata store: a durable batch with a value of that size
-	file   // a file: write, fsync
+	oneUser   // the same, for a user with a policy
+	manyUsers // the same, for many users with many policies
+	bare      // an HTTP server that discards, or serves memory
+	sealed    // an HTTP server that opens segments of AES-GCM from a file
+	rows      // the metadata store: a durable batch with a value of that size
+	file      // a file: write, fsync
 )
 
 var contenders = [...]struct{ name, short string }{
 	sseS3:     {"SSE-S3", "SSE-S3"},
 	sseKMS:    {"SSE-KMS", "SSE-KMS"},
 	bucketKey: {"SSE-KMS, Bucket Key", "Bucket Key"},
+	oneUser:   {"1 user, 1 policy", "1 user"},
+	manyUsers: {fmt.Sprintf("%d users, %d policies", manyUsersHave, manyUsersHave*policiesPerUser), "users"},
 	bare:      {"bare HTTP", "bare"},
 	sealed:    {"HTTP, AES-GCM file", "AES-GCM"},
 	rows:      {"Pebble batch, synced", "Pebble"},
@@ -45,6 +49,7 @@ var contenders = [...]struct{ name, short string }{
 }
 
 func (c contender) name() string    { return contenders[c].name }
+func (c contender) users() bool     { return c == oneUser || c == manyUsers }
 func (c contender) yardstick() bool { return c >= bare }
 
 // group is cells that are compared and therefore run interleaved.
@@ -94,6 +99,8 @@ func plan(s Scale, concurrency int, only *regexp.Regexp) []*group {
 	}
 	add(fmt.Sprintf("GET %s of %s", sizeName(s.Small), sizeName(s.Large)), ranged, s.Large, s.Small, with(bare, sealed)...)
 	add("70 % GET, 30 % PUT "+sizeName(s.Small), mixed, s.Small, s.Small, with(bare)...)
+	add("PUT "+sizeName(s.Small)+" by users", put, s.Small, s.Small, oneUser, manyUsers)
+	add("GET "+sizeName(s.Small)+" by users", get, s.Small, s.Small, oneUser, manyUsers)
 	add(fmt.Sprintf("LIST %d keys", s.Listed), list, s.Small, 0, sseS3, bare)
 	add("COPY "+sizeName(s.Medium), copies, s.Medium, s.Medium, with(file)...)
 	return out

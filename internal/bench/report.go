@@ -82,9 +82,9 @@ func (g *group) report() Group {
 	out := Group{Name: g.name, Workers: g.workers, Slices: g.rounds, Against: []string{}}
 	var against []*cell
 	for _, c := range g.cells {
-		// How modes compare, and the server with yardsticks; not what a Bucket Key
-		// is to itself.
-		if c.who != bucketKey && len(g.cells) > 1 {
+		// How modes compare, and the server with yardsticks; not what a Bucket Key,
+		// or many users, are to themselves.
+		if c.who != bucketKey && c.who != manyUsers && len(g.cells) > 1 {
 			against = append(against, c)
 			out.Against = append(out.Against, contenders[c.who].short)
 		}

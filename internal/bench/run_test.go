@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/cofferstore/coffer/internal/bench"
@@ -36,8 +38,8 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(report.Groups) != 10 {
-		t.Fatalf("%d groups, want 10", len(report.Groups))
+	if len(report.Groups) != 12 {
+		t.Fatalf("%d groups, want 12", len(report.Groups))
 	}
 	for _, g := range report.Groups {
 		for _, c := range g.Cells {
@@ -52,6 +54,10 @@ func TestRun(t *testing.T) {
 	buckets, err := s.S3.ListBuckets(t.Context(), &s3.ListBucketsInput{})
 	if err != nil || len(buckets.Buckets) != 0 {
 		t.Errorf("the run left buckets %v, %v", buckets, err)
+	}
+	users, err := iam.NewFromConfig(aws.Config{Region: coffertest.Region, BaseEndpoint: &s.URL, Credentials: remote(s).Credentials}).ListUsers(t.Context(), &iam.ListUsersInput{})
+	if err != nil || len(users.Users) != 0 {
+		t.Errorf("the run left users %v, %v", users, err)
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
 		t.Errorf("the run left %v, %v", left, err)
@@ -113,6 +119,13 @@ func check(t *testing.T, g bench.Group, c bench.Cell, latency time.Duration) {
 		}
 		if _, ok := c.Ratios["SSE-S3"]; !ok {
 			t.Errorf("ratios %v lack SSE-S3", c.Ratios)
+		}
+	case "100 users, 500 policies":
+		if kms > 200 {
+			t.Errorf("%d KMS requests of 100 users with a bucket key", kms)
+		}
+		if _, ok := c.Ratios["1 user"]; !ok {
+			t.Errorf("ratios %v lack the one user", c.Ratios)
 		}
 	default:
 		if kms > 2 {

@@ -8,11 +8,13 @@ import (
 	"encoding/hex"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
@@ -25,11 +27,13 @@ type server struct {
 	client *client
 	s3     *s3.Client
 	kms    *kms.Client
+	iam    *iam.Client
 	region string
 
 	prefix  string // of the buckets' names
 	key     string // ARN of the KMS key, if one was made
 	buckets []string
+	users   map[contender][]*user
 }
 
 const (
@@ -76,6 +80,7 @@ func (r *run) openServer(ctx context.Context) (err error) {
 	common := aws.Config{Region: at.Region, BaseEndpoint: &at.Endpoint, Credentials: at.Credentials}
 	s.s3 = s3.NewFromConfig(common, func(o *s3.Options) { o.UsePathStyle = true })
 	s.kms = kms.NewFromConfig(common)
+	s.iam = iam.NewFromConfig(common)
 	s.region = at.Region
 	random := make([]byte, 4)
 	rand.Read(random)
@@ -86,14 +91,20 @@ func (r *run) openServer(ctx context.Context) (err error) {
 	return nil
 }
 
-// bucket returns the name of the bucket that encrypts so.
+// bucket returns the name of the bucket that encrypts so, or that the users use.
 func (s *server) bucket(mode contender) string {
+	if mode.users() {
+		mode = bucketKey
+	}
 	return s.prefix + [...]string{sseS3: "-s3", sseKMS: "-kms", bucketKey: "-bucketkey"}[mode]
 }
 
 // makeBucket makes it, and before the first that needs one the KMS key.
 func (s *server) makeBucket(ctx context.Context, mode contender) error {
 	name := s.bucket(mode)
+	if slices.Contains(s.buckets, name) {
+		return nil
+	}
 	in := &s3.CreateBucketInput{Bucket: &name}
 	if s.region != "us-east-1" {
 		in.CreateBucketConfiguration = &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(s.region)}
@@ -104,7 +115,7 @@ func (s *server) makeBucket(ctx context.Context, mode contender) error {
 	s.buckets = append(s.buckets, name)
 	rule := types.ServerSideEncryptionRule{
 		ApplyServerSideEncryptionByDefault: &types.ServerSideEncryptionByDefault{SSEAlgorithm: types.ServerSideEncryptionAes256},
-		BucketKeyEnabled:                   aws.Bool(mode == bucketKey),
+		BucketKeyEnabled:                   aws.Bool(mode == bucketKey || mode.users()),
 	}
 	if mode != sseS3 {
 		if s.key == "" {
@@ -134,6 +145,9 @@ const removeWithin = 5 * time.Minute
 func (s *server) remove(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, removeWithin)
 	defer cancel()
+	if err := s.removeUsers(ctx); err != nil {
+		return fmt.Errorf("remove the users that the run made: %w", err)
+	}
 	for _, bucket := range s.buckets {
 		if err := s.empty(ctx, bucket); err != nil {
 			return fmt.Errorf("remove what the run left in bucket %s: %w", bucket, err)
