@@ -75,6 +75,9 @@ type API struct {
 	// called now and then, and at the end. It must not be kept.
 	Scrub func(ctx context.Context, deep bool, report func(any)) error
 
+	// Accounts are those that the server has.
+	Accounts Accounts
+
 	// Stopping is closed when the server is told to stop: it ends what would go on
 	// for as long as its client likes. nil is never.
 	Stopping <-chan struct{}
@@ -91,6 +94,7 @@ func (a *API) Families() []*pipeline.Family {
 	api := a.family(apiPrefix, []pipeline.Op{
 		a.versionOp(), a.configOp(), a.auditOp(), a.flushKeysOp(), a.scrubOp(),
 		a.bucketKeysOp(), a.preflightOp(), a.consolidateOp(), a.switchConsolidationOp(), a.switchLegacyOp(),
+		a.createAccountOp(), a.listAccountsOp(), a.deleteAccountOp(), a.setControlsOp(),
 	})
 	api.Name, api.Source, api.Services, api.Whole, api.Fault = "operator", service, []string{service}, true, renderJSON
 	health := a.family(prefix, []pipeline.Op{a.livezOp(), a.readyzOp(), a.metricsOp()})

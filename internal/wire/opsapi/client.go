@@ -201,12 +201,17 @@ func (c *Client) lines(ctx context.Context, method, path string, p url.Values, f
 
 // call sends a signed request and returns the answer if it is a success.
 func (c *Client) call(ctx context.Context, method, path string, p url.Values) (*http.Response, error) {
+	return c.send(ctx, method, path, p, nil)
+}
+
+// send is call with a body.
+func (c *Client) send(ctx context.Context, method, path string, p url.Values, body []byte) (*http.Response, error) {
 	base, err := url.Parse(c.Endpoint)
 	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
 		return nil, fmt.Errorf("the endpoint %q is no URL like http://127.0.0.1:9000: set AWS_ENDPOINT_URL", c.Endpoint)
 	}
 	base.Path, base.RawQuery = apiPrefix+path, p.Encode()
-	r, err := http.NewRequestWithContext(ctx, method, base.String(), nil)
+	r, err := http.NewRequestWithContext(ctx, method, base.String(), bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -214,7 +219,7 @@ func (c *Client) call(ctx context.Context, method, path string, p url.Values) (*
 	if err != nil {
 		return nil, errors.New("no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to those of the server's root, which its first start printed")
 	}
-	sum := sha256.Sum256(nil)
+	sum := sha256.Sum256(body)
 	if err := v4.NewSigner().SignHTTP(ctx, credentials, r, hex.EncodeToString(sum[:]), service, c.Region, time.Now()); err != nil {
 		return nil, fmt.Errorf("sign request: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/consolidate"
 	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/core/policy"
 	"github.com/cofferstore/coffer/internal/core/preflight"
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/store/meta"
@@ -34,16 +35,23 @@ var codes = pipeline.Codes{
 	NotReady:         pipeline.As(503, "NotReady", ""),
 	ScrubRunning:     pipeline.As(409, "ScrubRunning", "A scrub is running; one at a time is enough."),
 
-	bucket.InvalidName:  pipeline.As(400, "InvalidBucketName", "The specified bucket is not valid."),
-	bucket.NoSuchBucket: pipeline.As(404, "NoSuchBucket", "The specified bucket does not exist."),
-	consolidate.Off:     pipeline.As(409, "ConsolidationOff", "Consolidation is switched off for this bucket."),
-	preflight.Malformed: pipeline.As(500, "MalformedPolicy", ""),
-	iam.AccessDenied:    pipeline.As(403, "AccessDenied", "Access denied."),
-	iam.ExpiredToken:    pipeline.As(403, "ExpiredToken", "The session token is expired."),
-	iam.InvalidToken:    pipeline.As(403, "InvalidToken", "The session token is not valid."),
-	iam.NoSuchAccessKey: pipeline.As(403, "UnknownAccessKey", unknownKey),
-	audit.Unavailable:   pipeline.As(503, "Unavailable", unavailable),
-	meta.Unavailable:    pipeline.As(503, "Unavailable", unavailable),
+	bucket.InvalidName:         pipeline.As(400, "InvalidBucketName", "The specified bucket is not valid."),
+	bucket.NoSuchBucket:        pipeline.As(404, "NoSuchBucket", "The specified bucket does not exist."),
+	consolidate.Off:            pipeline.As(409, "ConsolidationOff", "Consolidation is switched off for this bucket."),
+	preflight.Malformed:        pipeline.As(500, "MalformedPolicy", ""),
+	iam.AccountExists:          pipeline.As(409, "AccountExists", ""),
+	iam.AccountInUse:           pipeline.As(409, "AccountInUse", ""),
+	iam.InvalidAccount:         pipeline.As(400, "InvalidAccount", ""),
+	iam.NoSuchAccount:          pipeline.As(404, "NoSuchAccount", "There is no such account."),
+	iam.ConcurrentModification: pipeline.As(409, "Conflict", "The account is being changed by others: try again."),
+	policy.Malformed:           pipeline.As(400, "MalformedPolicyDocument", ""),
+	iam.AccessDenied:           pipeline.As(403, "AccessDenied", "Access denied."),
+	iam.ExpiredToken:           pipeline.As(403, "ExpiredToken", "The session token is expired."),
+	iam.InvalidToken:           pipeline.As(403, "InvalidToken", "The session token is not valid."),
+	iam.NoSuchAccessKey:        pipeline.As(403, "UnknownAccessKey", unknownKey),
+	audit.Unavailable:          pipeline.As(503, "Unavailable", unavailable),
+	meta.Full:                  pipeline.As(507, "NoRoom", "The server is short of storage."),
+	meta.Unavailable:           pipeline.As(503, "Unavailable", unavailable),
 
 	sigv4.MissingAuthentication:    pipeline.As(403, "MissingAuthentication", "The request is not signed."),
 	sigv4.MultipleAuthentication:   pipeline.As(400, "InvalidSignature", ""),
