@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -52,21 +51,12 @@ func createAccount(ctx context.Context, id, name string, asJSON bool, stdout io.
 		return err
 	}
 	if asJSON {
-		return printIndented(stdout, a)
+		return printJSON(stdout, a)
 	}
 	_, err = fmt.Fprintf(stdout, `account %s (%s)
 export AWS_ACCESS_KEY_ID=%s
 export AWS_SECRET_ACCESS_KEY=%s
 `, a.ID, printable(a.Name), a.AccessKeyID, a.SecretAccessKey)
-	return err
-}
-
-func printIndented(w io.Writer, v any) error {
-	text, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(w, "%s\n", text)
 	return err
 }
 
@@ -94,7 +84,7 @@ func listAccounts(ctx context.Context, asJSON bool, stdout io.Writer) error {
 		return err
 	}
 	if asJSON {
-		return printIndented(stdout, all)
+		return printJSON(stdout, all)
 	}
 	t := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "ACCOUNT\tNAME\tALIAS\tCREATED\tSERVICE CONTROL POLICIES")

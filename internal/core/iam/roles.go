@@ -186,10 +186,13 @@ type UpdateRole struct {
 	MaxSessionDuration *int    `api:"3600-43200"`
 }
 
+// RoleUpdated is the result of UpdateRole: one without members, which is not none.
+type RoleUpdated struct{ _ struct{} }
+
 // UpdateRole changes a role's description and the longest duration of its sessions. What is
 // not given is as if it had been left out when the role was made. Fault: NoSuchEntity.
-func (s *Service) UpdateRole(ctx context.Context, by Caller, in UpdateRole) (None, error) {
-	return None{}, s.edit(ctx, by, "UpdateRole", kindRole, in.RoleName, nil, func(_ *change, h *holder) error {
+func (s *Service) UpdateRole(ctx context.Context, by Caller, in UpdateRole) (RoleUpdated, error) {
+	return RoleUpdated{}, s.edit(ctx, by, "UpdateRole", kindRole, in.RoleName, nil, func(_ *change, h *holder) error {
 		r := h.row.(*role)
 		if in.Description != nil {
 			r.Description = *in.Description
