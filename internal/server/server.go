@@ -116,6 +116,9 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger, tune Tuning
 		return nil, orRestore(err, cfg.Data)
 	}
 	s.openServices(tune)
+	if err := s.objects.Counted(ctx); err != nil {
+		return nil, fmt.Errorf("count what depends on KMS keys: %w", err)
+	}
 	s.road = s.newRoad(tune.Version)
 	return s, nil
 }
@@ -221,6 +224,7 @@ func (s *Server) openServices(tune Tuning) {
 	}
 	s.objects = object.New(s.buckets, s.rows, s.blobs, sse.New(viaS3, s.keys, s.owned), s.bindKey, tune.Objects)
 	s.access = access.New(s.iam, s.buckets, s.objects, viaS3)
+	s.kms.CountDependents(s.objects.Dependents)
 	s.jobs = jobs.New(s.rows, jobs.Config{Log: s.log, Metrics: s.metrics})
 	ledger := bucketkey.NewLedger(s.kms.ForService(), s.rows, tune.Window)
 	s.consolidator = consolidate.New(s.buckets, s.objects, ledger, s.jobs, consolidate.Config{Log: s.log, Metrics: s.metrics, Requests: s.keys.Requests})

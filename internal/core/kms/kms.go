@@ -61,19 +61,20 @@ const (
 
 // Service is the key management service.
 type Service struct {
-	store     meta.Store
-	materials keystore.Store
-	trail     Recorder
-	region    string
-	maxKeys   int
-	policies  Authority
-	log       *slog.Logger
-	view      *view
-	requests  *prometheus.CounterVec
-	s3        *ViaS3
-	owned     *Owned
-	quota     quota
-	rotations singleflight.Group // automatic ones, by key id
+	store      meta.Store
+	materials  keystore.Store
+	trail      Recorder
+	region     string
+	maxKeys    int
+	policies   Authority
+	dependents Dependents
+	log        *slog.Logger
+	view       *view
+	requests   *prometheus.CounterVec
+	s3         *ViaS3
+	owned      *Owned
+	quota      quota
+	rotations  singleflight.Group // automatic ones, by key id
 
 	mu       sync.RWMutex
 	watchers []func(keyARN string, change Change)

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/store/meta"
 )
 
@@ -62,12 +63,38 @@ func (in ScheduleKeyDeletion) names() ([]string, []string, []byte) {
 	return []string{in.KeyId}, nil, nil
 }
 
-// ScheduledDeletion says when a key will be deleted. KeyId is its ARN.
+// ScheduledDeletion says when a key will be deleted, and what will be lost with it: the
+// buckets and the objects that depend on it. KeyId is its ARN.
 type ScheduledDeletion struct {
-	DeletionDate        time.Time
-	KeyId               string
-	KeyState            State
-	PendingWindowInDays int
+	CofferDependentBuckets int
+	CofferDependentObjects int
+	DeletionDate           time.Time
+	KeyId                  string
+	KeyState               State
+	PendingWindowInDays    int
+}
+
+// Dependents counts what depends on a key. names says whether a name of a key, as an
+// account would use it, is this key's.
+type Dependents func(ctx context.Context, keyARN string, names func(account, name string) bool) (buckets, objects int, err error)
+
+// CountDependents has ScheduleKeyDeletion tell what depends on the key. Call it before
+// serving.
+func (s *Service) CountDependents(f Dependents) { s.dependents = f }
+
+// dependentsOf counts what depends on the key, nothing without somebody to ask.
+func (s *Service) dependentsOf(ctx context.Context, k *key) (buckets, objects int, err error) {
+	if s.dependents == nil {
+		return 0, 0, nil
+	}
+	buckets, objects, err = s.dependents(ctx, s.arnOf(k), func(account, name string) bool {
+		ref, _, err := s.keyOrAliasNamed(ctx, iam.Caller{Principal: iam.Principal{Account: account}}, name)
+		return err == nil && ref == k.ref()
+	})
+	if err != nil {
+		return 0, 0, fault.New(Unavailable, "").Because(err)
+	}
+	return buckets, objects, nil
 }
 
 // Touches returns the key's ARN.
@@ -87,7 +114,11 @@ func (s *Service) ScheduleKeyDeletion(ctx context.Context, by iam.Caller, in Sch
 			days = *in.PendingWindowInDays
 		}
 		f := facts{Keys: withKey(nil, "kms:schedulekeydeletionpendingwindowindays", strconv.Itoa(days))}
-		k, err := s.editWith(ctx, by, "ScheduleKeyDeletion", in.KeyId, f, func(k *key, _ *meta.Batch) error {
+		var buckets, objects int
+		k, err := s.editWith(ctx, by, "ScheduleKeyDeletion", in.KeyId, f, func(k *key, _ *meta.Batch) (err error) {
+			if buckets, objects, err = s.dependentsOf(ctx, k); err != nil {
+				return err
+			}
 			k.State = PendingDeletion
 			k.Deletion = &deletion{Date: now().AddDate(0, 0, days), Window: days}
 			return nil
@@ -98,7 +129,7 @@ func (s *Service) ScheduleKeyDeletion(ctx context.Context, by iam.Caller, in Sch
 		arn := k.ref().arn(s.region)
 		s.materials.Forget(k.ID)
 		s.notify(arn, StateChanged)
-		return ScheduledDeletion{k.Deletion.Date, arn, k.State, k.Deletion.Window}, nil
+		return ScheduledDeletion{buckets, objects, k.Deletion.Date, arn, k.State, k.Deletion.Window}, nil
 	})
 }
 

@@ -100,6 +100,9 @@ func (o *Objects) deleteOnly(ctx context.Context, b *bucket.Bucket, in Delete) e
 	batch.Cond(row, ver)
 	batch.Delete(row)
 	o.release(&batch, r)
+	if err := o.depend(ctx, &batch, b.UID, dependence{r.Wrap, -1}); err != nil {
+		return err
+	}
 	return o.conclude(ctx, &batch, Deleted{})
 }
 
@@ -151,6 +154,9 @@ func (o *Objects) deleteVersion(ctx context.Context, b *bucket.Bucket, in Delete
 		return Deleted{}, err
 	}
 	o.release(&batch, v.record)
+	if err := o.depend(ctx, &batch, b.UID, dependence{v.Wrap, -1}); err != nil {
+		return Deleted{}, err
+	}
 	return gone, o.conclude(ctx, &batch, gone)
 }
 

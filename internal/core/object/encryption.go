@@ -155,5 +155,8 @@ func (o *Objects) putWrap(ctx context.Context, b *bucket.Bucket, v found, wrap [
 	guard, ver := b.Guard()
 	batch.Cond(guard, ver)
 	batch.PutIf(v.row, r.encode(), v.ver)
+	if err := o.depend(ctx, &batch, b.UID, dependence{v.Wrap, -1}, dependence{wrap, +1}); err != nil {
+		return err
+	}
 	return o.commit(ctx, &batch)
 }

@@ -107,6 +107,9 @@ func (o *Objects) begin(ctx context.Context, b *bucket.Bucket, u *upload) error 
 	guard, ver := b.Guard()
 	batch.Cond(guard, ver)
 	batch.PutIf(u.row(), u.encode(), 0)
+	if err := o.depend(ctx, &batch, b.UID, dependence{u.Wrap, +1}); err != nil {
+		return err
+	}
 	return o.commit(ctx, &batch)
 }
 
@@ -179,6 +182,9 @@ func (o *Objects) dropUpload(ctx context.Context, u *upload, ver uint64) error {
 		return err
 	}
 	o.dropParts(&batch, rows)
+	if err := o.depend(ctx, &batch, u.Bucket, dependence{u.Wrap, -1}); err != nil {
+		return err
+	}
 	return o.commit(ctx, &batch)
 }
 

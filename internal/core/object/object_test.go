@@ -94,7 +94,20 @@ func newWorldOn(t testing.TB, cfg Config, rows meta.Store, blobs blob.Store) *wo
 	}
 	w.kms = kms.New(w.rows, builtin.New(w.rows, root, builtin.Config{}), w.trail, kms.Config{Region: "us-east-1"})
 	w.start(cfg)
+	t.Cleanup(w.counted)
 	return w
+}
+
+// counted holds the counters of what depends on keys against the rows, at the end of
+// every test.
+func (w *world) counted() {
+	wrong, err := w.objects.miscounted(context.Background())
+	for row, n := range wrong {
+		w.t.Errorf("counter %s is wrong by %d", row, -n)
+	}
+	if err != nil && !isLost(err) && !errors.Is(err, meta.Damaged) && !errors.Is(err, meta.Unavailable) {
+		w.t.Errorf("count what depends on keys: %v", err)
+	}
 }
 
 // start begins a process over the stores: nothing of the one before is remembered.

@@ -328,7 +328,14 @@ func (o *Objects) placeOnce(ctx context.Context, b *bucket.Bucket, r *record, p 
 	if err != nil {
 		return err
 	}
-	if err := o.stepBehind(ctx, &batch, b, r, old, null); err != nil {
+	changes, err := o.stepBehind(ctx, &batch, b, r, old, null)
+	if err != nil {
+		return err
+	}
+	if !p.moved { // an upload was counted when it began
+		changes = append(changes, dependence{r.Wrap, +1})
+	}
+	if err := o.depend(ctx, &batch, b.UID, changes...); err != nil {
 		return err
 	}
 	batch.PutIf(row.Key, r.encode(), row.Ver)
@@ -339,11 +346,11 @@ func (o *Objects) placeOnce(ctx context.Context, b *bucket.Bucket, r *record, p 
 }
 
 // stepBehind adds to the batch what becomes of the version that was current, and
-// of an older null version when r is the null version now.
-func (o *Objects) stepBehind(ctx context.Context, batch *meta.Batch, b *bucket.Bucket, r, old *record, null meta.Item) error {
+// of an older null version when r is the null version now. It returns what went.
+func (o *Objects) stepBehind(ctx context.Context, batch *meta.Batch, b *bucket.Bucket, r, old *record, null meta.Item) (gone []dependence, err error) {
 	if old != nil && !(old.Null && r.Null) {
 		if err := o.moving(ctx, batch, b.UID, old.Wrap); err != nil {
-			return err
+			return nil, err
 		}
 		batch.PutIf(versionKey(b.UID, r.Key, old.id()), old.encode(), 0)
 		if old.Null {
@@ -351,30 +358,32 @@ func (o *Objects) stepBehind(ctx context.Context, batch *meta.Batch, b *bucket.B
 		}
 	}
 	if !r.Null {
-		return nil
+		return nil, nil
 	}
 	if old != nil && old.Null {
 		o.release(batch, old)
+		gone = append(gone, dependence{old.Wrap, -1})
 	}
 	if null.Ver == 0 {
-		return nil
+		return gone, nil
 	}
 	// Only one version may be null: the older one goes.
 	id, err := pointedTo(null)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	row := versionKey(b.UID, r.Key, id)
 	older, ver, err := o.row(ctx, b.UID, r.Key, row)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if older != nil {
 		batch.Cond(row, ver)
 		batch.Delete(row)
 		o.release(batch, older)
+		gone = append(gone, dependence{older.Wrap, -1})
 	}
 	batch.Cond(null.Key, null.Ver)
 	batch.Delete(null.Key)
-	return nil
+	return gone, nil
 }

@@ -53,8 +53,23 @@ func (o *Objects) Scrub(ctx context.Context, deep bool, report func(ScrubReport)
 	if err := s.rows(ctx); err != nil {
 		return err
 	}
+	if err := s.counters(ctx); err != nil {
+		return err
+	}
 	s.out.Done = true
 	report(s.out)
+	return nil
+}
+
+// counters holds the counters of what depends on keys against the rows.
+func (s *scrub) counters(ctx context.Context) error {
+	wrong, err := s.o.miscounted(ctx)
+	if err != nil {
+		return fmt.Errorf("scrub counters: %w", err)
+	}
+	for row, n := range wrong {
+		s.found(Damage{What: fmt.Sprintf("counter %q is wrong by %d", row, -n)})
+	}
 	return nil
 }
 

@@ -37,6 +37,10 @@ func (a *API) noteOutcome(ctx context.Context, c *pipeline.Call, in, out any, er
 	if err != nil {
 		return
 	}
+	if d, ok := out.(kms.ScheduledDeletion); ok {
+		c.AuditData("cofferDependentBuckets", d.CofferDependentBuckets)
+		c.AuditData("cofferDependentObjects", d.CofferDependentObjects)
+	}
 	for name, id := range materialsOf(out) {
 		if id != "" { // as that of an RSA key
 			c.AuditData(name, id)
