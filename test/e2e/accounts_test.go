@@ -23,7 +23,7 @@ func TestAccounts(t *testing.T) {
 	s := coffertest.Start(t)
 	ctx, operator := t.Context(), s.Operator()
 	const blue = "444455556666"
-	them, us := s.Account(blue), s.Root()
+	them, us := newAccount(t, s, blue), s.Root()
 	if who := do(t, them.STS.GetCallerIdentity, &sts.GetCallerIdentityInput{}); *who.Account != blue || *who.Arn != "arn:aws:iam::"+blue+":root" || *who.UserId != blue {
 		t.Errorf("their root is %s %s", *who.Arn, *who.UserId)
 	}
@@ -32,8 +32,8 @@ func TestAccounts(t *testing.T) {
 	}
 
 	// Names of users are an account's, those of buckets everybody's.
-	ann := s.User(them, "ann", allOfS3)
-	s.User(us, "ann", "")
+	ann := them.NewUser("ann", allOfS3)
+	us.NewUser("ann")
 	do(t, ann.S3.CreateBucket, &s3.CreateBucketInput{Bucket: aws.String("theirs")})
 	do(t, us.S3.CreateBucket, &s3.CreateBucketInput{Bucket: aws.String("ours")})
 	must(t, putBy(t, ann, "theirs", "a"))
@@ -79,8 +79,8 @@ func TestAccounts(t *testing.T) {
 	if err := operator.DeleteAccount(ctx, blue); err == nil || !strings.Contains(err.Error(), "KMS key") {
 		t.Errorf("deleted with a key: %v", err)
 	}
-	empty := s.Account("777788889999")
-	bob := s.User(empty, "bob", allOfS3)
+	empty := newAccount(t, s, "777788889999")
+	bob := empty.NewUser("bob", allOfS3)
 	do(t, bob.S3.ListBuckets, &s3.ListBucketsInput{})
 	must(t, operator.DeleteAccount(ctx, "777788889999"))
 	for _, who := range []*coffertest.Identity{empty, bob} {
@@ -98,14 +98,22 @@ func TestAccounts(t *testing.T) {
 func TestRootAccessKeys(t *testing.T) {
 	t.Parallel()
 	s := coffertest.Start(t)
-	root := s.Account("444455556666")
+	root := newAccount(t, s, "444455556666")
 	made := do(t, root.IAM.CreateAccessKey, &iam.CreateAccessKeyInput{}).AccessKey
 	fails(t, root.IAM.CreateAccessKey, &iam.CreateAccessKeyInput{}, 409, "LimitExceeded", "Cannot exceed quota for AccessKeysPerUser: 2")
-	again := s.As(*made.AccessKeyId, *made.SecretAccessKey, "")
-	do(t, again.IAM.DeleteAccessKey, &iam.DeleteAccessKeyInput{AccessKeyId: &root.AccessKeyID})
+	again := s.As("444455556666", aws.Credentials{AccessKeyID: *made.AccessKeyId, SecretAccessKey: *made.SecretAccessKey})
+	do(t, again.IAM.DeleteAccessKey, &iam.DeleteAccessKeyInput{AccessKeyId: &root.Keys.AccessKeyID})
 	fails(t, root.IAM.ListAccessKeys, &iam.ListAccessKeysInput{}, 403, "InvalidClientTokenId", "")
-	if list := do(t, again.IAM.ListAccessKeys, &iam.ListAccessKeysInput{}); len(list.AccessKeyMetadata) != 1 || *list.AccessKeyMetadata[0].AccessKeyId != again.AccessKeyID {
+	if list := do(t, again.IAM.ListAccessKeys, &iam.ListAccessKeysInput{}); len(list.AccessKeyMetadata) != 1 || *list.AccessKeyMetadata[0].AccessKeyId != again.Keys.AccessKeyID {
 		t.Errorf("their root's keys: %+v", list.AccessKeyMetadata)
 	}
 	fails(t, s.Root().IAM.CreateAccessKey, &iam.CreateAccessKeyInput{}, 400, "UnmodifiableEntity", "where the server is configured")
+}
+
+// newAccount has the operator make an account, and returns its root.
+func newAccount(t *testing.T, s *coffertest.Server, id string) *coffertest.Identity {
+	t.Helper()
+	a, err := s.Operator().CreateAccount(t.Context(), id, "account "+id)
+	must(t, err)
+	return s.As(id, aws.Credentials{AccessKeyID: a.AccessKeyID, SecretAccessKey: a.SecretAccessKey})
 }

@@ -52,7 +52,7 @@ func TestUsersPolicies(t *testing.T) {
 	root := s.Root()
 	do(t, root.S3.CreateBucket, &s3.CreateBucketInput{Bucket: aws.String("photos")})
 	must(t, putBy(t, root, "photos", "a"))
-	ann := s.User(root, "ann", "")
+	ann := root.NewUser("ann")
 
 	wantCode(t, getBy(t, ann, "photos", "a"), 403, "AccessDenied")
 	fails(t, ann.KMS.ListKeys, &kms.ListKeysInput{}, 400, "AccessDeniedException", "")
@@ -87,13 +87,13 @@ func TestUsersPolicies(t *testing.T) {
 	do(t, root.IAM.DetachGroupPolicy, &iam.DetachGroupPolicyInput{GroupName: aws.String("writers"), PolicyArn: denied.Policy.Arn})
 	must(t, getBy(t, ann, "photos", "a"))
 
-	last := do(t, root.IAM.GetAccessKeyLastUsed, &iam.GetAccessKeyLastUsedInput{AccessKeyId: &ann.AccessKeyID})
+	last := do(t, root.IAM.GetAccessKeyLastUsed, &iam.GetAccessKeyLastUsedInput{AccessKeyId: &ann.Keys.AccessKeyID})
 	if *last.UserName != "ann" || *last.AccessKeyLastUsed.ServiceName != "s3" || *last.AccessKeyLastUsed.Region != coffertest.Region {
 		t.Errorf("last used: %+v", last.AccessKeyLastUsed)
 	}
 	status := func(status iamtypes.StatusType) {
 		t.Helper()
-		do(t, root.IAM.UpdateAccessKey, &iam.UpdateAccessKeyInput{UserName: aws.String("ann"), AccessKeyId: &ann.AccessKeyID, Status: status})
+		do(t, root.IAM.UpdateAccessKey, &iam.UpdateAccessKeyInput{UserName: aws.String("ann"), AccessKeyId: &ann.Keys.AccessKeyID, Status: status})
 	}
 	status(iamtypes.StatusTypeInactive)
 	wantCode(t, getBy(t, ann, "photos", "a"), 403, "InvalidAccessKeyId")
