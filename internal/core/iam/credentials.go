@@ -119,6 +119,5 @@ func (s *Service) newKeyRow(id string, key secret.Bytes, account, userID string,
 // epochOf returns the version that dates what is kept of an account, 0 when there is no such
 // account.
 func (s *Service) epochOf(ctx context.Context, account string) (uint64, error) {
-	item, err := meta.Get1(ctx, s.store, []byte(epochRow(account)))
-	return item.Ver, err
+	return meta.Version(ctx, s.store, []byte(epochRow(account)))
 }

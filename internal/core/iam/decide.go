@@ -15,23 +15,23 @@ import (
 // the asking service's. A principal that was deleted is refused everything. An error
 // says that the decision could not be made.
 func (s *Service) Decide(ctx context.Context, by Caller, q *policy.Question) (policy.Decision, error) {
-	f := &facts{own: q.Context, by: &by, region: s.cfg.Region, owner: q.Owner}
+	f := &facts{own: q.Context, by: by, region: s.cfg.Region, owner: q.Owner}
 	if f.owner == "" {
 		f.owner = by.Account
 	}
-	q.Principal, q.Context, q.Rights = questioned(&by.Principal), f, nil
+	q.Principal, q.Context, q.Rights = questioned(&f.by.Principal), f, nil
 	switch by.Type {
 	case Anonymous, AWSService, WebIdentityUser:
 		return policy.Decide(q), nil
 	}
-	r, err := s.rightsOf(ctx, &by.Principal)
+	r, err := s.rightsOf(ctx, &f.by.Principal)
 	if err != nil {
 		return policy.Decision{}, err
 	}
 	if r.gone {
 		return policy.Decision{Layer: policy.ByIdentity}, nil
 	}
-	s.used.note(&by.Principal, q.Action, s.cfg.Region)
+	s.used.note(&f.by.Principal, q.Action, s.cfg.Region)
 	f.tags, q.Rights = r.tags, r.all
 	if by.Type == Root && q.Policy == nil && !q.Decides && f.owner == by.Account && len(r.all.Controls) == 0 && r.all.Boundary == nil && !r.all.Narrowed {
 		return policy.Decision{Allowed: true, Layer: policy.ByIdentity}, nil // nothing there could say otherwise

@@ -15,7 +15,7 @@ import (
 // when a policy asks for them.
 type facts struct {
 	own    policy.Context
-	by     *Caller
+	by     Caller
 	tags   map[string]string
 	region string
 	owner  string
@@ -42,7 +42,7 @@ func (f *facts) Values(key string) ([]string, bool) {
 }
 
 func (f *facts) global(key string) (string, bool) {
-	by := f.by
+	by := &f.by
 	switch key {
 	case "aws:principalarn":
 		if by.Type == AssumedRole {

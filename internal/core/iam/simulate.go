@@ -323,7 +323,7 @@ func (s *Service) decideOne(m *simulation, in Simulated, action, resource string
 	out := EvaluationResult{EvalActionName: action, EvalResourceName: resource}
 	q := policy.Question{
 		Principal: m.who, Action: action, Resource: resource, Owner: ownerOf(resource, in.ResourceOwner, m.account),
-		Rights: policy.NewRights(m.config), Context: simulatedFacts{m, &facts{by: &m.caller, region: s.cfg.Region}},
+		Rights: policy.NewRights(m.config), Context: simulatedFacts{m, &facts{by: m.caller, region: s.cfg.Region}},
 	}
 	if m.resource != "" {
 		kind := policy.Bucket

@@ -159,6 +159,22 @@ func Get1(ctx context.Context, s Store, key []byte) (Item, error) {
 	return items[0], nil
 }
 
+// Versioner is a store that can say a row's version for less than the row.
+type Versioner interface {
+	// Version returns the version of a row, 0 when it is absent. It sees what Get
+	// would see.
+	Version(ctx context.Context, key []byte) (uint64, error)
+}
+
+// Version returns the version of a row, 0 when it is absent.
+func Version(ctx context.Context, s Store, key []byte) (uint64, error) {
+	if v, ok := s.(Versioner); ok {
+		return v.Version(ctx, key)
+	}
+	item, err := Get1(ctx, s, key)
+	return item.Ver, err
+}
+
 // PrefixEnd returns the first key after all keys that begin with prefix, or nil
 // when there is none.
 func PrefixEnd(prefix []byte) []byte {

@@ -130,6 +130,24 @@ func (s *store) Get(ctx context.Context, keys ...[]byte) ([]meta.Item, error) {
 	return read, nil
 }
 
+// Version is meta.Versioner.Version.
+func (s *store) Version(ctx context.Context, key []byte) (uint64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	if !s.skip(key) {
+		shard := &s.shards[s.shardOf(key)]
+		shard.mu.Lock()
+		it, found := shard.get(key)
+		shard.mu.Unlock()
+		if found {
+			return it.Ver, nil
+		}
+	}
+	item, err := meta.Get1(ctx, s, key) // and keeps it
+	return item.Ver, err
+}
+
 // owned returns an item of the caller's own, in one piece of memory.
 func owned(key []byte, it meta.Item) meta.Item {
 	b := append(append(make([]byte, 0, len(key)+len(it.Value)), key...), it.Value...)

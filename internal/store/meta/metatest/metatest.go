@@ -24,6 +24,7 @@ func Run(t *testing.T, open func(t *testing.T) meta.Store) {
 	}{
 		{"Get", testGet},
 		{"GetOwnership", testGetOwnership},
+		{"VersionOnly", testVersionOnly},
 		{"ScanOrder", testScanOrder},
 		{"ScanPages", testScanPages},
 		{"ScanMaxBytes", testScanMaxBytes},

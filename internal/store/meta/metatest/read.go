@@ -34,6 +34,25 @@ func testGet(t *testing.T, s meta.Store) {
 	}
 }
 
+// A version that is asked for alone is the row's, before and after each change.
+func testVersionOnly(t *testing.T, s meta.Store) {
+	is := func(want uint64) {
+		t.Helper()
+		for range 2 { // the second answer may come from memory
+			if got, err := meta.Version(t.Context(), s, []byte("a")); err != nil || got != want {
+				t.Errorf("version %d, %v, want %d", got, err, want)
+			}
+		}
+	}
+	is(0)
+	is(put(t, s, "a", "apple"))
+	is(put(t, s, "a", "avocado"))
+	if _, err := s.Commit(t.Context(), &meta.Batch{Deletes: [][]byte{[]byte("a")}}); err != nil {
+		t.Fatal(err)
+	}
+	is(0)
+}
+
 // The caller may write on what it was given, and on the keys that it asked with.
 func testGetOwnership(t *testing.T, s meta.Store) {
 	ver := put(t, s, "a", "apple")
