@@ -74,6 +74,7 @@ type Service struct {
 	s3         *ViaS3
 	owned      *Owned
 	quota      quota
+	uses       uses
 	rotations  singleflight.Group // automatic ones, by key id
 
 	mu       sync.RWMutex

@@ -192,6 +192,7 @@ func (s *Service) removeRows(ctx context.Context, marked *key, b *meta.Batch) er
 	b.Cond(row, item.Ver)
 	b.Delete(row)
 	b.Delete([]byte(indexRows + marked.ID.String()))
+	b.Delete([]byte(useRows + marked.ref().account + "/" + marked.ref().id))
 	for _, name := range marked.Aliases {
 		b.Delete([]byte(aliasRow(marked.Account, name)))
 	}

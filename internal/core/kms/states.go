@@ -77,7 +77,7 @@ func ruleFor(operation string) rule {
 		return rule{deleted: x3}
 	case "CreateGrant":
 		return rule{proceeds, x1, x3, x5, proceeds, x14, proceeds, anyKey}
-	case "ListGrants", "RetireGrant", "RevokeGrant", "DeleteAlias", "DescribeKey", "GetKeyPolicy", "ListAliases", "ListKeyPolicies", "ListResourceTags", "PutKeyPolicy":
+	case "ListGrants", "RetireGrant", "RevokeGrant", "DeleteAlias", "DescribeKey", "GetKeyPolicy", "ListAliases", "ListKeyPolicies", "ListResourceTags", "PutKeyPolicy", "GetKeyLastUsage":
 		return always()
 	case "EnableKey", "DisableKey":
 		return rule{proceeds, proceeds, x3, x5, proceeds, x14, x15, anyKey}

@@ -147,5 +147,6 @@ func (v *ViaS3) request(ctx context.Context, by iam.Caller, class Class, keyARN 
 		plaintext.Clear()
 		return secret.Bytes{}, err
 	}
+	v.s.NoteUse(record.EventName, []string{keyARN}, record.EventID, record.RequestID)
 	return plaintext, nil
 }

@@ -37,6 +37,7 @@ func (a *API) noteOutcome(ctx context.Context, c *pipeline.Call, in, out any, er
 	if err != nil {
 		return
 	}
+	a.Keys.NoteUse(c.Op.Name, arns, c.EventID(), c.ID)
 	if d, ok := out.(kms.ScheduledDeletion); ok {
 		c.AuditData("cofferDependentBuckets", d.CofferDependentBuckets)
 		c.AuditData("cofferDependentObjects", d.CofferDependentObjects)

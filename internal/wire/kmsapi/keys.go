@@ -12,6 +12,7 @@ func (a *API) keyOps() []pipeline.Op {
 		defineAs(a, "CreateKey", 0, a.Keys.CreateKey, inMetadata),
 		defineAs(a, "DescribeKey", pipeline.Read, a.Keys.DescribeKey, inMetadata),
 		define(a, "ListKeys", pipeline.Read, a.Keys.ListKeys),
+		define(a, "GetKeyLastUsage", pipeline.Read, a.Keys.GetKeyLastUsage),
 		define(a, "UpdateKeyDescription", 0, a.Keys.UpdateKeyDescription),
 		define(a, "EnableKey", 0, a.Keys.EnableKey),
 		define(a, "DisableKey", 0, a.Keys.DisableKey),

@@ -134,6 +134,11 @@ func TestOperations(t *testing.T) {
 	s.signatures()
 	s.pairs(id, arn)
 	s.rotations(id, arn)
+	used := ok(s.GetKeyLastUsage(ctx, &sdk.GetKeyLastUsageInput{KeyId: &id}))(s)
+	if u := used.KeyLastUsage; u == nil || u.Operation != "Decrypt" || *u.CloudTrailEventId == "" || !used.KeyCreationDate.Equal(*created.CreationDate) ||
+		used.TrackingStartDate.Before(*used.KeyCreationDate) || *used.KeyId != arn {
+		s.t.Errorf("last used %+v of %+v", u, used)
+	}
 	s.policies(id)
 	s.grants(id, arn)
 	s.tags(id)

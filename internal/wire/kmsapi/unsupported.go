@@ -32,9 +32,6 @@ func unsupportedOps() []pipeline.Op {
 		}, {
 			what: "Multi-Region keys",
 			rest: []string{"ReplicateKey", "UpdatePrimaryRegion"},
-		}, {
-			what:  "Recording when a key was last used",
-			reads: []string{"GetKeyLastUsage"},
 		},
 	} {
 		err := fault.New(kms.UnsupportedOperation, "%s: not supported by Coffer.", group.what)

@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/policy"
@@ -222,6 +224,14 @@ func (c *Call) CodeOf(err error) Code {
 		c.road.cfg.Log.Error("internal error", "request_id", c.ID, "operation", c.operation(), "error", err)
 	}
 	return code
+}
+
+// EventID returns the id that the call's audit record will have.
+func (c *Call) EventID() string {
+	if c.record.EventID == "" {
+		c.record.EventID = uuid.NewString()
+	}
+	return c.record.EventID
 }
 
 // AuditData adds a fact to additionalEventData of the call's audit record.
