@@ -242,7 +242,7 @@ func testKeyPoliciesAndTags(t *testing.T, s *coffertest.Server) {
 	if !strings.Contains(*policy, `"arn:aws:iam::`+coffertest.Account+`:root"`) || !strings.Contains(*policy, `"kms:*"`) {
 		t.Errorf("default policy %s", *policy)
 	}
-	other := ` {"Version":"2012-10-17","Statement":[{"Sid":"a b","Effect":"Allow","Principal":"*","Action":["kms:Decrypt"],"Resource":"*"}]}`
+	other := ` {"Version":"2012-10-17","Statement":[{"Sid":"a b","Effect":"Allow","Principal":"*","Action":["kms:*"],"Resource":"*"}]}`
 	do(t, s.KMS.PutKeyPolicy, &kms.PutKeyPolicyInput{KeyId: key, PolicyName: aws.String("default"), Policy: &other, BypassPolicyLockoutSafetyCheck: true})
 	if out := do(t, s.KMS.GetKeyPolicy, &kms.GetKeyPolicyInput{KeyId: key, PolicyName: aws.String("default")}); *out.Policy != other || *out.PolicyName != "default" {
 		t.Errorf("policy %s comes back as %s", other, *out.Policy)
