@@ -121,7 +121,7 @@ func (d *Document) statement(st *statement, n *node, own string) *problem {
 			return &problem{flaw: syntax}
 		}
 	}
-	for _, read := range []func(*statement, *node, string) *problem{d.effect, d.principal, d.action, d.resource, d.condition} {
+	for _, read := range []func(*statement, *node, string) *problem{d.effect, d.principal, d.sid, d.action, d.resource, d.condition} {
 		if p := read(st, n, own); p != nil {
 			return p
 		}
@@ -172,16 +172,22 @@ var (
 	resourceSid = regexp.MustCompile(`^[\x20-\x{d7ff}\x{e000}-\x{fffd}]*$`)
 )
 
-func (d *Document) effect(st *statement, n *node, _ string) *problem {
-	if s := n.under("Sid"); s != nil {
-		allowed := identitySid
-		if d.kind == Bucket || d.kind == Key {
-			allowed = resourceSid
-		}
-		if st.sid = s.text; !allowed.MatchString(s.text) {
-			return &problem{sid, s.text}
-		}
+func (d *Document) sid(st *statement, n *node, _ string) *problem {
+	s := n.under("Sid")
+	if s == nil {
+		return nil
 	}
+	allowed := identitySid
+	if d.kind == Bucket || d.kind == Key {
+		allowed = resourceSid
+	}
+	if st.sid = s.text; !allowed.MatchString(s.text) {
+		return &problem{sid, s.text}
+	}
+	return nil
+}
+
+func (d *Document) effect(st *statement, n *node, _ string) *problem {
 	e := n.under("Effect")
 	switch {
 	case e == nil && d.kind == Key:

@@ -175,6 +175,34 @@ func TestTexts(t *testing.T) {
 	}
 }
 
+// TestPolicyOfTheBlog: what each service says of AWS's example "minimum permissions", which
+// is usable nowhere as it is printed.
+func TestPolicyOfTheBlog(t *testing.T) {
+	printed := `{"Version":"2012-10-17","Statement":[{"Sid":"Permissions to use Bucket Keys","Effect":"Allow",
+		"Principal":{"AWS":"arn:aws:iam::111122223333:user/willcavin"},
+		"Action":["s3:PutObject","s3:GetObject","s3:CreateBucket","kms:Decrypt","kms:GenerateDataKey"],"Resource":"arn:aws:s3:::willcavinbucket/*"}]}`
+	alone := strings.Replace(printed, `,"kms:Decrypt","kms:GenerateDataKey"`, ``, 1)
+	unnamed := strings.Replace(printed, `"Principal":{"AWS":"arn:aws:iam::111122223333:user/willcavin"},`, ``, 1)
+	for _, test := range []struct {
+		what string
+		kind Kind
+		text string
+		want string
+	}{
+		{"printed", Bucket, printed, "Policy has invalid action"},
+		{"without kms", Bucket, alone, "Action does not apply to any resource(s) in statement"},
+		{"without kms and CreateBucket", Bucket, strings.Replace(alone, `,"s3:CreateBucket"`, ``, 1), ""},
+		{"printed", Identity, printed, "Policy document should not specify a principal."},
+		{"without a principal", Identity, unnamed, "Syntax errors in policy."}, // the Sid
+		{"without a principal and spaces", Identity, strings.Replace(unnamed, "Permissions to use Bucket Keys", "BucketKeys", 1), ""},
+		{"printed", Key, printed, ""},
+	} {
+		if _, err := Parse(test.kind, map[Kind]string{Bucket: "arn:aws:s3:::willcavinbucket"}[test.kind], test.text); message(err) != test.want {
+			t.Errorf("%s policy, %s: %v, want %q", kinds[test.kind], test.what, err, test.want)
+		}
+	}
+}
+
 // TestTaken are documents that look odd and are right.
 func TestTaken(t *testing.T) {
 	everything := "'Effect':'Allow','Principal':'*','Action':"
