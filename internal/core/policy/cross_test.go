@@ -43,7 +43,7 @@ func (c choice) document() string {
 	if c.statements == nil {
 		return ""
 	}
-	return document(append([]string{}, c.statements...)...)
+	return document(c.statements...)
 }
 
 // TestCrossProduct compares all combinations of what the parts of a decision may say with

@@ -3,6 +3,7 @@
 package policy_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,6 +31,7 @@ func parse(t testing.TB, kind Kind, statements ...string) *Document {
 const key1 = "arn:aws:kms:us-east-1:111122223333:key/1"
 
 func document(statements ...string) string {
+	statements = slices.Clone(statements)
 	for i, s := range statements {
 		statements[i] = "{" + strings.ReplaceAll(s, "'", `"`) + "}"
 	}

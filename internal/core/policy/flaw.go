@@ -39,6 +39,8 @@ const (
 	resourceForeign
 	resourceForbidden
 	operatorUnknown
+	conditionUnknown
+	conditionIdle // an action of the statement does not have the key
 	variableInvalid
 	tooPermissive
 )
@@ -93,6 +95,8 @@ var (
 		resourceService:   "Policy has invalid resource",
 		resourceForeign:   "Policy has invalid resource",
 		operatorUnknown:   "Invalid Condition type : %s",
+		conditionUnknown:  "Policy has an invalid condition key",
+		conditionIdle:     "Conditions do not apply to combination of actions and resources in statement",
 	}
 	keyTexts = map[flaw]string{
 		version:             "Policy has an unknown version.",

@@ -127,7 +127,10 @@ func (d *Document) statement(st *statement, n *node, own string) *problem {
 		}
 	}
 	if d.kind == Bucket {
-		return st.applies()
+		if p := st.applies(); p != nil {
+			return p
+		}
+		return st.fits()
 	}
 	return nil
 }

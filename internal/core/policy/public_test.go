@@ -39,7 +39,7 @@ func TestPublic(t *testing.T) {
 		{"sessions of a role", when("'StringLike':{'aws:userid':'AROA1:*'}"), true},
 		{"referer", when("'StringLike':{'aws:Referer':'https://example.com/'}"), true},
 		{"TLS", when("'Bool':{'aws:SecureTransport':'true'}"), true},
-		{"a KMS key", when("'StringEquals':{'s3:x-amz-server-side-encryption-aws-kms-key-id':'" + key1 + "'}"), false},
+		{"a KMS key", grant("'*'", "s3:PutObject") + ",'Condition':{'StringEquals':{'s3:x-amz-server-side-encryption-aws-kms-key-id':'" + key1 + "'}}", false},
 		{"addresses", when("'IpAddress':{'aws:SourceIp':['192.0.2.0/24','2001:db8::/32']}"), false},
 		{"private addresses", when("'IpAddress':{'aws:SourceIp':'10.0.0.0/8'}"), false},
 		{"half of the internet", when("'IpAddress':{'aws:SourceIp':'0.0.0.0/1'}"), true},
