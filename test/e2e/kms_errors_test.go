@@ -61,7 +61,7 @@ func testKMSRequestsThatAreRefused(t *testing.T, s *coffertest.Server) {
 		{"GenerateMac", `{"KeyId":"` + key + `","Message":"eA==","MacAlgorithm":"HMAC_SHA_1"}`, "ValidationException", "Value 'HMAC_SHA_1' at 'macAlgorithm' failed to satisfy constraint"},
 		{"GetPublicKey", `{"KeyId":"` + key + `"}`, "UnsupportedOperationException", "is not an asymmetric key"},
 		{"CreateKey", `{"KeySpec":"DES"}`, "ValidationException", "1 validation error detected: Value 'DES' at 'keySpec' failed to satisfy constraint: Member must satisfy enum value set: ["},
-		{"CreateKey", `{"Origin":"EXTERNAL"}`, "UnsupportedOperationException", "EXTERNAL"},
+		{"CreateKey", `{"Origin":"AWS_CLOUDHSM"}`, "UnsupportedOperationException", "AWS_CLOUDHSM"},
 		{"CreateKey", `{"MultiRegion":true}`, "UnsupportedOperationException", "Multi-Region"},
 		{"CreateKey", `{"Description":"` + strings.Repeat("d", 8193) + `"}`, "ValidationException", "at 'description' " + long + "8192"},
 		{"CreateKey", `{"Policy":"{"}`, "MalformedPolicyDocumentException", ""},

@@ -62,6 +62,8 @@ func TestOnOneServer(t *testing.T) {
 		testEncryptWithRSA,
 		testKeyPairsAndAgreement,
 		testOtherKeysAreNotS3s,
+		testImportedKeys,
+		testImportedSigningKey,
 		testDryRun,
 		testRotationSchedule,
 		testKMSRequestsThatAreRefused,

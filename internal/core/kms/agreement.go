@@ -75,7 +75,7 @@ func (s *Service) DeriveSharedSecret(ctx context.Context, by iam.Caller, in Deri
 		}
 		shared, err := s.materials.Agree(ctx, k.currentRef(), in.PublicKey)
 		if err != nil {
-			return SharedSecret{}, fromMaterials(err)
+			return SharedSecret{}, s.fromKey(k, err)
 		}
 		return SharedSecret{in.KeyAgreementAlgorithm, k.ref().arn(s.region), k.Origin, shared}, nil
 	})

@@ -98,10 +98,11 @@ func (s *Service) freshKey(ctx context.Context, ref keyRef) (*key, error) {
 	if err != nil {
 		return nil, err
 	}
-	if k.gone(time.Now()) {
+	at := time.Now()
+	if k.gone(at) {
 		return nil, s.noKey(ref)
 	}
-	return k, nil
+	return k.at(at), nil
 }
 
 // cachedKey returns a key's row from memory. Error: NotFound.
@@ -110,10 +111,11 @@ func (s *Service) cachedKey(ctx context.Context, ref keyRef) (*key, error) {
 	if err != nil {
 		return nil, err
 	}
-	if k == nil || k.gone(time.Now()) {
+	at := time.Now()
+	if k == nil || k.gone(at) {
 		return nil, s.noKey(ref)
 	}
-	return k, nil
+	return k.at(at), nil
 }
 
 // cachedAlias returns an alias's row from memory, or nil.

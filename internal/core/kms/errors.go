@@ -16,13 +16,16 @@ const (
 	AlreadyExists        fault.Kind = "kms: already exists"
 	Disabled             fault.Kind = "kms: key disabled"
 	DryRun               fault.Kind = "kms: dry run succeeded"
+	ExpiredImportToken   fault.Kind = "kms: expired import token"
 	IncorrectKey         fault.Kind = "kms: incorrect key"
+	IncorrectKeyMaterial fault.Kind = "kms: incorrect key material"
 	Internal             fault.Kind = "kms: internal error" // stored key data is damaged
 	InvalidAliasName     fault.Kind = "kms: invalid alias name"
 	InvalidArn           fault.Kind = "kms: invalid ARN"
 	InvalidCiphertext    fault.Kind = "kms: invalid ciphertext"
 	InvalidGrantID       fault.Kind = "kms: invalid grant id"
 	InvalidGrantToken    fault.Kind = "kms: invalid grant token"
+	InvalidImportToken   fault.Kind = "kms: invalid import token"
 	InvalidKeyUsage      fault.Kind = "kms: invalid key usage"
 	InvalidMarker        fault.Kind = "kms: invalid marker"
 	InvalidMac           fault.Kind = "kms: invalid MAC"
@@ -58,6 +61,12 @@ func ErrorName(err error) string {
 		return "DisabledException"
 	case DryRun:
 		return "DryRunOperationException"
+	case ExpiredImportToken:
+		return "ExpiredImportTokenException"
+	case IncorrectKeyMaterial:
+		return "IncorrectKeyMaterialException"
+	case InvalidImportToken:
+		return "InvalidImportTokenException"
 	case IncorrectKey:
 		return "IncorrectKeyException"
 	case InvalidAliasName:
@@ -110,11 +119,26 @@ func fromMeta(err error) error {
 	return fault.New(Unavailable, "").Because(err)
 }
 
+// fromKey is fromMaterials for the use of a key: imported material may have been
+// deleted a moment ago, by another node.
+func (s *Service) fromKey(k *key, err error) error {
+	if k.external() && errors.Is(err, keystore.NoMaterial) {
+		return invalidState(k.ref().arn(s.region), "pending import")
+	}
+	return fromMaterials(err)
+}
+
 // fromMaterials turns an error of the key store into a fault.
 func fromMaterials(err error) error {
 	switch {
 	case errors.Is(err, keystore.BadCiphertext):
 		return fault.New(InvalidCiphertext, "").Because(err)
+	case errors.Is(err, keystore.BadToken):
+		return fault.New(InvalidImportToken, "").Because(err)
+	case errors.Is(err, keystore.ExpiredToken):
+		return fault.New(ExpiredImportToken, "").Because(err)
+	case errors.Is(err, keystore.BadMaterial):
+		return fault.New(IncorrectKeyMaterial, "The key material does not fit the key.").Because(err)
 	case errors.Is(err, keystore.NotAllowed):
 		return fault.New(UnsupportedOperation, "The algorithm is not allowed in FIPS mode.")
 	case errors.Is(err, keystore.Unavailable):

@@ -41,6 +41,7 @@ type KeyMetadata struct {
 	Description            string
 	Enabled                bool
 	EncryptionAlgorithms   []string
+	ExpirationModel        string // of imported material
 	KeyAgreementAlgorithms []string
 	KeyId                  string
 	KeyManager             string
@@ -51,12 +52,14 @@ type KeyMetadata struct {
 	MultiRegion            bool
 	Origin                 string
 	SigningAlgorithms      []string
+	ValidTo                *time.Time // when imported material expires
 }
 
 // Touches returns the key's ARN.
 func (m KeyMetadata) Touches() []string { return []string{m.Arn} }
 
-// CreateKey makes a key of the caller's account, with fresh material.
+// CreateKey makes a key of the caller's account: with fresh material, or waiting for
+// material to be imported.
 func (s *Service) CreateKey(ctx context.Context, by iam.Caller, in CreateKey) (KeyMetadata, error) {
 	return counted(s, "CreateKey", func() (KeyMetadata, error) {
 		if err := in.check(); err != nil {
@@ -77,6 +80,9 @@ func (s *Service) CreateKey(ctx context.Context, by iam.Caller, in CreateKey) (K
 		}
 		if in.KeyUsage != "" {
 			k.Usage = in.KeyUsage
+		}
+		if in.Origin == OriginExternal {
+			k.Origin, k.State = OriginExternal, PendingImport
 		}
 		k.Description, k.Tags, k.Policy = in.Description, in.Tags, defaultPolicy(by.Account)
 		if in.Policy != "" {
@@ -110,7 +116,7 @@ func (in CreateKey) check() error {
 		return err
 	}
 	switch {
-	case in.Origin != "" && in.Origin != OriginKMS:
+	case in.Origin != "" && in.Origin != OriginKMS && in.Origin != OriginExternal:
 		return fault.New(UnsupportedOperation, "Keys of Origin %s are not supported.", in.Origin)
 	case in.CustomKeyStoreId != "" || in.XksKeyId != "":
 		return fault.New(UnsupportedOperation, "Custom key stores are not supported.")
@@ -138,12 +144,14 @@ func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 // comes first, so that no row ever names what is not there; a crash between
 // leaves material that nothing names. with may add rows to the commit.
 func (s *Service) create(ctx context.Context, k *key, with func(b *meta.Batch) error) error {
-	m, err := s.materials.Generate(ctx, keystore.Ref{Key: k.ID, Version: 1}, keystore.Spec(k.Spec))
-	if err != nil {
-		return fromMaterials(err)
+	if !k.external() {
+		m, err := s.materials.Generate(ctx, keystore.Ref{Key: k.ID, Version: 1}, keystore.Spec(k.Spec))
+		if err != nil {
+			return fromMaterials(err)
+		}
+		k.addMaterial(m, k.Created, "")
 	}
-	k.addMaterial(m, k.Created, "")
-	err = s.commit(ctx, func(b *meta.Batch) error {
+	err := s.commit(ctx, func(b *meta.Batch) error {
 		if with != nil {
 			if err := with(b); err != nil {
 				return err
@@ -211,6 +219,9 @@ func (s *Service) metadata(k *key) KeyMetadata {
 		m.MacAlgorithms = names
 	case KeyAgreement:
 		m.KeyAgreementAlgorithms = names
+	}
+	if now := k.current(); k.external() && now.ID != "" && now.usable(time.Now()) {
+		m.ExpirationModel, m.ValidTo = now.expiration()
 	}
 	if k.Deletion != nil {
 		date := k.Deletion.Date

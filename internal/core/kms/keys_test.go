@@ -59,7 +59,7 @@ func TestCreateKeyRefuses(t *testing.T) {
 		"Ed25519 for agreement":     {CreateKey{KeySpec: "ECC_NIST_EDWARDS25519", KeyUsage: KeyAgreement}, Validation, ""},
 		"both spec members":         {CreateKey{KeySpec: SymmetricDefault, CustomerMasterKeySpec: SymmetricDefault}, Validation, ""},
 		"signing key":               {CreateKey{KeyUsage: "SIGN_VERIFY"}, Validation, ""},
-		"imported material":         {CreateKey{Origin: "EXTERNAL"}, UnsupportedOperation, ""},
+		"a hardware module":         {CreateKey{Origin: "AWS_CLOUDHSM"}, UnsupportedOperation, "Keys of Origin AWS_CLOUDHSM are not supported."},
 		"multi-Region":              {CreateKey{MultiRegion: true}, UnsupportedOperation, ""},
 		"custom key store":          {CreateKey{CustomKeyStoreId: "cks-1"}, UnsupportedOperation, ""},
 		"long description":          {CreateKey{Description: strings.Repeat("x", 8193)}, Validation, "1 validation error detected: Value at 'description' failed to satisfy constraint: Member must have length less than or equal to 8192"},

@@ -45,7 +45,7 @@ func (s *Service) GenerateMac(ctx context.Context, by iam.Caller, in GenerateMac
 		}
 		mac, err := s.materials.MAC(ctx, k.currentRef(), keystore.Algorithm(in.MacAlgorithm), in.Message.Reveal())
 		if err != nil {
-			return Mac{}, fromMaterials(err)
+			return Mac{}, s.fromKey(k, err)
 		}
 		return Mac{k.ref().arn(s.region), mac, in.MacAlgorithm}, nil
 	})
@@ -91,7 +91,7 @@ func (s *Service) VerifyMac(ctx context.Context, by iam.Caller, in VerifyMac) (V
 		mac, err := s.materials.MAC(ctx, k.currentRef(), keystore.Algorithm(in.MacAlgorithm), in.Message.Reveal())
 		switch {
 		case err != nil:
-			return VerifiedMac{}, fromMaterials(err)
+			return VerifiedMac{}, s.fromKey(k, err)
 		case !secret.New(mac).Equal(secret.New(in.Mac)): // in constant time
 			return VerifiedMac{}, fault.New(InvalidMac, "")
 		case in.DryRun:

@@ -114,11 +114,18 @@ func (s *Service) RotateKeyOnDemand(ctx context.Context, by iam.Caller, in KeyOn
 			if err := s.mayRotateOnDemand(k); err != nil {
 				return err
 			}
+			if k.external() {
+				return s.takePending(k)
+			}
 			k.LastVersion++
 			return nil
 		})
 		if err != nil {
 			return KeyNamed{}, err
+		}
+		if k.external() {
+			s.rotated(ctx, k)
+			return KeyNamed{k.ref().arn(s.region)}, nil
 		}
 		k, err = s.rotate(ctx, k, onDemand, func(k *key) error {
 			if err := s.fits(k, "RotateKeyOnDemand"); err != nil {
@@ -212,12 +219,32 @@ func (s *Service) rotate(ctx context.Context, k *key, kind string, may func(k *k
 	if err != nil || !did {
 		return k, err
 	}
+	s.rotated(ctx, k)
+	return k, nil
+}
+
+// takePending puts the imported material that waits for it to use.
+func (s *Service) takePending(k *key) error {
+	at, old := now(), k.current().ID
+	if k.Pending == nil || !k.Pending.usable(at) {
+		return fault.New(InvalidState, "No available key material pending rotation for the key: %s.", k.ref().arn(s.region))
+	}
+	m := *k.Pending
+	m.Created, m.Type = at, onDemand
+	k.Materials, k.Pending = append(k.Materials, m), nil
+	k.Rotation.OnDemand++
+	k.Rotation.Unrecorded = append(k.Rotation.Unrecorded, rotationEvent{uuid.New(), at, onDemand, m.ID, old})
+	return nil
+}
+
+// rotated tells of a rotation that took place: the last of those that wait in the
+// row to be recorded.
+func (s *Service) rotated(ctx context.Context, k *key) {
 	s.notify(k.ref().arn(s.region), Rotated)
 	if err := s.recordRotations(ctx, k, k.Rotation.Unrecorded[len(k.Rotation.Unrecorded)-1:]); err != nil {
 		// The event stays in the row, and Run records it later.
 		s.log.ErrorContext(ctx, "record key rotation", "key_arn", k.ref().arn(s.region), "error", err)
 	}
-	return k, nil
 }
 
 // ListKeyRotations is the request of Service.ListKeyRotations.
@@ -239,13 +266,17 @@ type RotationList struct {
 }
 
 // RotationsListEntry is a version of a key's material. The first one has neither
-// date nor type.
+// date nor type. ImportState and what follows from it are of imported material.
 type RotationsListEntry struct {
-	KeyId            string
-	KeyMaterialId    string
-	KeyMaterialState string // CURRENT or NON_CURRENT
-	RotationDate     *time.Time
-	RotationType     string
+	ExpirationModel        string
+	ImportState            string // IMPORTED or PENDING_IMPORT
+	KeyId                  string
+	KeyMaterialDescription string
+	KeyMaterialId          string
+	KeyMaterialState       string // CURRENT, NON_CURRENT or PENDING_ROTATION
+	RotationDate           *time.Time
+	RotationType           string
+	ValidTo                *time.Time
 }
 
 // ListKeyRotations lists the rotations of a key that took place.
@@ -262,17 +293,12 @@ func (s *Service) ListKeyRotations(ctx context.Context, by iam.Caller, in ListKe
 		}
 		var all []RotationsListEntry
 		for _, m := range k.Materials {
-			e := RotationsListEntry{KeyId: k.ID.String(), KeyMaterialId: m.ID, KeyMaterialState: "NON_CURRENT", RotationType: m.Type}
-			if m.ID == k.current().ID {
-				e.KeyMaterialState = "CURRENT"
+			if m.Type != "" || in.IncludeKeyMaterial == "ALL_KEY_MATERIAL" {
+				all = append(all, k.rotationEntry(m))
 			}
-			if m.Type != "" {
-				date := m.Created
-				e.RotationDate = &date
-			} else if in.IncludeKeyMaterial != "ALL_KEY_MATERIAL" {
-				continue
-			}
-			all = append(all, e)
+		}
+		if k.Pending != nil && in.IncludeKeyMaterial == "ALL_KEY_MATERIAL" {
+			all = append(all, k.rotationEntry(*k.Pending))
 		}
 		list := "rotations of " + k.ID.String() + " " + in.IncludeKeyMaterial
 		page, next, err := pageOf(list, all, pageSize(in.Limit, 100, 1000), in.Marker)
@@ -281,4 +307,27 @@ func (s *Service) ListKeyRotations(ctx context.Context, by iam.Caller, in ListKe
 		}
 		return RotationList{next, append([]RotationsListEntry{}, page...), next != "", touched{k.ref().arn(s.region)}}, nil
 	})
+}
+
+func (k *key) rotationEntry(m material) RotationsListEntry {
+	e := RotationsListEntry{KeyId: k.ID.String(), KeyMaterialId: m.ID, KeyMaterialState: "NON_CURRENT", RotationType: m.Type}
+	switch {
+	case k.Pending != nil && m.ID == k.Pending.ID:
+		e.KeyMaterialState = "PENDING_ROTATION"
+	case m.ID == k.current().ID:
+		e.KeyMaterialState = "CURRENT"
+	}
+	if m.Type != "" {
+		date := m.Created
+		e.RotationDate = &date
+	}
+	if !k.external() {
+		return e
+	}
+	e.ImportState, e.KeyMaterialDescription = "PENDING_IMPORT", m.Description
+	if m.usable(time.Now()) {
+		e.ImportState = "IMPORTED"
+		e.ExpirationModel, e.ValidTo = m.expiration()
+	}
+	return e
 }

@@ -57,6 +57,7 @@ const (
 	SymmetricDefault = "SYMMETRIC_DEFAULT" // key spec and encryption algorithm
 	EncryptDecrypt   = "ENCRYPT_DECRYPT"
 	OriginKMS        = "AWS_KMS"
+	OriginExternal   = "EXTERNAL"
 	ManagerCustomer  = "CUSTOMER"
 	ManagerAWS       = "AWS"
 )
@@ -80,6 +81,8 @@ type key struct {
 	Rotation    rotation   `json:"rotation"`
 	Materials   []material `json:"materials"`        // oldest first; the last one is current
 	Public      []byte     `json:"public,omitempty"` // of asymmetric keys, DER of a SubjectPublicKeyInfo
+	// Pending is imported material that waits for a rotation on demand.
+	Pending *material `json:"pending,omitempty"`
 	// LastVersion is the last version number handed out. It may be ahead of
 	// Materials: a rotation reserves its number before it makes the material.
 	LastVersion uint32 `json:"lastVersion"`
@@ -131,6 +134,22 @@ type material struct {
 	ID      string    `json:"id"` // hex
 	Created time.Time `json:"created"`
 	Type    string    `json:"type,omitempty"` // of the rotation that made it; "" for the first
+
+	// Of imported material:
+	Description string    `json:"description,omitempty"`
+	Expires     time.Time `json:"expires,omitzero"` // zero: never
+	Gone        bool      `json:"gone,omitempty"`   // deleted, or expired: only its id is left
+	// Doomed is since when the material, which is Gone, is being removed from the
+	// key store. Until that is done it cannot be imported again.
+	Doomed *time.Time `json:"doomed,omitempty"`
+	// Removals counts how often it went, so that an import that a removal overtook
+	// learns of it.
+	Removals int `json:"removals,omitempty"`
+}
+
+// usable reports whether the material is there at a time.
+func (m material) usable(at time.Time) bool {
+	return !m.Gone && (m.Expires.IsZero() || at.Before(m.Expires))
 }
 
 // alias is the row of an alias. It is shared, as key is.
@@ -144,8 +163,52 @@ type alias struct {
 
 func (k *key) ref() keyRef { return keyRef{k.Account, k.ID.String()} }
 
-// current returns the material for new ciphertexts.
-func (k *key) current() material { return k.Materials[len(k.Materials)-1] }
+// current returns the material for new ciphertexts. A key that waits for its first
+// has none.
+func (k *key) current() material {
+	if len(k.Materials) == 0 {
+		return material{}
+	}
+	return k.Materials[len(k.Materials)-1]
+}
+
+// external reports whether the key's material is imported.
+func (k *key) external() bool { return k.Origin == OriginExternal }
+
+// complete reports whether all material that the key needs is there.
+func (k *key) complete(at time.Time) bool {
+	for _, m := range k.Materials {
+		if !m.usable(at) {
+			return false
+		}
+	}
+	return len(k.Materials) > 0
+}
+
+// at returns the key as it is at a time: while imported material is missing, it is
+// pending import, whatever its row says.
+func (k *key) at(t time.Time) *key {
+	if !k.external() || k.State == PendingImport || k.State == PendingDeletion || k.complete(t) {
+		return k
+	}
+	c := k.clone()
+	c.parsed = k.parsed
+	c.State = PendingImport
+	return c
+}
+
+// imported returns the imported material of an id, to be changed, or nil.
+func (k *key) imported(id string) *material {
+	for i := range k.Materials {
+		if k.Materials[i].ID == id {
+			return &k.Materials[i]
+		}
+	}
+	if k.Pending != nil && k.Pending.ID == id {
+		return k.Pending
+	}
+	return nil
+}
 
 func (k *key) currentRef() keystore.Ref { return keystore.Ref{Key: k.ID, Version: k.current().Version} }
 
@@ -179,6 +242,10 @@ func (k *key) clone() *key {
 		d := *k.Deletion
 		c.Deletion = &d
 	}
+	if k.Pending != nil {
+		m := *k.Pending
+		c.Pending = &m
+	}
 	return &c
 }
 
@@ -193,7 +260,7 @@ func decodeKey(value []byte, ver uint64) (*key, error) {
 	if err := decode(value, k); err != nil {
 		return nil, err
 	}
-	if len(k.Materials) == 0 {
+	if len(k.Materials) == 0 && !k.external() {
 		return nil, fault.New(Internal, "").Because(fmt.Errorf("key %s has no material", k.ID))
 	}
 	k.ver = ver

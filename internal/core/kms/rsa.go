@@ -59,7 +59,7 @@ func (s *Service) open(ctx context.Context, c ciphertext, algorithm string, blob
 	if c.key.Spec != SymmetricDefault {
 		plaintext, err := s.materials.Open(ctx, c.key.currentRef(), keystore.Algorithm(algorithm), blob)
 		if err != nil {
-			return secret.Bytes{}, "", fromMaterials(err)
+			return secret.Bytes{}, "", s.fromKey(c.key, err)
 		}
 		return plaintext, "", nil
 	}

@@ -57,7 +57,7 @@ func (s *Service) Sign(ctx context.Context, by iam.Caller, in Sign) (Signed, err
 		}
 		signature, err := s.materials.Sign(ctx, k.currentRef(), keystore.Algorithm(in.SigningAlgorithm), digest)
 		if err != nil {
-			return Signed{}, fromMaterials(err)
+			return Signed{}, s.fromKey(k, err)
 		}
 		return Signed{k.ref().arn(s.region), signature, in.SigningAlgorithm}, nil
 	})

@@ -5,6 +5,7 @@ package kms
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/cofferstore/coffer/internal/fault"
 )
@@ -44,7 +45,8 @@ const (
 	signs
 	authenticates
 	agrees
-	shows // a public key
+	shows   // a public key
+	imports // material: its origin is EXTERNAL
 )
 
 // usages are the usages of keys by the need that they are for.
@@ -85,6 +87,12 @@ func ruleFor(operation string) rule {
 		return rule{deleted: x3, updating: x15}
 	case "CancelKeyDeletion":
 		return rule{x4, x4, proceeds, x4, x4, x4, x4, anyKey}
+	case "GetParametersForImport":
+		return rule{proceeds, proceeds, x3, proceeds, x11, x14, x15, imports}
+	case "ImportKeyMaterial":
+		return rule{proceeds, proceeds, x3, proceeds, x11, x14, proceeds, imports}
+	case "DeleteImportedKeyMaterial":
+		return rule{proceeds, proceeds, proceeds, proceeds, x11, x14, x15, imports}
 	case "EnableKeyRotation", "DisableKeyRotation":
 		return rule{proceeds, x1, x3, x6, x7, x14, proceeds, rotates}
 	case "RotateKeyOnDemand":
@@ -160,6 +168,8 @@ func (s *Service) fitsUsage(k *key, operation string) error {
 		return fault.New(InvalidKeyUsage, "%s key spec is %s which is not valid for %s.", arn, k.Spec, operation)
 	case n == shows && kindOfKey(k.Spec) != "asymmetric":
 		return fault.New(UnsupportedOperation, "%s is not an asymmetric key: it has no public key.", arn)
+	case n == imports && !k.external(), n == rotates && k.external() && strings.HasSuffix(operation, "KeyRotation"):
+		return fault.New(UnsupportedOperation, "%s origin is %s which is not valid for this operation.", arn, k.Origin)
 	case n == rotates && k.Spec != SymmetricDefault:
 		return fault.New(UnsupportedOperation, "%s key spec is %s which is not valid for %s.", arn, k.Spec, operation)
 	}

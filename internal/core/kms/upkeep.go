@@ -11,6 +11,7 @@ import (
 
 const (
 	upkeepEvery = time.Minute
+	tidyEvery   = time.Hour
 	// recordLate is after how long an event that is still in a key's row is
 	// taken for forgotten by who put it there.
 	recordLate = time.Minute
@@ -51,9 +52,12 @@ type upkeep struct {
 	known bool
 	epoch uint64
 	next  time.Time // of the next duty; zero when there is none
+
+	tidied time.Time
 }
 
 func (u *upkeep) round(ctx context.Context) {
+	u.tidy(ctx)
 	epoch, err := meta.Get1(ctx, u.s.store, []byte(epochRow))
 	if err != nil {
 		u.failed(ctx, "", err)
@@ -84,6 +88,17 @@ func (u *upkeep) round(ctx context.Context) {
 	}
 }
 
+// tidy has the key store remove what imports left behind.
+func (u *upkeep) tidy(ctx context.Context) {
+	if at := time.Now(); at.Sub(u.tidied) >= tidyEvery {
+		if err := u.s.materials.Tidy(ctx); err != nil {
+			u.failed(ctx, "", err)
+			return
+		}
+		u.tidied = at
+	}
+}
+
 // failed has the next round look again.
 func (u *upkeep) failed(ctx context.Context, key string, err error) {
 	u.known = false
@@ -111,6 +126,9 @@ func (u *upkeep) tend(ctx context.Context, k *key) error {
 		}
 	} else if k.Rotation.PeriodInDays > 0 && k.State == Enabled {
 		u.at(k.Rotation.Next)
+	}
+	if err := u.tendMaterials(ctx, k, at); err != nil {
+		return err
 	}
 	if len(k.Rotation.Unrecorded) == 0 {
 		return nil

@@ -53,7 +53,7 @@ func (s *Service) resolve(ctx context.Context, by iam.Caller, action, name strin
 func (s *Service) encryptUnder(ctx context.Context, k *key, plaintext secret.Bytes, canonical []byte, serviceHeld bool) ([]byte, error) {
 	blob, err := s.materials.Encrypt(ctx, k.currentRef(), plaintext, canonical, serviceHeld)
 	if err != nil {
-		return nil, fromMaterials(err)
+		return nil, s.fromKey(k, err)
 	}
 	return blob, nil
 }
@@ -143,7 +143,7 @@ func (s *Service) decrypt(ctx context.Context, c ciphertext, blob, canonical []b
 	}
 	plaintext, err := s.materials.Decrypt(ctx, blob, canonical)
 	if err != nil {
-		return secret.Bytes{}, material{}, fromMaterials(err)
+		return secret.Bytes{}, material{}, s.fromKey(c.key, err)
 	}
 	return plaintext, m, nil
 }

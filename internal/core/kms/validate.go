@@ -144,6 +144,10 @@ var (
 	agreementAlgorithms = []string{"ECDH"}
 	macAlgorithms       = []string{"HMAC_SHA_224", "HMAC_SHA_256", "HMAC_SHA_384", "HMAC_SHA_512"}
 	messageTypes        = []string{rawMessage, digestMessage, externalMu}
+	wrappingAlgorithms  = []string{"RSAES_PKCS1_V1_5", "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256", "RSA_AES_KEY_WRAP_SHA_1", "RSA_AES_KEY_WRAP_SHA_256", "SM2PKE"}
+	wrappingKeySpecs    = []string{"RSA_2048", "RSA_3072", "RSA_4096", "SM2"}
+	expirationModels    = []string{materialExpires, materialStays}
+	importTypes         = []string{newMaterial, existingMaterial}
 	dryRunModifiers     = []string{"IGNORE_CIPHERTEXT"}
 	materialFilters     = []string{"ALL_KEY_MATERIAL", "ROTATIONS_ONLY"}
 )

@@ -57,7 +57,7 @@ func (a *API) Family() *pipeline.Family {
 func (a *API) ops() []pipeline.Op {
 	var ops []pipeline.Op
 	for _, feature := range [][]pipeline.Op{
-		a.keyOps(), a.aliasOps(), a.cryptoOps(), a.dataKeyOps(), a.signOps(), a.rotationOps(), a.keyPolicyOps(), a.grantOps(), a.tagOps(),
+		a.keyOps(), a.aliasOps(), a.cryptoOps(), a.dataKeyOps(), a.signOps(), a.importOps(), a.rotationOps(), a.keyPolicyOps(), a.grantOps(), a.tagOps(),
 		unsupportedOps(),
 	} {
 		ops = append(ops, feature...)

@@ -6,8 +6,10 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"math"
 	"reflect"
 	"strconv"
+	"time"
 	"unicode/utf8"
 
 	"github.com/cofferstore/coffer/internal/fault"
@@ -126,6 +128,10 @@ func decodeValue(text []byte, into reflect.Value, what string) error {
 		b, err := decodeBlob(text, what)
 		into.Set(reflect.ValueOf(secret.New(b)))
 		return err
+	case timeType:
+		at, err := decodeTime(text, what)
+		into.Set(reflect.ValueOf(at))
+		return err
 	}
 	switch into.Kind() {
 	case reflect.Pointer:
@@ -213,6 +219,15 @@ func decodeBlob(text []byte, what string) ([]byte, error) {
 		return nil, malformed("%s is not base64.", what)
 	}
 	return blob[:n], nil
+}
+
+// decodeTime reads seconds since 1970, with a fraction of which milliseconds count.
+func decodeTime(text []byte, what string) (time.Time, error) {
+	seconds, err := strconv.ParseFloat(string(text), 64)
+	if err != nil || math.Abs(seconds) > 1<<37 { // year 6325
+		return time.Time{}, malformed("%s is not a timestamp.", what)
+	}
+	return time.UnixMilli(int64(math.Round(seconds * 1000))).UTC(), nil
 }
 
 func upperFirst(s string) string { return string(s[0]&^0x20) + s[1:] }

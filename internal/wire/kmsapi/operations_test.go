@@ -16,6 +16,8 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 
+	"github.com/cofferstore/coffer/internal/link/keystore"
+	"github.com/cofferstore/coffer/internal/link/keystore/keystoretest"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
 )
 
@@ -133,6 +135,7 @@ func TestOperations(t *testing.T) {
 
 	s.signatures()
 	s.pairs(id, arn)
+	s.imports()
 	s.rotations(id, arn)
 	used := ok(s.GetKeyLastUsage(ctx, &sdk.GetKeyLastUsageInput{KeyId: &id}))(s)
 	if u := used.KeyLastUsage; u == nil || u.Operation != "Decrypt" || *u.CloudTrailEventId == "" || !used.KeyCreationDate.Equal(*created.CreationDate) ||
@@ -229,6 +232,30 @@ func (s *station) pairs(id, arn string) {
 	if *shared.KeyId != key || shared.KeyOrigin != "AWS_KMS" || len(shared.SharedSecret) != 32 {
 		t.Errorf("shared %d bytes with %s", len(shared.SharedSecret), *shared.KeyId)
 	}
+}
+
+func (s *station) imports() {
+	t, ctx := s.t, s.t.Context()
+	key := ok(s.CreateKey(ctx, &sdk.CreateKeyInput{Origin: "EXTERNAL"}))(s).KeyMetadata
+	p := ok(s.GetParametersForImport(ctx, &sdk.GetParametersForImportInput{KeyId: key.KeyId, WrappingAlgorithm: "RSAES_OAEP_SHA_256", WrappingKeySpec: "RSA_2048"}))(s)
+	if off := p.ParametersValidTo.Sub(time.Now().Add(24 * time.Hour)).Abs(); *p.KeyId != *key.Arn || off > time.Minute {
+		t.Errorf("parameters %s", s.last.body)
+	}
+	blob, err := keystoretest.Wrap(p.PublicKey, keystore.OAEPSHA256, make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	until := time.Now().Add(time.Hour).Truncate(time.Second).Add(250 * time.Millisecond)
+	got := ok(s.ImportKeyMaterial(ctx, &sdk.ImportKeyMaterialInput{KeyId: key.KeyId, ImportToken: p.ImportToken, EncryptedKeyMaterial: blob, ValidTo: &until}))(s)
+	m := ok(s.DescribeKey(ctx, &sdk.DescribeKeyInput{KeyId: key.KeyId}))(s).KeyMetadata
+	if m.KeyState != "Enabled" || !m.ValidTo.Equal(until) || m.ExpirationModel != "KEY_MATERIAL_EXPIRES" || *m.CurrentKeyMaterialId != *got.KeyMaterialId {
+		t.Errorf("imported %s", s.last.body)
+	}
+	if gone := ok(s.DeleteImportedKeyMaterial(ctx, &sdk.DeleteImportedKeyMaterialInput{KeyId: key.KeyId}))(s); *gone.KeyMaterialId != *got.KeyMaterialId || *gone.KeyId != *key.Arn {
+		t.Errorf("deleted %s", s.last.body)
+	}
+	_, err = s.ImportKeyMaterial(ctx, &sdk.ImportKeyMaterialInput{KeyId: key.KeyId, ImportToken: p.ImportToken, EncryptedKeyMaterial: blob, ValidTo: &until})
+	refused(t, err, "InvalidImportTokenException", "")
 }
 
 // unsupportedNames are the operations that are refused.

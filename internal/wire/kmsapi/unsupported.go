@@ -17,10 +17,6 @@ func unsupportedOps() []pipeline.Op {
 		reads, rest []string
 	}{
 		{
-			what:  "Importing key material",
-			reads: []string{"GetParametersForImport"},
-			rest:  []string{"DeleteImportedKeyMaterial", "ImportKeyMaterial"},
-		}, {
 			what:  "Custom key stores",
 			reads: []string{"DescribeCustomKeyStores"},
 			rest: []string{
