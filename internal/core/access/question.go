@@ -105,10 +105,10 @@ func (q *question) decideForeign() error {
 		q.Owner = q.bucket.Owner
 	}
 	d, err := q.ask()
-	if err != nil || d.Allowed {
-		return err
+	if err == nil && !d.Allowed {
+		err = fault.New(iam.AccessDenied, "") // more than one account has a part in it
 	}
-	return q.denied(d)
+	return err
 }
 
 // ask asks the decider. A value that could not be found is an error, whatever the
