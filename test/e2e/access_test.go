@@ -81,7 +81,7 @@ func TestMinimumPermissions(t *testing.T) {
 	noIdentity.check(t, "A8", will.put("otherbucket", "a"))
 	allowed.check(t, "A9", uploaded(will, "willcavinbucket"))
 	generates := root.user("generates", u1.s3+`,{"Effect":"Allow","Action":"kms:GenerateDataKey","Resource":"`+k1+`"}`)
-	deniedFor("kms:Decrypt").check(t, "A9, with kms:GenerateDataKey alone", uploaded(generates, "willcavinbucket"))
+	deniedFor("kms:Decrypt").check(t, "A9, with kms:GenerateDataKey alone", uploadedIn(generates, "willcavinbucket", 1))
 	if _, err := generates.S3.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: bucket, Key: aws.String("parts")}); err != nil {
 		t.Errorf("A9, begun with kms:GenerateDataKey alone: %v", err)
 	}

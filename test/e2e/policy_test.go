@@ -105,6 +105,10 @@ func copyTo(p *person, bucket string) error {
 
 // uploaded makes an object in three parts.
 func uploaded(p *person, bucket string, edit ...func(*s3.CreateMultipartUploadInput)) error {
+	return uploadedIn(p, bucket, 3, edit...)
+}
+
+func uploadedIn(p *person, bucket string, parts int32, edit ...func(*s3.CreateMultipartUploadInput)) error {
 	ctx, key := p.s.T.Context(), aws.String("parts")
 	in := &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: key}
 	for _, e := range edit {
@@ -115,9 +119,9 @@ func uploaded(p *person, bucket string, edit ...func(*s3.CreateMultipartUploadIn
 		return err
 	}
 	var done []types.CompletedPart
-	for n := int32(1); n <= 3; n++ {
+	for n := int32(1); n <= parts; n++ {
 		body := "the end"
-		if n < 3 {
+		if n < parts {
 			body = strings.Repeat("x", 5<<20)
 		}
 		part, err := p.S3.UploadPart(ctx, &s3.UploadPartInput{
