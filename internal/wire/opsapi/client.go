@@ -36,6 +36,10 @@ type Client struct {
 // damaged objects.
 const maxLine = 16 << 20
 
+// maxAnswer bounds an answer that is one value: a preflight's has policies of all
+// accounts in it, as they are and edited.
+const maxAnswer = 256 << 20
+
 // Version returns what the server says of its version, as JSON.
 func (c *Client) Version(ctx context.Context) (json.RawMessage, error) {
 	return c.value(ctx, http.MethodGet, "version", nil)
@@ -168,7 +172,7 @@ func (c *Client) value(ctx context.Context, method, path string, p url.Values) (
 		return nil, err
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxLine))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return nil, c.brokenOff(ctx, err)
 	}
