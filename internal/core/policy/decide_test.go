@@ -200,6 +200,83 @@ func TestBind(t *testing.T) {
 	}
 }
 
+// TestNotPrincipal: a deny spares who is named with all that it is, and nobody else.
+func TestNotPrincipal(t *testing.T) {
+	account, role := root.ARN, batch.RoleARN
+	federated := Principal{Type: FederatedUser, Account: home, ARN: "arn:aws:sts::111122223333:federated-user/fred", ID: home + ":fred"}
+	service := Principal{Type: Service, ARN: "s3.amazonaws.com"}
+	for _, test := range []struct {
+		name   string
+		who    Principal
+		named  []string
+		spared bool
+	}{
+		{"user and account", alice, []string{alice.ARN, account}, true},
+		{"user alone", alice, []string{alice.ARN}, false},
+		{"account alone", alice, []string{account}, false},
+		{"another user", alice, []string{"arn:aws:iam::111122223333:user/bob", account}, false},
+		{"session, role and account", batch, []string{batch.ARN, role, account}, true},
+		{"session and role", batch, []string{batch.ARN, role}, false},
+		{"session and account", batch, []string{batch.ARN, account}, false},
+		{"role and account", batch, []string{role, account}, false},
+		{"federated user and account", federated, []string{federated.ARN, account}, true},
+		{"federated user alone", federated, []string{federated.ARN}, false},
+		{"root", root, []string{account}, true},
+		{"everyone", nobody, []string{"*"}, true},
+		{"anonymous", nobody, []string{account}, false},
+		{"a service that is not named", service, []string{account}, false},
+	} {
+		d := parse(t, Bucket, grant("'*'", "s3:GetObject"),
+			"'Effect':'Deny','NotPrincipal':{'AWS':['"+strings.Join(test.named, "','")+"']},'Action':'s3:*','Resource':'arn:aws:s3:::photos/*'")
+		q := &Question{Principal: test.who, Action: "s3:GetObject", Resource: photo, Owner: home, Policy: d}
+		if got := Decide(q).Allowed; got != test.spared {
+			t.Errorf("%s: spared %t, want %t", test.name, got, test.spared)
+		}
+	}
+}
+
+// TestReasons: which layer a refusal names.
+func TestReasons(t *testing.T) {
+	some, none := attached(t, Identity, allow("s3:GetObject")), attached(t, Identity, allow("s3:PutObject"))
+	policies := []Attached{some}
+	for _, test := range []struct {
+		name string
+		q    Question
+		want Layer
+	}{
+		{"nothing", Question{Principal: alice}, ByIdentity},
+		{"boundary", Question{Principal: alice, Rights: NewRights(RightsConfig{Policies: policies, Boundary: &none})}, ByBoundary},
+		{"a boundary that is gone", Question{Principal: alice, Rights: NewRights(RightsConfig{Policies: policies, Boundary: &Attached{}})}, ByBoundary},
+		{"identity before boundary", Question{Principal: alice, Rights: NewRights(RightsConfig{Boundary: &none})}, ByIdentity},
+		{"session", Question{Principal: batch, Rights: NewRights(RightsConfig{Policies: policies, Narrowed: true})}, BySession},
+		{"boundary before session", Question{Principal: batch, Rights: NewRights(RightsConfig{Policies: policies, Boundary: &none, Narrowed: true})}, ByBoundary},
+		{"control", Question{Principal: alice, Rights: NewRights(RightsConfig{Policies: policies, Controls: [][]Attached{{some}, {none}}})}, ByControl},
+		{"a level without policies", Question{Principal: alice, Rights: NewRights(RightsConfig{Policies: policies, Controls: [][]Attached{{}}})}, ByControl},
+		{"role named, boundary", Question{Principal: batch, Rights: NewRights(RightsConfig{Boundary: &none}), Policy: parse(t, Bucket, grant(aws(batch.RoleARN), "s3:GetObject"))}, ByBoundary},
+		{"role named, session", Question{Principal: batch, Rights: NewRights(RightsConfig{Narrowed: true}), Policy: parse(t, Bucket, grant(aws(batch.RoleARN), "s3:GetObject"))}, BySession},
+		{"another account's user", Question{Principal: bob, Owner: home, Rights: NewRights(RightsConfig{Policies: policies})}, ByResource},
+		{"another account's user without rights", Question{Principal: bob, Owner: home, Policy: parse(t, Bucket, grant("'*'", "s3:GetObject"))}, ByIdentity},
+		{"anonymous", Question{Principal: nobody, Owner: home}, ByResource},
+		{"a service", Question{Principal: Principal{Type: Service, ARN: "s3.amazonaws.com"}, Owner: home}, ByResource},
+		{"deciding policy without the account", Question{Principal: alice, Rights: NewRights(RightsConfig{Policies: policies}), Decides: true}, ByResource},
+		{"deciding policy with the account", Question{Principal: alice, Decides: true, Policy: parse(t, Bucket, grant(aws(home), "s3:GetObject"))}, ByIdentity},
+	} {
+		test.q.Action, test.q.Resource = "s3:GetObject", photo
+		if d := Decide(&test.q); d.Allowed || d.Explicit || d.Layer != test.want || d.Matched != nil {
+			t.Errorf("%s: %+v, want a refusal for want of %s", test.name, d, test.want)
+		}
+	}
+	for layer, want := range map[Layer]string{
+		ByIdentity: "with an explicit deny in an identity-based policy", ByResource: "with an explicit deny in a resource-based policy",
+		ByBoundary: "with an explicit deny in a permissions boundary", BySession: "with an explicit deny in a session policy",
+		ByControl: "with an explicit deny in a service control policy",
+	} {
+		if got := (Decision{Explicit: true, Layer: layer}).Reason("s3:GetObject"); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 func message(err error) string {
 	if e, ok := fault.As(err); ok {
 		return e.Message

@@ -280,8 +280,17 @@ func compare(t *testing.T, seed uint64) bool {
 	if got.Allowed != want || got.Explicit != explicit {
 		t.Fatalf("seed %d, %s: %+v, want allowed %t, explicit %t\n%+v", seed, by.name, got, want, explicit, q)
 	}
-	if full := Explain(question); full.Allowed != want || full.Explicit != explicit || full.Layer != got.Layer {
+	full := Explain(question)
+	if full.Allowed != want || full.Explicit != explicit || full.Layer != got.Layer {
 		t.Fatalf("seed %d: explained as %+v, decided as %+v", seed, full, got)
+	}
+	// Documents of principals have no names here, so that only the resource's may repeat.
+	seen := map[Match]bool{}
+	for _, match := range full.Matched {
+		if match.Layer == ByResource && seen[match] {
+			t.Fatalf("seed %d: matched twice: %+v", seed, full)
+		}
+		seen[match] = true
 	}
 	return want
 }
