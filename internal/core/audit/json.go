@@ -87,7 +87,34 @@ func (w *writer) identity(i *Identity) {
 	w.optional("accountId", i.AccountID)
 	w.optional("accessKeyId", i.AccessKeyID)
 	w.optional("userName", i.UserName)
+	if i.Session != nil {
+		w.name("sessionContext")
+		w.object(func() { w.session(i.Session) })
+	}
 	w.optional("invokedBy", i.InvokedBy)
+}
+
+func (w *writer) session(s *SessionContext) {
+	if i := s.Issuer; i != nil {
+		w.name("sessionIssuer")
+		w.object(func() {
+			w.text("type", i.Type)
+			w.text("principalId", i.PrincipalID)
+			w.optional("arn", i.ARN)
+			w.text("accountId", i.AccountID)
+			w.optional("userName", i.UserName)
+		})
+	}
+	if s.WebIdentity != nil {
+		w.name("webIdFederationData")
+		w.object(func() { w.text("federatedProvider", s.WebIdentity.Provider) })
+	}
+	w.name("attributes")
+	w.object(func() {
+		w.text("creationDate", s.Attributes.CreationDate)
+		w.text("mfaAuthenticated", s.Attributes.MFAAuthenticated)
+	})
+	w.optional("sourceIdentity", s.SourceIdentity)
 }
 
 func (w *writer) resource(r *Resource) {

@@ -14,8 +14,10 @@ import (
 func richRecord(text string) Record {
 	return Record{
 		EventVersion: eventVersion, EventTime: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
-		UserIdentity: Identity{Type: "Root", PrincipalID: text, ARN: "arn", AccountID: "1", AccessKeyID: "AKIA", UserName: "u", InvokedBy: "i"},
-		EventSource:  "s3", EventName: text, AWSRegion: "us-east-1", SourceIPAddress: "::1", UserAgent: "<a&b>", ErrorCode: "E", ErrorMessage: text,
+		UserIdentity: Identity{Type: "Root", PrincipalID: text, ARN: "arn", AccountID: "1", AccessKeyID: "AKIA", UserName: "u", InvokedBy: "i", Session: &SessionContext{
+			Issuer: &Issuer{"Role", text, text, "1", "r"}, WebIdentity: &WebIdentity{text}, Attributes: SessionAttributes{"d", "false"}, SourceIdentity: text,
+		}},
+		EventSource: "s3", EventName: text, AWSRegion: "us-east-1", SourceIPAddress: "::1", UserAgent: "<a&b>", ErrorCode: "E", ErrorMessage: text,
 		RequestParameters: map[string]any{
 			text: text, "a": nil, "b": true, "c": 1, "d": int64(math.MinInt64), "e": map[string]any{"x": []any{"y", 2, nil}},
 			"f": []string{"<", text}, "g": map[string]string{"k": text}, "h": 1.5, "i": uint64(math.MaxUint64), "j": []any(nil), "k": map[string]any(nil), "l": []any{},
@@ -41,6 +43,7 @@ func sameAsMarshal(t *testing.T, r Record) {
 func TestRecordsAreWrittenAsJSON(t *testing.T) {
 	sameAsMarshal(t, Record{})
 	sameAsMarshal(t, putObject("A"))
+	sameAsMarshal(t, Record{UserIdentity: Identity{Session: &SessionContext{Issuer: &Issuer{}}}})
 	all := "\x7f\u2028\u2029\ufffd\xff\xc3(é😀\\\"<>&/"
 	for c := range 0x20 {
 		all += string(rune(c))

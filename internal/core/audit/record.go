@@ -46,7 +46,38 @@ type Identity struct {
 	AccountID   string `json:"accountId,omitempty"`
 	AccessKeyID string `json:"accessKeyId,omitempty"`
 	UserName    string `json:"userName,omitempty"`
-	InvokedBy   string `json:"invokedBy,omitempty"`
+	// Session is that of temporary credentials.
+	Session   *SessionContext `json:"sessionContext,omitempty"`
+	InvokedBy string          `json:"invokedBy,omitempty"`
+}
+
+// SessionContext is userIdentity.sessionContext (CloudTrail User Guide, "CloudTrail
+// userIdentity element").
+type SessionContext struct {
+	Issuer         *Issuer           `json:"sessionIssuer,omitempty"`
+	WebIdentity    *WebIdentity      `json:"webIdFederationData,omitempty"`
+	Attributes     SessionAttributes `json:"attributes"`
+	SourceIdentity string            `json:"sourceIdentity,omitempty"`
+}
+
+// Issuer is whose session it is: a role, a user, a root.
+type Issuer struct {
+	Type        string `json:"type"`
+	PrincipalID string `json:"principalId"`
+	ARN         string `json:"arn,omitempty"`
+	AccountID   string `json:"accountId"`
+	UserName    string `json:"userName,omitempty"`
+}
+
+// WebIdentity is which provider's token began the session.
+type WebIdentity struct {
+	Provider string `json:"federatedProvider"`
+}
+
+// SessionAttributes are when the session began, and how.
+type SessionAttributes struct {
+	CreationDate     string `json:"creationDate"` // RFC 3339
+	MFAAuthenticated string `json:"mfaAuthenticated"`
 }
 
 // Resource is what an event touched.

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/policy"
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/secret"
@@ -170,6 +171,11 @@ func TestSessionIsItsRole(t *testing.T) {
 	}
 	if !w.may(by, "s3:GetObject", "arn:aws:s3:::photos/cat") || w.may(by, "s3:PutObject", "arn:aws:s3:::photos/cat") {
 		t.Error("the session may not what its role may")
+	}
+	recorded := by.Identity()
+	if c := recorded.Session; c == nil || *c.Issuer != (audit.Issuer{Type: "Role", PrincipalID: by.RoleID, ARN: arn, AccountID: home, UserName: "reader"}) ||
+		c.Attributes.MFAAuthenticated != "false" || c.Attributes.CreationDate != by.Session.Issued.Format(time.RFC3339) {
+		t.Errorf("recorded as %+v", recorded)
 	}
 	tuesday := w.enter(w.assume(ann, AssumeRole{RoleArn: arn, RoleSessionName: "tuesday"}).Credentials)
 	if by.Requester() != tuesday.Requester() || by.Requester() != (Requester{Account: home, ARN: arn}) {

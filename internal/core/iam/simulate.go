@@ -90,13 +90,15 @@ type source struct {
 
 // simulation is a simulation under way.
 type simulation struct {
-	who      policy.Principal
-	account  string
-	caller   Caller // whose facts are known
-	config   policy.RightsConfig
-	sources  map[string]source // by their names in config
-	entries  policy.Values
-	resource string // text of the resource's policy
+	who     policy.Principal
+	account string
+	caller  Caller // whose facts are known
+	config  policy.RightsConfig
+	sources map[string]source // by their names in config
+	entries policy.Values
+	rights  *policy.Rights
+	parsed  map[policy.Kind]*policy.Document // the resource's policy
+	written map[string]string                // condition keys as policies write them, by lower case
 }
 
 // SimulateCustomPolicy says what policies would decide. Faults: AccessDenied,
@@ -232,6 +234,7 @@ func (s *Service) simulate(ctx context.Context, m *simulation, in Simulated, mor
 	if err := s.prepare(ctx, m, in, more); err != nil {
 		return out, err
 	}
+	m.rights = policy.NewRights(m.config)
 	resources := in.ResourceArns
 	if len(resources) == 0 {
 		resources = []string{"*"}
@@ -293,7 +296,9 @@ func (s *Service) prepare(ctx context.Context, m *simulation, in Simulated, more
 			return fault.New(InvalidInput, "Invalid action: %s is not of the form service:Name.", action)
 		}
 	}
-	m.resource = in.ResourcePolicy
+	for _, from := range m.sources {
+		m.noteKeys(from.doc)
+	}
 	if in.CallerArn == "" {
 		return nil
 	}
@@ -323,9 +328,9 @@ func (s *Service) decideOne(m *simulation, in Simulated, action, resource string
 	out := EvaluationResult{EvalActionName: action, EvalResourceName: resource}
 	q := policy.Question{
 		Principal: m.who, Action: action, Resource: resource, Owner: ownerOf(resource, in.ResourceOwner, m.account),
-		Rights: policy.NewRights(m.config), Context: simulatedFacts{m, &facts{by: m.caller, region: s.cfg.Region}},
+		Rights: m.rights, Context: simulatedFacts{m, &facts{by: m.caller, region: s.cfg.Region}},
 	}
-	if m.resource != "" {
+	if in.ResourcePolicy != "" {
 		kind := policy.Bucket
 		switch {
 		case strings.HasPrefix(resource, "arn:aws:kms:"):
@@ -334,12 +339,17 @@ func (s *Service) decideOne(m *simulation, in Simulated, action, resource string
 			kind, q.Decides = policy.Trust, true
 		}
 		var err error
-		if q.Policy, err = simulatedDocument(kind, m.resource); err != nil {
+		if q.Policy, err = m.resourcePolicy(kind, in.ResourcePolicy); err != nil {
 			return out, err
 		}
 	}
 	x := policy.Explain(&q)
-	out.MissingContextValues = x.Missing
+	for _, key := range x.Missing {
+		if written, ok := m.written[key]; ok {
+			key = written
+		}
+		out.MissingContextValues = append(out.MissingContextValues, key)
+	}
 	switch {
 	case x.Allowed:
 		out.EvalDecision = "allowed"
@@ -367,6 +377,40 @@ func (s *Service) decideOne(m *simulation, in Simulated, action, resource string
 		out.OrganizationsDecisionDetail = &ByOrganizations{m.alone(q, policy.RightsConfig{Policies: everything(), Controls: m.config.Controls})}
 	}
 	return out, nil
+}
+
+// resourcePolicy parses the resource's policy, once for each kind of resource. Fault:
+// InvalidInput.
+func (m *simulation) resourcePolicy(kind policy.Kind, text string) (*policy.Document, error) {
+	if d := m.parsed[kind]; d != nil {
+		return d, nil
+	}
+	d, err := simulatedDocument(kind, text)
+	if err != nil {
+		return nil, err
+	}
+	if m.parsed == nil {
+		m.parsed = map[policy.Kind]*policy.Document{}
+	}
+	m.parsed[kind] = d
+	m.noteKeys(d)
+	return d, nil
+}
+
+// noteKeys notes how a policy writes its condition keys: they are told apart without
+// regard to case, and missing ones are told in lower case.
+func (m *simulation) noteKeys(d *policy.Document) {
+	if d == nil {
+		return
+	}
+	if m.written == nil {
+		m.written = map[string]string{}
+	}
+	for _, st := range d.Statements() {
+		for _, c := range st.Conditions {
+			m.written[strings.ToLower(c.Key)] = c.Key
+		}
+	}
 }
 
 // alone decides by some rights and nothing else.

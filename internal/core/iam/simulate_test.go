@@ -32,7 +32,7 @@ func TestSimulateCustomPolicy(t *testing.T) {
 		{"allowed", SimulateCustomPolicy{PolicyInputList: []string{allow("s3:GetObject")}}, "allowed s3:GetObject none/PolicyInputList.1@1:38"},
 		{"nothing says so", SimulateCustomPolicy{PolicyInputList: []string{allow("s3:PutObject")}}, "implicitDeny s3:GetObject"},
 		{"denied", SimulateCustomPolicy{PolicyInputList: []string{allow("s3:*"), deny}}, "explicitDeny s3:GetObject none/PolicyInputList.2@1:38"},
-		{"a key is missing", SimulateCustomPolicy{PolicyInputList: []string{ips}}, "implicitDeny s3:GetObject  aws:sourceip"},
+		{"a key is missing", SimulateCustomPolicy{PolicyInputList: []string{ips}}, "implicitDeny s3:GetObject  aws:SourceIp"},
 		{"a key is given", SimulateCustomPolicy{PolicyInputList: []string{ips}, Simulated: Simulated{
 			ContextEntries: []ContextEntry{{"aws:SourceIp", []string{"192.0.2.7"}, "ip"}},
 		}}, "allowed s3:GetObject none/PolicyInputList.1@2:1"},

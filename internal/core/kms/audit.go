@@ -55,7 +55,7 @@ type s3Request struct {
 // recordOf describes the request as CloudTrail does: as the caller's, through S3.
 func (s *Service) recordOf(q s3Request) audit.Record {
 	r := s.event(string(q.class))
-	r.UserIdentity = identity(q.by.Principal)
+	r.UserIdentity = q.by.Identity()
 	r.UserIdentity.InvokedBy = audit.InvokedByS3
 	r.SourceIPAddress, r.UserAgent = audit.InvokedByS3, audit.InvokedByS3
 	r.EventType, r.ReadOnly = audit.TypeAPICall, true
@@ -94,16 +94,6 @@ func (s *Service) recordOf(q s3Request) audit.Record {
 		}
 	}
 	return r
-}
-
-func identity(p iam.Principal) audit.Identity {
-	if p.IsAnonymous() {
-		return audit.Identity{Type: p.Type, AccountID: "anonymous"}
-	}
-	return audit.Identity{
-		Type: p.Type, PrincipalID: p.PrincipalID, ARN: p.ARN, AccountID: p.Account,
-		AccessKeyID: p.AccessKeyID, UserName: p.UserName,
-	}
 }
 
 // serviceEvent describes what happened to a key without a request.

@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cofferstore/coffer/internal/core/audit"
-	"github.com/cofferstore/coffer/internal/core/iam"
 )
 
 // audit appends the call's record, before its answer is sent. Calls that were not
@@ -39,7 +38,7 @@ func (road *Road) audit(c *Call, resp *Response, err error) error {
 // complete fills in what the road knows of the call for its record.
 func (c *Call) complete(resp *Response, err error) {
 	road, r := c.road, &c.record
-	r.UserIdentity = Identity(c.Caller.Principal)
+	r.UserIdentity = c.Caller.Identity()
 	r.EventTime = time.Now().UTC().Truncate(time.Second)
 	r.EventSource, r.EventName, r.AWSRegion = c.family.Source, c.Op.event(), road.cfg.Region
 	r.SourceIPAddress, r.UserAgent = c.Caller.SourceIP, c.Caller.UserAgent
@@ -103,15 +102,4 @@ func planned(c *Call, resp *Response) int64 {
 		return max(resp.Length, 0)
 	}
 	return int64(len(resp.Body))
-}
-
-// Identity returns a principal as an audit record shows it.
-func Identity(p iam.Principal) audit.Identity {
-	if p.IsAnonymous() {
-		return audit.Identity{Type: p.Type, AccountID: "anonymous"}
-	}
-	return audit.Identity{
-		Type: p.Type, PrincipalID: p.PrincipalID, ARN: p.ARN, AccountID: p.Account,
-		AccessKeyID: p.AccessKeyID, UserName: p.UserName,
-	}
 }
