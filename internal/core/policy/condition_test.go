@@ -111,7 +111,7 @@ func TestOperators(t *testing.T) {
 		{"IpAddress", "203.0.113.77/24", "203.0.113.9", true},
 		{"IpAddress", "203.0.113.9", "203.0.113.9", true},
 		{"IpAddress", "203.0.113.0/24", "::ffff:203.0.113.9", true},
-		{"IpAddress", "::ffff:203.0.113.0/120", "203.0.113.9", true},
+		{"IpAddress", "::ffff:203.0.113.0/121", "203.0.113.100", true},
 		{"IpAddress", "::ffff:203.0.113.0/121", "203.0.113.200", false},
 		{"IpAddress", "::ffff:0.0.0.0/95", "203.0.113.200", false},
 		{"IpAddress", "2001:db8::/32", "2001:db8:1::1", true},

@@ -42,3 +42,39 @@ func TestExplainFindsAllThatMatters(t *testing.T) {
 		t.Errorf("keys %v, want %v", keys, want)
 	}
 }
+
+// TestManyStatements: among many, each that speaks of the resource is found, and once.
+func TestManyStatements(t *testing.T) {
+	var statements []string
+	for _, resource := range []string{
+		"'" + photo + "'", "'arn:aws:s3:::photos/*'", "['" + photo + "','arn:aws:s3:::photos/*']", "['" + photo + "','arn:aws:s3:::photos/']", "'arn:aws:s3:::pho*'", "'*'",
+		"'arn:aws:s3:::videos/*'", "['arn:aws:s3:::videos','arn:aws:s3:::videos/*']", "'arn:aws:s3:::photos'", "'arn:aws:s3:::photos/${aws:username}'", "'arn:aws:s3:::photos/c?t.jpg'",
+	} {
+		for _, action := range []string{"'s3:GetObject'", "['s3:GetObject','S3:getobject','s3:Get*']", "'*'", "'s3:PutObject'"} {
+			statements = append(statements, "'Effect':'Allow','Action':"+action+",'Resource':"+resource)
+		}
+	}
+	policies := attached(t, Identity, statements...)
+	q := &Question{
+		Principal: alice, Rights: NewRights(RightsConfig{Policies: []Attached{policies}}), Action: "s3:GetObject", Resource: photo,
+		Context: Values{"aws:username": {"cat.jpg"}},
+	}
+	got := Explain(q).Matched
+	slices.SortFunc(got, func(a, b Match) int { return a.Index - b.Index })
+	want := 0
+	for i, m := range got {
+		if i > 0 && got[i-1].Index == m.Index {
+			t.Errorf("statement %d was found twice", m.Index)
+		}
+	}
+	for i := range statements {
+		alone := *q
+		alone.Rights = NewRights(RightsConfig{Policies: []Attached{attached(t, Identity, statements[i])}})
+		if Decide(&alone).Allowed {
+			want++
+		}
+	}
+	if len(got) != want || want != 8*3 {
+		t.Errorf("%d statements were found, %d allow by themselves", len(got), want)
+	}
+}
