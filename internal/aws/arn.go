@@ -7,6 +7,7 @@ package aws
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/hex"
 	"regexp"
 	"strings"
 
@@ -82,11 +83,24 @@ func ValidBucketName(s string) bool {
 	return true
 }
 
-// ParseKeyID returns the UUID of a KMS key id in its canonical form, lower case
-// with dashes. ok is false for anything else.
-func ParseKeyID(s string) (id uuid.UUID, ok bool) {
-	id, err := uuid.Parse(s)
-	return id, err == nil && id.String() == s
+// multiRegion is what the ids of multi-Region KMS keys begin with.
+const multiRegion = "mrk-"
+
+// KeyID returns the id of a KMS key: the UUID in lower case with dashes, or for a
+// multi-Region key "mrk-" and its 32 digits.
+func KeyID(id uuid.UUID, isMultiRegion bool) string {
+	if isMultiRegion {
+		return multiRegion + hex.EncodeToString(id[:])
+	}
+	return id.String()
+}
+
+// ParseKeyID returns the UUID of a KMS key id that has one of the forms of KeyID. ok
+// is false for anything else.
+func ParseKeyID(s string) (id uuid.UUID, isMultiRegion, ok bool) {
+	digits, isMultiRegion := strings.CutPrefix(s, multiRegion)
+	id, err := uuid.Parse(digits)
+	return id, isMultiRegion, err == nil && KeyID(id, isMultiRegion) == s
 }
 
 const requestAlphabet = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"

@@ -109,11 +109,14 @@ func TestAccounts(t *testing.T) {
 
 func TestKeyIDs(t *testing.T) {
 	const id = "1234abcd-12ab-34cd-56ef-1234567890ab"
-	if got, ok := aws.ParseKeyID(id); !ok || got.String() != id {
-		t.Errorf("ParseKeyID(%s) = %v, %t", id, got, ok)
+	const many = "mrk-1234abcd12ab34cd56ef1234567890ab"
+	for _, s := range []string{id, many} {
+		if got, multi, ok := aws.ParseKeyID(s); !ok || got.String() != id || multi != (s == many) || aws.KeyID(got, multi) != s {
+			t.Errorf("ParseKeyID(%s) = %v, %t, %t", s, got, multi, ok)
+		}
 	}
-	for _, s := range []string{"", "fake-key-id", strings.ToUpper(id), "{" + id + "}", "urn:uuid:" + id, strings.ReplaceAll(id, "-", ""), id + "0"} {
-		if _, ok := aws.ParseKeyID(s); ok {
+	for _, s := range []string{"", "fake-key-id", strings.ToUpper(id), "{" + id + "}", "urn:uuid:" + id, strings.ReplaceAll(id, "-", ""), id + "0", "mrk-" + id, many + "0", "mrk-" + strings.ToUpper(many[4:]), "MRK-" + many[4:], "mrk-"} {
+		if _, _, ok := aws.ParseKeyID(s); ok {
 			t.Errorf("ParseKeyID(%q) succeeded", s)
 		}
 	}
@@ -138,7 +141,7 @@ func TestRequestIDs(t *testing.T) {
 // FuzzNames: what is taken for the name of a bucket or the id of a key has the form
 // that AWS describes.
 func FuzzNames(f *testing.F) {
-	for _, s := range []string{"photos", "a.b-c", "a..b", "192.168.0.1", "xn--a", "ab", strings.Repeat("a", 64), "1234abcd-12ab-34cd-56ef-1234567890ab", "{1234}"} {
+	for _, s := range []string{"photos", "a.b-c", "a..b", "192.168.0.1", "xn--a", "ab", strings.Repeat("a", 64), "1234abcd-12ab-34cd-56ef-1234567890ab", "mrk-1234abcd12ab34cd56ef1234567890ab", "{1234}"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -148,7 +151,7 @@ func FuzzNames(f *testing.F) {
 				t.Errorf("%q is taken for a bucket's name", s)
 			}
 		}
-		if id, ok := aws.ParseKeyID(s); ok && (len(s) != 36 || id.String() != s || strings.ToLower(s) != s) {
+		if id, multi, ok := aws.ParseKeyID(s); ok && (len(s) != 36 || aws.KeyID(id, multi) != s || strings.ToLower(s) != s) {
 			t.Errorf("%q is taken for a key's id", s)
 		}
 	})

@@ -205,3 +205,25 @@ func TestKeysOutliveTheServer(t *testing.T) {
 		t.Errorf("after a restart the key signs as another: %v", err)
 	}
 }
+
+// testMultiRegionKeys: their ids have a form of their own, wherever a key is named.
+func testMultiRegionKeys(t *testing.T, s *coffertest.Server) {
+	key := do(t, s.KMS.CreateKey, &kms.CreateKeyInput{MultiRegion: aws.Bool(true)}).KeyMetadata
+	c := describe(s, *key.Arn).MultiRegionConfiguration
+	if !strings.HasPrefix(*key.KeyId, "mrk-") || !strings.HasSuffix(*key.Arn, ":key/"+*key.KeyId) || c == nil ||
+		c.MultiRegionKeyType != types.MultiRegionKeyTypePrimary || *c.PrimaryKey.Arn != *key.Arn || *c.PrimaryKey.Region != "us-east-1" || len(c.ReplicaKeys) != 0 {
+		t.Errorf("made as %+v, %+v", key, c)
+	}
+	blob := do(t, s.KMS.Encrypt, &kms.EncryptInput{KeyId: key.KeyId, Plaintext: []byte("x")}).CiphertextBlob
+	if dec := do(t, s.KMS.Decrypt, &kms.DecryptInput{CiphertextBlob: blob}); *dec.KeyId != *key.Arn {
+		t.Errorf("decrypted under %s", *dec.KeyId)
+	}
+	s.Bucket("multi-region", "aws:kms", *key.KeyId, true)
+	s.Put("multi-region", "k", "an object")
+	if body, out := s.Get("multi-region", "k"); body != "an object" || *out.SSEKMSKeyId != *key.Arn {
+		t.Errorf("reads %q under %s", body, *out.SSEKMSKeyId)
+	}
+	for _, replicate := range []string{"ReplicateKey", "UpdatePrimaryRegion"} {
+		kmsCall(s, replicate, `{"KeyId":"`+*key.KeyId+`","ReplicaRegion":"eu-west-1","PrimaryRegion":"eu-west-1"}`).refused(t, replicate, 400, "UnsupportedOperationException", "Replicas of multi-Region keys")
+	}
+}

@@ -62,7 +62,6 @@ func testKMSRequestsThatAreRefused(t *testing.T, s *coffertest.Server) {
 		{"GetPublicKey", `{"KeyId":"` + key + `"}`, "UnsupportedOperationException", "is not an asymmetric key"},
 		{"CreateKey", `{"KeySpec":"DES"}`, "ValidationException", "1 validation error detected: Value 'DES' at 'keySpec' failed to satisfy constraint: Member must satisfy enum value set: ["},
 		{"CreateKey", `{"Origin":"AWS_CLOUDHSM"}`, "UnsupportedOperationException", "AWS_CLOUDHSM"},
-		{"CreateKey", `{"MultiRegion":true}`, "UnsupportedOperationException", "Multi-Region"},
 		{"CreateKey", `{"Description":"` + strings.Repeat("d", 8193) + `"}`, "ValidationException", "at 'description' " + long + "8192"},
 		{"CreateKey", `{"Policy":"{"}`, "MalformedPolicyDocumentException", ""},
 		{"CreateKey", `{"Tags":[{"TagKey":"aws:a","TagValue":"b"}]}`, "TagException", "Tags beginning with aws: are reserved"},

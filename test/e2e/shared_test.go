@@ -62,6 +62,7 @@ func TestOnOneServer(t *testing.T) {
 		testEncryptWithRSA,
 		testKeyPairsAndAgreement,
 		testOtherKeysAreNotS3s,
+		testMultiRegionKeys,
 		testImportedKeys,
 		testImportedSigningKey,
 		testDryRun,

@@ -75,7 +75,7 @@ func (s *Service) CreateAlias(ctx context.Context, by iam.Caller, in CreateAlias
 				return fault.New(AlreadyExists, "An alias with the name %s already exists", aws.AliasARN(s.region, by.Account, in.AliasName))
 			}
 			at := now()
-			b.PutIf([]byte(aliasRow(by.Account, in.AliasName)), encode(alias{Target: k.ID.String(), Created: at, Updated: at}), 0)
+			b.PutIf([]byte(aliasRow(by.Account, in.AliasName)), encode(alias{Target: k.name(), Created: at, Updated: at}), 0)
 			return s.addAlias(k, in.AliasName)
 		})
 		return s.aliasDone(by, in.AliasName, k, err)
@@ -124,7 +124,7 @@ func (s *Service) UpdateAlias(ctx context.Context, by iam.Caller, in UpdateAlias
 					return fault.New(Validation, "Alias %s cannot move from a key of KeySpec %s and KeyUsage %s to one of KeySpec %s and KeyUsage %s.",
 						in.AliasName, from.Spec, from.Usage, k.Spec, k.Usage)
 				}
-				a.Target = k.ID.String()
+				a.Target = k.name()
 				removeAlias(from, in.AliasName)
 				b.PutIf([]byte(from.ref().row()), encode(from), from.ver)
 				if err := s.addAlias(k, in.AliasName); err != nil {

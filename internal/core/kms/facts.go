@@ -77,7 +77,12 @@ func (f *facts) keyValues(key string) ([]string, bool) {
 	case "kms:keyorigin":
 		return one(k.Origin)
 	case "kms:multiregion":
-		return one("false")
+		return one(strconv.FormatBool(k.MultiRegion))
+	case "kms:multiregionkeytype":
+		if k.MultiRegion {
+			return one(primaryKey)
+		}
+		return nil, false
 	case "kms:resourcealiases":
 		return k.Aliases, len(k.Aliases) > 0
 	case "aws:resourceaccount":

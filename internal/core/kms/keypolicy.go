@@ -192,7 +192,7 @@ func (s *Service) ListKeyPolicies(ctx context.Context, by iam.Caller, in ListKey
 		if err != nil {
 			return PolicyList{}, err
 		}
-		names, next, err := pageOf("policies of "+k.ID.String(), []string{policyName}, pageSize(in.Limit, 100, 1000), in.Marker)
+		names, next, err := pageOf("policies of "+k.name(), []string{policyName}, pageSize(in.Limit, 100, 1000), in.Marker)
 		if err != nil {
 			return PolicyList{}, err
 		}

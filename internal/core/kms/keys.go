@@ -32,28 +32,40 @@ type CreateKey struct {
 
 // KeyMetadata describes a key. Members that no key of Coffer has are left out.
 type KeyMetadata struct {
-	AWSAccountId           string
-	Arn                    string
-	CreationDate           time.Time
-	CurrentKeyMaterialId   string
-	CustomerMasterKeySpec  string
-	DeletionDate           *time.Time // while PendingDeletion
-	Description            string
-	Enabled                bool
-	EncryptionAlgorithms   []string
-	ExpirationModel        string // of imported material
-	KeyAgreementAlgorithms []string
-	KeyId                  string
-	KeyManager             string
-	KeySpec                string
-	KeyState               State
-	KeyUsage               string
-	MacAlgorithms          []string
-	MultiRegion            bool
-	Origin                 string
-	SigningAlgorithms      []string
-	ValidTo                *time.Time // when imported material expires
+	AWSAccountId             string
+	Arn                      string
+	CreationDate             time.Time
+	CurrentKeyMaterialId     string
+	CustomerMasterKeySpec    string
+	DeletionDate             *time.Time // while PendingDeletion
+	Description              string
+	Enabled                  bool
+	EncryptionAlgorithms     []string
+	ExpirationModel          string // of imported material
+	KeyAgreementAlgorithms   []string
+	KeyId                    string
+	KeyManager               string
+	KeySpec                  string
+	KeyState                 State
+	KeyUsage                 string
+	MacAlgorithms            []string
+	MultiRegion              bool
+	MultiRegionConfiguration *MultiRegionConfiguration
+	Origin                   string
+	SigningAlgorithms        []string
+	ValidTo                  *time.Time // when imported material expires
 }
+
+// MultiRegionConfiguration says where a multi-Region key is. Coffer has one Region:
+// each is a primary key without replicas.
+type MultiRegionConfiguration struct {
+	MultiRegionKeyType string
+	PrimaryKey         MultiRegionKey
+	ReplicaKeys        []MultiRegionKey
+}
+
+// MultiRegionKey is a multi-Region key in one Region.
+type MultiRegionKey struct{ Arn, Region string }
 
 // Touches returns the key's ARN.
 func (m KeyMetadata) Touches() []string { return []string{m.Arn} }
@@ -81,6 +93,7 @@ func (s *Service) CreateKey(ctx context.Context, by iam.Caller, in CreateKey) (K
 		if in.KeyUsage != "" {
 			k.Usage = in.KeyUsage
 		}
+		k.MultiRegion = in.MultiRegion
 		if in.Origin == OriginExternal {
 			k.Origin, k.State = OriginExternal, PendingImport
 		}
@@ -120,14 +133,15 @@ func (in CreateKey) check() error {
 		return fault.New(UnsupportedOperation, "Keys of Origin %s are not supported.", in.Origin)
 	case in.CustomKeyStoreId != "" || in.XksKeyId != "":
 		return fault.New(UnsupportedOperation, "Custom key stores are not supported.")
-	case in.MultiRegion:
-		return fault.New(UnsupportedOperation, "Multi-Region keys are not supported.")
 	}
 	return checkTags(in.Tags)
 }
 
 // spec is the spec that the request names, by one name or the other, or "".
 func (in CreateKey) spec() string { return in.KeySpec + in.CustomerMasterKeySpec }
+
+// primaryKey is the MultiRegionKeyType of all multi-Region keys.
+const primaryKey = "PRIMARY"
 
 func newKey(account, manager string) *key {
 	return &key{
@@ -163,7 +177,7 @@ func (s *Service) create(ctx context.Context, k *key, with func(b *meta.Batch) e
 			}
 		}
 		b.PutIf([]byte(k.ref().row()), encode(k), 0)
-		b.PutIf([]byte(indexRows+k.ID.String()), []byte(k.Account), 0)
+		b.PutIf([]byte(indexRows+k.ID.String()), k.index(), 0)
 		return nil
 	})
 	if isNotWritten(err) {
@@ -203,11 +217,15 @@ func (s *Service) metadata(k *key) KeyMetadata {
 	m := KeyMetadata{
 		AWSAccountId: k.Account, Arn: k.ref().arn(s.region), CreationDate: k.Created,
 		CustomerMasterKeySpec: k.Spec, Description: k.Description, Enabled: k.State == Enabled,
-		KeyId: k.ID.String(), KeyManager: k.Manager, KeySpec: k.Spec,
+		KeyId: k.name(), KeyManager: k.Manager, KeySpec: k.Spec,
 		KeyState: k.State, KeyUsage: k.Usage, Origin: k.Origin,
 	}
 	if k.Spec == SymmetricDefault {
 		m.CurrentKeyMaterialId = k.current().ID
+	}
+	if k.MultiRegion {
+		m.MultiRegion = true
+		m.MultiRegionConfiguration = &MultiRegionConfiguration{primaryKey, MultiRegionKey{m.Arn, s.region}, []MultiRegionKey{}}
 	}
 	names := algorithmsOf(k.Spec, k.Usage)
 	switch k.Usage {
@@ -358,7 +376,7 @@ func (s *Service) ListKeys(ctx context.Context, by iam.Caller, in ListKeys) (Key
 			if err != nil || k.gone(at) {
 				return false, err
 			}
-			out.Keys = append(out.Keys, KeyListEntry{k.ID.String(), k.ref().arn(s.region)})
+			out.Keys = append(out.Keys, KeyListEntry{k.name(), k.ref().arn(s.region)})
 			return true, nil
 		})
 		out.NextMarker, out.Truncated = next, next != ""

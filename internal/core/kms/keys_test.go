@@ -60,7 +60,6 @@ func TestCreateKeyRefuses(t *testing.T) {
 		"both spec members":         {CreateKey{KeySpec: SymmetricDefault, CustomerMasterKeySpec: SymmetricDefault}, Validation, ""},
 		"signing key":               {CreateKey{KeyUsage: "SIGN_VERIFY"}, Validation, ""},
 		"a hardware module":         {CreateKey{Origin: "AWS_CLOUDHSM"}, UnsupportedOperation, "Keys of Origin AWS_CLOUDHSM are not supported."},
-		"multi-Region":              {CreateKey{MultiRegion: true}, UnsupportedOperation, ""},
 		"custom key store":          {CreateKey{CustomKeyStoreId: "cks-1"}, UnsupportedOperation, ""},
 		"long description":          {CreateKey{Description: strings.Repeat("x", 8193)}, Validation, "1 validation error detected: Value at 'description' failed to satisfy constraint: Member must have length less than or equal to 8192"},
 		"two problems": {CreateKey{KeyUsage: "X", Tags: []Tag{{strings.Repeat("k", 129), ""}}}, Validation,

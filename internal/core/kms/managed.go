@@ -58,7 +58,7 @@ func (s *Service) makeManaged(ctx context.Context, account string) error {
 		if a != nil {
 			return AlreadyExists
 		}
-		row := encode(alias{Target: k.ID.String(), Created: k.Created, Updated: k.Created})
+		row := encode(alias{Target: k.name(), Created: k.Created, Updated: k.Created})
 		b.PutIf([]byte(aliasRow(account, managedAlias)), row, 0)
 		return nil
 	})

@@ -91,13 +91,8 @@ func (s *Service) parseARN(arn string) (account, resource string, err error) {
 	return a.Account, a.Resource, nil
 }
 
-// validKeyID accepts also ids of multi-Region keys, of which there are none: a
-// request that names one learns that it does not exist.
 func validKeyID(id string) bool {
-	if hex, ok := strings.CutPrefix(id, "mrk-"); ok {
-		return len(hex) == 32 && strings.Trim(hex, "0123456789abcdef") == ""
-	}
-	_, ok := aws.ParseKeyID(id)
+	_, _, ok := aws.ParseKeyID(id)
 	return ok
 }
 

@@ -300,7 +300,7 @@ func (s *Service) ListKeyRotations(ctx context.Context, by iam.Caller, in ListKe
 		if k.Pending != nil && in.IncludeKeyMaterial == "ALL_KEY_MATERIAL" {
 			all = append(all, k.rotationEntry(*k.Pending))
 		}
-		list := "rotations of " + k.ID.String() + " " + in.IncludeKeyMaterial
+		list := "rotations of " + k.name() + " " + in.IncludeKeyMaterial
 		page, next, err := pageOf(list, all, pageSize(in.Limit, 100, 1000), in.Marker)
 		if err != nil {
 			return RotationList{}, err
@@ -310,7 +310,7 @@ func (s *Service) ListKeyRotations(ctx context.Context, by iam.Caller, in ListKe
 }
 
 func (k *key) rotationEntry(m material) RotationsListEntry {
-	e := RotationsListEntry{KeyId: k.ID.String(), KeyMaterialId: m.ID, KeyMaterialState: "NON_CURRENT", RotationType: m.Type}
+	e := RotationsListEntry{KeyId: k.name(), KeyMaterialId: m.ID, KeyMaterialState: "NON_CURRENT", RotationType: m.Type}
 	switch {
 	case k.Pending != nil && m.ID == k.Pending.ID:
 		e.KeyMaterialState = "PENDING_ROTATION"

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/cofferstore/coffer/internal/aws"
 	"github.com/cofferstore/coffer/internal/core/policy"
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/link/keystore"
@@ -21,7 +22,7 @@ import (
 //
 //	k/k/<account>/<key id>   a key, with the names of its aliases
 //	k/a/<account>/<name>     an alias
-//	k/i/<key id>             the account of a key, to find the key of a ciphertext
+//	k/i/<key UUID>           the account of a key, to find the key of a ciphertext
 //	k/n/<account>            how many customer keys an account has
 //	k/epoch                  written in every change; its version dates the caches
 //	k/service                the service-owned key
@@ -72,6 +73,7 @@ type key struct {
 	Usage       string     `json:"usage"`
 	Spec        string     `json:"spec"`
 	Origin      string     `json:"origin"`
+	MultiRegion bool       `json:"multiRegion,omitempty"`
 	Manager     string     `json:"manager"`
 	State       State      `json:"state"`
 	Deletion    *deletion  `json:"deletion,omitempty"` // while PendingDeletion
@@ -161,7 +163,10 @@ type alias struct {
 	ver uint64
 }
 
-func (k *key) ref() keyRef { return keyRef{k.Account, k.ID.String()} }
+func (k *key) ref() keyRef { return keyRef{k.Account, k.name()} }
+
+// name is the key's id as the API has it.
+func (k *key) name() string { return aws.KeyID(k.ID, k.MultiRegion) }
 
 // current returns the material for new ciphertexts. A key that waits for its first
 // has none.

@@ -5,6 +5,7 @@ package kms
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/cofferstore/coffer/internal/aws"
 	"github.com/cofferstore/coffer/internal/core/iam"
@@ -102,22 +103,38 @@ func (s *Service) keyOfBlob(ctx context.Context, blob []byte) (owner keyRef, ref
 	if err != nil {
 		return keyRef{}, keystore.Ref{}, false, fromMaterials(err)
 	}
-	account, err := lookup(ctx, s.view, indexRows+ref.Key.String(), decodeIndex)
+	found, err := lookup(ctx, s.view, indexRows+ref.Key.String(), decodeIndex)
 	if err != nil {
 		return keyRef{}, ref, held, err
 	}
-	if account == nil {
+	if found == nil {
 		if held {
 			return keyRef{}, ref, held, nil // the service-owned key has no account
 		}
 		return keyRef{}, ref, held, foreign()
 	}
-	return keyRef{*account, ref.Key.String()}, ref, held, nil
+	return keyRef{found.account, aws.KeyID(ref.Key, found.multiRegion)}, ref, held, nil
 }
 
-func decodeIndex(value []byte, _ uint64) (*string, error) {
-	account := string(value)
-	return &account, nil
+// index is the row that leads from a ciphertext to its key: the account, and a mark
+// for multi-Region keys, whose ids have another form.
+type index struct {
+	account     string
+	multiRegion bool
+}
+
+const multiRegionMark = "/mrk"
+
+func (k *key) index() []byte {
+	if k.MultiRegion {
+		return []byte(k.Account + multiRegionMark)
+	}
+	return []byte(k.Account)
+}
+
+func decodeIndex(value []byte, _ uint64) (*index, error) {
+	account, multiRegion := strings.CutSuffix(string(value), multiRegionMark)
+	return &index{account, multiRegion}, nil
 }
 
 func foreign() error {

@@ -135,7 +135,7 @@ func TestErrors(t *testing.T) {
 	_, err = s.RevokeGrant(ctx, &sdk.RevokeGrantInput{KeyId: &id, GrantId: aws.String("x")})
 	refused(t, err, "InvalidGrantIdException", "Grant ID x not found")
 	_, err = s.UpdatePrimaryRegion(ctx, &sdk.UpdatePrimaryRegionInput{KeyId: &id, PrimaryRegion: aws.String("us-east-1")})
-	refused(t, err, "UnsupportedOperationException", "Multi-Region keys: not supported by Coffer.")
+	refused(t, err, "UnsupportedOperationException", "Replicas of multi-Region keys: not supported by Coffer.")
 
 	ok(s.DisableKey(ctx, &sdk.DisableKeyInput{KeyId: &id}))(s)
 	refused(t, decrypt(sdk.DecryptInput{CiphertextBlob: blob}), "DisabledException", arn+" is disabled.")

@@ -26,7 +26,7 @@ func unsupportedOps() []pipeline.Op {
 			what:  "Key encapsulation",
 			reads: []string{"Decapsulate", "Encapsulate"},
 		}, {
-			what: "Multi-Region keys",
+			what: "Replicas of multi-Region keys",
 			rest: []string{"ReplicateKey", "UpdatePrimaryRegion"},
 		},
 	} {
