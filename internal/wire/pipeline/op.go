@@ -65,6 +65,9 @@ type Op struct {
 	// Refused says that the operation is known by name and answered with an
 	// error: it is not served yet.
 	Refused bool
+	// Needs says that its request is a [Needer]: the road asks whether it is allowed.
+	// What does not say what it needs is decided by core alone.
+	Needs bool
 
 	serve func(ctx context.Context, c *Call) (*Response, error)
 }
@@ -104,7 +107,9 @@ func Define[In, Out any](
 	do func(context.Context, iam.Caller, In) (Out, error),
 	encode func(*Call, Out) (*Response, error),
 ) Op {
-	return Op{Name: name, Route: route, Traits: traits, serve: func(ctx context.Context, c *Call) (*Response, error) {
+	var none In
+	_, needs := any(none).(Needer)
+	return Op{Name: name, Route: route, Traits: traits, Needs: needs, serve: func(ctx context.Context, c *Call) (*Response, error) {
 		in, err := decode(c)
 		if err != nil {
 			return nil, err

@@ -45,6 +45,19 @@ func (a *API) failed(ctx context.Context, c *pipeline.Call, in any, err error) e
 	return a.Access.Missing(ctx, access.Request{By: c.Caller, Keys: (*conditionKeys)(c)}, aws.BucketARN(name), err)
 }
 
+// hideTags takes the number of tags from what is told of an object, for those who may
+// not read them (S3 API Reference, GetObject, x-amz-tagging-count).
+func (a *API) hideTags(c *pipeline.Call, out *object.Object) {
+	if out.TagCount == 0 || a.Access == nil {
+		return
+	}
+	ref := object.VersionRef{Ref: objectRef(c), VersionID: c.Query.Get("versionId")}
+	in := access.Request{By: c.Caller, In: object.GetTagging{VersionRef: ref}, Keys: (*conditionKeys)(c)}
+	if a.Access.Authorize(c.Request.Context(), in) != nil {
+		out.TagCount = 0
+	}
+}
+
 // conditionKeys are the condition keys that are on the surface of a request. They are
 // found when a policy asks for them.
 type conditionKeys pipeline.Call

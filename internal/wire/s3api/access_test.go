@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cofferstore/coffer/internal/core/acl"
+	"github.com/cofferstore/coffer/internal/wire/pipeline"
 	"github.com/cofferstore/coffer/internal/wire/sigv4"
 )
 
@@ -298,5 +299,28 @@ func TestConditionKeys(t *testing.T) {
 		if got, present := keys.Values(key); present {
 			t.Errorf("%s of what nobody signed is %q", key, got)
 		}
+	}
+}
+
+// Nothing that S3 serves goes undecided.
+func TestEveryOperationSaysWhatItNeeds(t *testing.T) {
+	api := &API{}
+	for _, ops := range [][]pipeline.Op{api.Family().Ops, api.Control().Ops} {
+		for _, op := range ops {
+			if !op.Refused && !op.Needs {
+				t.Errorf("the request of %s does not say what it needs", op.Name)
+			}
+		}
+	}
+}
+
+func TestTagsAreCountedForThoseWhoMayReadThem(t *testing.T) {
+	s := photos(t)
+	s.do("DELETE", "/photos?publicAccessBlock", "").want(204)
+	s.do("PUT", "/photos?policy", readByAll).want(204)
+	s.do("PUT", "/photos/cat.jpg", "cat", "x-amz-tagging: a=b").want(200)
+	s.do("GET", "/photos/cat.jpg", "").wantHeader("x-amz-tagging-count", "1")
+	for _, method := range []string{"GET", "HEAD"} {
+		s.do(method, "/photos/cat.jpg", "", "by nobody").want(200).wantHeader("x-amz-tagging-count", "")
 	}
 }

@@ -17,8 +17,8 @@ import (
 func (a *API) objectOps() []pipeline.Op {
 	return []pipeline.Op{
 		streaming(pipeline.Define("PutObject", pipeline.Data|pipeline.Grows, objectRoute("PUT"), decodePut, a.Objects.Put, encodePut)),
-		streaming(pipeline.Define("GetObject", pipeline.Read|pipeline.Data, objectRoute("GET"), decodeGet, a.Objects.Get, encodeGet)),
-		pipeline.Define("HeadObject", pipeline.Read|pipeline.Data, objectRoute("HEAD"), decodeGet, a.Objects.Head, encodeHead),
+		streaming(pipeline.Define("GetObject", pipeline.Read|pipeline.Data, objectRoute("GET"), decodeGet, a.Objects.Get, a.encodeGet)),
+		pipeline.Define("HeadObject", pipeline.Read|pipeline.Data, objectRoute("HEAD"), decodeGet, a.Objects.Head, a.encodeHead),
 	}
 }
 
@@ -152,12 +152,14 @@ func overrides(c *pipeline.Call) (map[string]string, error) {
 	return found, nil
 }
 
-func encodeGet(c *pipeline.Call, out *object.Object) (*pipeline.Response, error) {
+func (a *API) encodeGet(c *pipeline.Call, out *object.Object) (*pipeline.Response, error) {
+	a.hideTags(c, out)
 	status, h := describe(c, out)
 	return &pipeline.Response{Status: status, Header: h, Stream: out.Body, Length: out.Length}, nil
 }
 
-func encodeHead(c *pipeline.Call, out *object.Object) (*pipeline.Response, error) {
+func (a *API) encodeHead(c *pipeline.Call, out *object.Object) (*pipeline.Response, error) {
+	a.hideTags(c, out)
 	status, h := describe(c, out)
 	setHeader(h, "Content-Length", strconv.FormatInt(out.Length, 10))
 	return &pipeline.Response{Status: status, Header: h}, nil

@@ -164,7 +164,7 @@ func photoObject() *object.Object {
 
 func TestGetAnswers(t *testing.T) {
 	c := cat(t, "GET", "response-content-type=text%2Fplain")
-	r, err := encodeGet(c, photoObject())
+	r, err := (&API{}).encodeGet(c, photoObject())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +182,7 @@ func TestGetOfAPart(t *testing.T) {
 	o.Headers, o.StorageClass, o.TagCount, o.VersionID, o.ETag = nil, "STANDARD_IA", 2, "v1", "e1-3"
 	o.Partial, o.Start, o.Length, o.PartsCount = true, 4, 3, 3
 	o.Checksum = object.Checksum{Algorithm: checksum.CRC32, Type: checksum.Composite, Value: []byte{1, 2, 3, 4}}
-	r, err := encodeHead(cat(t, "HEAD", "partNumber=2"), o)
+	r, err := (&API{}).encodeHead(cat(t, "HEAD", "partNumber=2"), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +203,7 @@ func TestGetOfAPart(t *testing.T) {
 func TestPartOneOfAnEmptyObjectHasNoRange(t *testing.T) {
 	o := photoObject()
 	o.Size, o.Length, o.Partial = 0, 0, true
-	r, _ := encodeHead(cat(t, "HEAD", "partNumber=1"), o)
+	r, _ := (&API{}).encodeHead(cat(t, "HEAD", "partNumber=1"), o)
 	if r.Status != 200 || r.Header["Content-Range"] != nil || r.Header.Get("Content-Length") != "0" {
 		t.Errorf("%d %v", r.Status, r.Header)
 	}
@@ -216,7 +216,7 @@ func serving(o *object.Object, err error, encode func(*pipeline.Call, *object.Ob
 }
 
 func TestGetAndHeadOnTheRoad(t *testing.T) {
-	resp, r := exchange(t, serving(photoObject(), nil, encodeGet), photo("GET", "", ""))
+	resp, r := exchange(t, serving(photoObject(), nil, (&API{}).encodeGet), photo("GET", "", ""))
 	if text := body(t, resp); resp.StatusCode != 200 || text != "0123456789" || resp.Header.Get("Content-Length") != "10" {
 		t.Errorf("GET: %d %q %v", resp.StatusCode, text, resp.Header)
 	}
@@ -226,12 +226,12 @@ func TestGetAndHeadOnTheRoad(t *testing.T) {
 		}
 	}
 	checkRead("GET", r)
-	resp, r = exchange(t, serving(photoObject(), nil, encodeHead), photo("HEAD", "", ""))
+	resp, r = exchange(t, serving(photoObject(), nil, (&API{}).encodeHead), photo("HEAD", "", ""))
 	if text := body(t, resp); resp.StatusCode != 200 || text != "" || resp.Header.Get("Content-Length") != "10" {
 		t.Errorf("HEAD: %d %q %v", resp.StatusCode, text, resp.Header)
 	}
 	checkRead("HEAD", r)
-	missing := serving(nil, fault.New(object.NoSuchKey, "").With("Key", "cat.jpg").With("x-amz-delete-marker", "true"), encodeGet)
+	missing := serving(nil, fault.New(object.NoSuchKey, "").With("Key", "cat.jpg").With("x-amz-delete-marker", "true"), (&API{}).encodeGet)
 	resp, _ = exchange(t, missing, photo("GET", "", ""))
 	if text := body(t, resp); resp.StatusCode != 404 || onWire(resp.Header, "x-amz-delete-marker") != "true" || !strings.Contains(text, "<Code>NoSuchKey</Code>") {
 		t.Errorf("missing: %d %q %v", resp.StatusCode, text, resp.Header)
