@@ -36,6 +36,7 @@ type Config struct {
 	BucketKeyTTL      time.Duration
 	KMSRequestQuota   int    // per account and second; 0 is no bound
 	NewBucketDefaults string // Current or Legacy
+	KMSKeyIDCondition string // Effective or HeaderOnly
 	InlineLimit       int64
 	PackLimit         int64
 	MinFree           MinFree
@@ -55,12 +56,15 @@ type Config struct {
 	origins map[string]string // setting → where its value came from
 }
 
-// Values of NewBucketDefaults and LogFormat.
+// Values of NewBucketDefaults, KMSKeyIDCondition and LogFormat.
 const (
 	Current = "current"
 	Legacy  = "legacy"
-	Text    = "text"
-	JSON    = "json"
+
+	Effective  = "effective"
+	HeaderOnly = "header-only"
+	Text       = "text"
+	JSON       = "json"
 )
 
 // MinFree is how much of the data directory's file system must stay free.

@@ -223,7 +223,7 @@ func (s *Server) openServices(tune Tuning) {
 		tune.Objects.InlineLimit = -1
 	}
 	s.objects = object.New(s.buckets, s.rows, s.blobs, sse.New(viaS3, s.keys, s.owned), s.bindKey, tune.Objects)
-	s.access = access.New(s.iam, s.buckets, s.objects, viaS3)
+	s.access = access.New(s.iam, s.buckets, s.objects, viaS3, access.Config{NamedKeys: s.cfg.KMSKeyIDCondition == config.HeaderOnly})
 	s.kms.CountDependents(s.objects.Dependents)
 	s.jobs = jobs.New(s.rows, jobs.Config{Log: s.log, Metrics: s.metrics})
 	ledger := bucketkey.NewLedger(s.kms.ForService(), s.rows, tune.Window)

@@ -88,6 +88,25 @@ func TestDenyObjectsThatAreNotSSEKMS(t *testing.T) {
 	denied.check(t, "B8", put(customerKeyed()))
 }
 
+// The older reading: only a key that a header names counts.
+func TestDenyObjectsWhoseHeadersNameNoKey(t *testing.T) {
+	s := start(t, coffertest.Flags("--kms-key-id-condition", "header-only"))
+	root := rootOf(s)
+	k1 := s.Key()
+	s.Bucket("example-bucket", "aws:kms", k1, true)
+	s.Bucket("other-bucket", "", "", false)
+	s.Put("other-bucket", "source", "source")
+	root.bucketPolicy("example-bucket", denyNotKMS)
+	denied := deniedFor("with an explicit deny in a resource-based policy")
+	denied.check(t, "B4", root.put("example-bucket", "a"))
+	denied.check(t, "B6", root.put("example-bucket", "a", algorithm("aws:kms", "")))
+	denied.check(t, "B9", copyTo(root, "example-bucket"))
+	allowed.check(t, "B5", root.put("example-bucket", "a", algorithm("aws:kms", k1)))
+	allowed.check(t, "B11", uploaded(root, "example-bucket", func(in *s3.CreateMultipartUploadInput) {
+		in.ServerSideEncryption, in.SSEKMSKeyId = "aws:kms", &k1
+	}))
+}
+
 func customerKeyed() func(*s3.PutObjectInput) {
 	key := make([]byte, 32)
 	rand.Read(key)

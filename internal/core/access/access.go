@@ -56,11 +56,19 @@ type Authorizer struct {
 	buckets Buckets
 	objects Objects
 	keys    Keys
+	cfg     Config
+}
+
+// Config is the authorizer's settings.
+type Config struct {
+	// NamedKeys says that the condition key of a write's KMS key tells only of one that
+	// the request names, and not of the bucket's default.
+	NamedKeys bool
 }
 
 // New returns an authorizer.
-func New(iam Decider, buckets Buckets, objects Objects, keys Keys) *Authorizer {
-	return &Authorizer{iam, buckets, objects, keys}
+func New(iam Decider, buckets Buckets, objects Objects, keys Keys, cfg Config) *Authorizer {
+	return &Authorizer{iam, buckets, objects, keys, cfg}
 }
 
 // Request is what is to be decided: what a caller asks for.

@@ -112,7 +112,7 @@ func (q *question) keyARN() string {
 	}
 	if e, ok := q.r.In.(encrypter); ok {
 		c := sse.Effective(e.Encryption(), q.bucket.Default())
-		if c.Algorithm != sse.KMS && c.Algorithm != sse.DSSE {
+		if c.Algorithm != sse.KMS && c.Algorithm != sse.DSSE || q.a.cfg.NamedKeys && (c.FromDefault || c.KeyID == "") {
 			return ""
 		}
 		arn, err := q.a.keys.Resolve(q.ctx, q.r.By, c.KeyID)

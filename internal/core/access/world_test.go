@@ -57,7 +57,7 @@ func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, identity: map[string]string{}, objects: map[string]object.Facts{}, uploads: map[string]sse.Applied{}}
 	w.buckets = bucket.New(mem.New(), bucket.Config{Region: "us-east-1", CanonicalID: w.CanonicalID})
-	w.Authorizer = New(w, w.buckets, w, w)
+	w.Authorizer = New(w, w.buckets, w, w, Config{})
 	if _, err := w.buckets.Create(t.Context(), root, bucket.Create{Bucket: "photos"}); err != nil {
 		t.Fatal(err)
 	}

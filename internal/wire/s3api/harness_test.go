@@ -119,7 +119,7 @@ func stationOf(t testing.TB, region string, legacy bool) *station {
 		Buckets: buckets, Domains: []string{testDomain},
 		Objects: object.New(buckets, rows, blobmem.New(), sse.New(s.kms.ViaS3(), keys, owned), secret.Random(secret.Size), object.Config{}),
 	}
-	s.api.Access = access.New(users, buckets, s.api.Objects, s.kms.ViaS3())
+	s.api.Access = access.New(users, buckets, s.api.Objects, s.kms.ViaS3(), access.Config{})
 	s.road = pipeline.New(pipeline.Config{
 		Region: region, Verifier: sigv4.New(rootOnly{}, sigv4.Config{Region: region}),
 		Authorize: users.Authorize, Trail: s.trail, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
