@@ -104,7 +104,7 @@ func askPreflight(ctx context.Context, bucket, key, dir string) (*preflight.Repo
 		if err != nil {
 			return nil, err
 		}
-		return preflight.Run(in), nil
+		return preflight.Run(ctx, in)
 	}
 	c, err := remote(ctx)
 	if err != nil {
@@ -195,12 +195,13 @@ func printPreflight(w io.Writer, r *preflight.Report) error {
 		}
 		b.WriteString(".\n\n")
 	}
-	fmt.Fprintf(&b, "Looked through %d policies with %d statements, and %d grants.\n", r.Looked.Documents, r.Looked.Statements, r.Looked.Grants)
+	fmt.Fprintf(&b, "Looked through %s with %s, and %s.\n",
+		count(r.Looked.Documents, "policy", "policies"), count(r.Looked.Statements, "statement", "statements"), count(r.Looked.Grants, "grant", "grants"))
 	if covered > 0 {
-		fmt.Fprintf(&b, "%d would match no more and are covered by another statement or grant.\n", covered)
+		fmt.Fprintf(&b, "%d of them would match no more, and other statements or grants do.\n", covered)
 	}
 	if idle > 0 {
-		fmt.Fprintf(&b, "%d have no effect, now or later.\n", idle)
+		fmt.Fprintf(&b, "%d of them without effect, now and later.\n", idle)
 	}
 	if breaks == 0 {
 		fmt.Fprintf(&b, "Nothing would break when Bucket Keys are turned on for %s.\n", printable(r.Bucket))
@@ -209,6 +210,14 @@ func printPreflight(w io.Writer, r *preflight.Report) error {
 	}
 	_, err := w.Write(b.Bytes())
 	return err
+}
+
+// count says how many there are.
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 func printFinding(b *bytes.Buffer, f *preflight.Finding) {

@@ -30,7 +30,7 @@ func TestPreflightExitCodes(t *testing.T) {
 		{"photos", 1, "BREAKS: \"key policy, arn:k\\x1b[0m, statement 0\"", ""},
 		{"photos --json", 1, `"breaks": true`, ""},
 		{"videos", 0, "Nothing would break", ""},
-		{"videos", 0, "1 would match no more and are covered", ""},
+		{"videos", 0, "1 of them would match no more", ""},
 		{"none", 2, "", "coffer: NoSuchBucket"},
 		{"", 2, "", "coffer: it takes BUCKET"},
 		{"Photos_", 2, "", "no name of a bucket"},

@@ -46,7 +46,7 @@ func (s *Server) preflight(ctx context.Context, name, keyARN string) (*preflight
 	case !errors.Is(err, bucket.NoSuchPolicy):
 		return nil, err
 	}
-	return preflight.Run(in), nil
+	return preflight.Run(ctx, in)
 }
 
 func grantOf(g kms.GrantListEntry) preflight.Grant {

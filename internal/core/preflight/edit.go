@@ -44,7 +44,7 @@ func (e *examiner) document(p *parsed) {
 		}
 		e.out.Findings = append(e.out.Findings, f)
 	}
-	if len(e.out.Findings) == from {
+	if len(e.out.Findings) == from || p.Kind == BucketPolicy {
 		return
 	}
 	slices.SortFunc(edits, func(a, b insertion) int { return cmp.Compare(a.at, b.at) })
@@ -54,24 +54,27 @@ func (e *examiner) document(p *parsed) {
 		f := &e.out.Findings[from+i]
 		exact = exact && fixed[f.Index] && !f.Widens
 	}
+	now, _ := survey(p, p.Text, &e.target) // of what cannot be asked, nothing is covered
+	then, unproven := survey(p, edited, &e.target)
 	for i := range e.out.Findings[from:] {
 		f := &e.out.Findings[from+i]
-		if f.Effect == NoEffect {
-			continue
-		}
-		s := &p.statements[f.Index]
-		f.Covered = e.covered(p, s, f.Effect)
+		f.Covered = now.covers(f.Index, f.Effect)
 		if !fixed[f.Index] {
 			continue
 		}
+		s := &p.statements[f.Index]
 		f.Edited = json.RawMessage(insert(p.Text, s.node.start, s.node.end, edits))
-		if err := Prove(p.Document, edited, Proof{Bucket: e.target, Statement: f.Index, Effect: f.Effect, Exact: exact}); err != nil {
+		err := unproven
+		if err == nil {
+			err = then.proves(f.Index, f.Effect, exact)
+		}
+		if err != nil {
 			f.Unproven = err.Error()
 		} else {
 			f.Proven = true
 		}
 	}
-	if len(edits) > 0 {
+	if same := func(other Edited) bool { return other.Policy == p.Name }; len(edits) > 0 && !slices.ContainsFunc(e.out.Edited, same) {
 		e.out.Edited = append(e.out.Edited, Edited{p.Kind, p.Name, json.RawMessage(edited)})
 	}
 }
@@ -100,7 +103,7 @@ func (e *examiner) unseen(p *parsed, s *statement) {
 // finding describes what becomes of a statement.
 func (e *examiner) finding(p *parsed, s *statement, v verdict) Finding {
 	f := Finding{
-		Kind: p.Kind, Policy: p.Name, Sid: s.sid, Index: s.index, Concerns: p.concerns(s), Effect: v.effect, Widens: v.widens,
+		Kind: p.Kind, Policy: p.Name, Sid: s.sid, Index: s.index, Concerns: e.withMembers(p.concerns(s)), Effect: v.effect, Widens: v.widens,
 		Weakens: v.effect == StopsDenying || v.effect == StartsAllowing, Statement: json.RawMessage(p.Text[s.node.start:s.node.end]),
 	}
 	if p.Kind == KeyPolicy {
@@ -108,6 +111,19 @@ func (e *examiner) finding(p *parsed, s *statement, v verdict) Finding {
 	}
 	e.explain(&f, p, s, v)
 	return f
+}
+
+// withMembers adds the users of groups, each once.
+func (e *examiner) withMembers(concerned []string) []string {
+	out := slices.Clone(concerned)
+	for _, who := range concerned {
+		for _, user := range e.in.Members[who] {
+			if !slices.Contains(out, user) {
+				out = append(out, user)
+			}
+		}
+	}
+	return out
 }
 
 // explain says why, and what to do beside the edit.

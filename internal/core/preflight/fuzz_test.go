@@ -34,7 +34,7 @@ func FuzzFiles(f *testing.F) {
 			}
 			return
 		}
-		r := Run(files.Input("photos", ""))
+		r := run(t, files.Input("photos", ""))
 		if len(files.documents) != r.Looked.Documents && where != IAM { // of managed policies one is looked at for each use
 			t.Fatalf("%q is read and cannot be looked through: %+v", text, r.Warnings)
 		}

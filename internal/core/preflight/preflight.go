@@ -12,6 +12,7 @@ package preflight
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"slices"
 )
@@ -162,13 +163,16 @@ type Report struct {
 	Warnings []Warning `json:"warnings"`
 }
 
-// Run looks through the input. Of a document that is no policy it warns.
-func Run(in *Input) *Report {
+// Run looks through the input. Of a document that is no policy it warns. Error: ctx's.
+func Run(ctx context.Context, in *Input) (*Report, error) {
 	e := &examiner{in: in, target: targetOf(in), out: &Report{
 		Bucket: in.Bucket, Key: in.Key, Findings: []Finding{}, Edited: []Edited{}, Warnings: []Warning{},
 	}}
 	users := map[string]*requester{}
 	for _, d := range in.inUse() {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		p, err := parseDocument(d)
 		if err != nil {
 			e.warn("whoever it is for", d.Name, "has a policy that cannot be read, and was not looked at")
@@ -195,7 +199,7 @@ func Run(in *Input) *Report {
 	}
 	// What breaks comes first; otherwise the order is that of the input.
 	slices.SortStableFunc(e.out.Findings, func(a, b Finding) int { return cmp.Compare(rank(&a), rank(&b)) })
-	return e.out
+	return e.out, nil
 }
 
 // inUse returns the documents, a managed policy once for each use of it.

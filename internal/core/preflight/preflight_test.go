@@ -55,7 +55,11 @@ const (
 func run(t testing.TB, in *Input) *Report {
 	t.Helper()
 	in.Bucket = "photos"
-	return Run(in)
+	r, err := Run(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 // TestFamilies has the families of conditions that break in practice, in each kind of
@@ -296,16 +300,16 @@ func TestProveRefuses(t *testing.T) {
 		strings.Replace(d.Text, "Statement", "Statements", 1):            "",
 		strings.Replace(d.Text, `/*"]`, `/*","arn:aws:s3:::photos"]`, 1): "allow what is refused now",
 	} {
-		err := Prove(&d, edited, Proof{Bucket: targetOf(in), Statement: 1, Effect: StopsAllowing, Exact: true})
+		err := Prove(in, &d, edited, 1, StopsAllowing, false)
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v, want %q", edited, err, says)
 		}
 	}
-	if err := Prove(&d, strings.Replace(d.Text, `/*"]`, `/*","arn:aws:s3:::photos"]`, 1), Proof{Bucket: targetOf(in), Statement: 1}); err != nil {
+	if err := Prove(in, &d, strings.Replace(d.Text, `/*"]`, `/*","arn:aws:s3:::photos"]`, 1), 1, StopsAllowing, true); err != nil {
 		t.Error(err)
 	}
 	never := keyed("Allow", uses, ",'Condition':{'StringLike':{'kms:EncryptionContext:aws:s3:arn':'arn:aws:s3:::photos/*'},'Bool':{'aws:SecureTransport':['false']},'StringEquals':{'aws:securetransport':'true'}}")
-	if err := Prove(&never, never.Text, Proof{Bucket: targetOf(in), Statement: 1}); err == nil || !strings.Contains(err.Error(), "no question") {
+	if err := Prove(in, &never, never.Text, 1, StopsAllowing, false); err == nil || !strings.Contains(err.Error(), "no question") {
 		t.Errorf("a statement that never applies: %v", err)
 	}
 }
@@ -382,5 +386,17 @@ func TestOtherPartition(t *testing.T) {
 	r := run(t, &Input{Documents: []Document{d}, Key: d.Resource})
 	if !r.Breaks || !strings.Contains(string(r.Findings[0].Edited), `"arn:aws-cn:s3:::photos"`) {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestLongPolicies bounds what a policy that is written to be long can cost.
+func TestLongPolicies(t *testing.T) {
+	var statements []string
+	for i := range 150 {
+		statements = append(statements, fmt.Sprintf("'Effect':'Allow','Principal':{'AWS':['*','111122223333','444455556666']},'Action':'kms:*','Resource':'*'%s", on("StringLike", fmt.Sprintf("photos/%d/*", i))))
+	}
+	r := run(t, &Input{Documents: []Document{{Kind: KeyPolicy, Name: key1, Resource: key1, Text: document(statements...)}}})
+	if len(r.Findings) != 150 || r.Findings[0].Proven || r.Findings[0].Unproven != errTooLong.Error() || len(r.Edited) != 1 {
+		t.Errorf("%d findings, the first %+v", len(r.Findings), r.Findings[0])
 	}
 }

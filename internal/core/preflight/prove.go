@@ -5,74 +5,31 @@ package preflight
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 
-	"github.com/cofferstore/coffer/internal/aws"
 	"github.com/cofferstore/coffer/internal/core/policy"
 )
 
-// Proof is what an edit has to fulfil.
-type Proof struct {
-	// Bucket is what the contexts are.
-	Bucket target
-	// Statement is the index of the statement that must apply in some question, so
-	// that the proof is not an empty one, and Effect what would become of it.
-	Statement int
-	Effect    Effect
-	// Exact says that the edit may not allow what was refused.
-	Exact bool
-}
-
-// Prove shows that an edited policy is accepted, decides on objects' contexts as the
-// old one does, and allows in the bucket's context what the old one allowed in any
-// object's. It asks both with questions made from the old one: its principals, the
-// actions that S3 uses, object keys for each of its values, and whatever its other
-// conditions ask for.
-func Prove(old *Document, edited string, proof Proof) error {
+// Prove shows of the finding of a statement that an edited policy is accepted, decides on
+// objects' contexts as the old one does, and allows in the bucket's context what the old
+// one allowed in any object's; unless widens, also that it allows nothing that was
+// refused. It asks both with questions made from the old one: its principals, the actions
+// that S3 uses, object keys for each of its values, and whatever its other conditions ask
+// for. Bucket and Key of the input say what is in question.
+func Prove(in *Input, old *Document, edited string, statement int, effect Effect, widens bool) error {
 	p, err := parseDocument(old)
 	if err != nil {
 		return err
 	}
-	s, err := survey(p, edited, &proof.Bucket, proof.Statement)
-	switch {
-	case err != nil:
+	t := targetOf(in)
+	s, err := survey(p, edited, &t)
+	if err != nil {
 		return err
-	case !s.matched:
-		return errors.New("no question was found to which the statement applies")
-	case s.changed != "":
-		return fmt.Errorf("it would change a decision about objects that exist: %s", s.changed)
-	case s.lost != "":
-		return fmt.Errorf("it would not allow all that is allowed now: %s", s.lost)
-	case proof.Exact && s.gained != "":
-		return fmt.Errorf("it would allow what is refused now: %s", s.gained)
-	case proof.Effect == StartsAllowing && s.open != "":
-		return fmt.Errorf("it would allow what is refused for every object: %s", s.open)
-	case proof.Effect == StopsDenying && s.undenied != "":
-		return fmt.Errorf("it would not deny all that is denied now: %s", s.undenied)
 	}
-	return nil
+	return s.proves(statement, effect, !widens)
 }
 
-// covered reports whether a policy as it is allows, or denies, in the bucket's context
-// what one of its statements would not any more.
-func (e *examiner) covered(p *parsed, st *statement, effect Effect) bool {
-	s, err := survey(p, p.Text, &e.target, st.index)
-	switch {
-	case err != nil || !s.matched:
-		return false
-	case effect == StopsAllowing:
-		return s.lost == ""
-	case effect == StopsDenying:
-		return s.undenied == ""
-	case effect == StartsAllowing:
-		return s.open == ""
-	}
-	return false
-}
-
-// surveyed is how two policies differ: the first question of each sort, "" for none.
+// surveyed is how two policies differ in the questions made from one statement: the first
+// question of each sort, "" for none.
 type surveyed struct {
 	matched  bool   // the statement applied
 	changed  string // another answer for an object
@@ -82,61 +39,120 @@ type surveyed struct {
 	undenied string // denied for an object, and not for the bucket
 }
 
+// surveys are those of a policy's statements.
+type surveys []surveyed
+
+// proves says what an edit lacks. Exact is that it may not allow what was refused.
+func (all surveys) proves(statement int, effect Effect, exact bool) error {
+	if statement < 0 || statement >= len(all) || !all[statement].matched {
+		return errors.New("no question was found to which the statement applies")
+	}
+	for _, s := range all {
+		switch {
+		case s.changed != "":
+			return fmt.Errorf("it would change a decision about objects that exist: %s", s.changed)
+		case s.lost != "":
+			return fmt.Errorf("it would not allow all that is allowed now: %s", s.lost)
+		case exact && s.gained != "":
+			return fmt.Errorf("it would allow what is refused now: %s", s.gained)
+		case effect == StartsAllowing && s.open != "":
+			return fmt.Errorf("it would allow what is refused for every object: %s", s.open)
+		case effect == StopsDenying && s.undenied != "":
+			return fmt.Errorf("it would not deny all that is denied now: %s", s.undenied)
+		}
+	}
+	return nil
+}
+
+// covers reports of a policy surveyed with itself whether it allows, or denies, in the
+// bucket's context what one of its statements would not any more.
+func (all surveys) covers(statement int, effect Effect) bool {
+	if len(all) == 0 || !all[statement].matched {
+		return false
+	}
+	switch s := &all[statement]; effect {
+	case StopsAllowing:
+		return s.lost == ""
+	case StopsDenying:
+		return s.undenied == ""
+	case StartsAllowing:
+		return s.open == ""
+	}
+	return false
+}
+
+// Bounds of a survey: what a policy of 32 KiB that is written to be long would ask.
+const (
+	maxQuestions = 1 << 14
+	maxObjects   = 64
+)
+
+var errTooLong = errors.New("the policy is too long to ask all its questions")
+
 // survey asks the old policy about objects, and the edited one about the same objects
 // and the bucket.
-func survey(p *parsed, edited string, t *target, index int) (out surveyed, err error) {
-	if index < 0 || index >= len(p.statements) {
-		return out, errors.New("there is no such statement")
-	}
+func survey(p *parsed, edited string, t *target) (surveys, error) {
 	w := newWitness(p, t)
-	before, err := w.parse(p.Text)
-	if err != nil {
-		return out, err
+	var err error
+	if w.before, err = w.parse(p.Text); err != nil {
+		return nil, err
 	}
-	after, err := w.parse(edited)
-	if err != nil {
-		return out, err
+	if w.after, err = w.parse(edited); err != nil {
+		return nil, err
 	}
-	alone, err := w.parse(p.alone(&p.statements[index]))
-	if err != nil {
-		return out, err
-	}
+	all := make(surveys, len(p.statements))
 	for i := range p.statements {
-		s := &p.statements[i]
-		base := w.context(s)
-		for _, who := range w.principals(s) {
+		if err := w.survey(&p.statements[i], t, &all[i]); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// survey asks the questions made from one statement.
+func (w *witness) survey(s *statement, t *target, out *surveyed) error {
+	alone, err := w.parse(w.p.alone(s))
+	if err != nil {
+		return err
+	}
+	base := w.context(s)
+	contexts := append(w.objects[:len(w.objects):len(w.objects)], t.bucket)
+	for _, who := range w.principals(s) {
+		for _, q := range w.variants(who) {
 			for _, action := range s.actions() {
-				for _, variant := range w.variants(who) {
-					q := variant
-					q.Principal, q.Action, q.Resource = who, action, w.resource(s)
-					ask := func(doc *policy.Document, arn string) policy.Decision {
-						return w.decide(q, doc, base, arn)
+				if w.asked += len(contexts); w.asked > maxQuestions {
+					return errTooLong
+				}
+				q.Principal, q.Action, q.Resource = who, action, w.resource(s)
+				is, was := w.decide(q, w.after, base, t.bucket), w.decide(q, w.before, base, t.bucket)
+				for _, context := range contexts {
+					if !out.matched && len(s.clauses) > 0 {
+						by := w.decide(q, alone, base, context)
+						out.matched = s.deny && by.Explicit || !s.deny && by.Allowed && (q.Rights == nil || w.p.Kind == KeyPolicy)
 					}
-					first := func(say *string, is bool, object string) {
-						if is && *say == "" {
-							*say = fmt.Sprintf("%s by %s on %s", action, who.ARN, object)
-						}
-					}
-					was, is := ask(before, t.bucket), ask(after, t.bucket)
-					for _, object := range append(w.objects, t.bucket) {
-						if by := ask(alone, object); i == index {
-							out.matched = out.matched || s.deny && by.Explicit || !s.deny && by.Allowed && (q.Rights == nil || p.Kind == KeyPolicy)
-						}
-						if object == t.bucket {
-							break
-						}
-						old := ask(before, object)
-						first(&out.changed, ask(after, object).Allowed != old.Allowed, object)
-						first(&out.lost, old.Allowed && !is.Allowed, object)
-						first(&out.open, !old.Allowed && is.Allowed, object)
-						first(&out.gained, !old.Allowed && !was.Allowed && is.Allowed, object)
-						first(&out.undenied, old.Explicit && !is.Explicit, object)
+					if context != t.bucket {
+						out.compare(w.decide(q, w.before, base, context), w.decide(q, w.after, base, context), was, is, action+" by "+who.ARN+" on "+context)
 					}
 				}
 			}
 		}
 	}
-	return out, nil
+	return nil
+}
+
+// compare notes how answers differ: of the old and the edited policy for an object, and
+// for the bucket.
+func (out *surveyed) compare(old, edited, was, is policy.Decision, question string) {
+	first := func(say *string, differs bool) {
+		if differs && *say == "" {
+			*say = question
+		}
+	}
+	first(&out.changed, edited.Allowed != old.Allowed)
+	first(&out.lost, old.Allowed && !is.Allowed)
+	first(&out.open, !old.Allowed && is.Allowed)
+	first(&out.gained, !old.Allowed && !was.Allowed && is.Allowed)
+	first(&out.undenied, old.Explicit && !is.Explicit)
 }
 
 // alone returns a policy of one of the statements.
@@ -146,216 +162,4 @@ func (p *parsed) alone(s *statement) string {
 		version = "2012-10-17"
 	}
 	return `{"Version":"` + version + `","Statement":[` + p.Text[s.node.start:s.node.end] + `]}`
-}
-
-// witness makes questions about a policy.
-type witness struct {
-	p       *parsed
-	account string // of the key
-	key     string
-	objects []string          // contexts of objects
-	vars    map[string]string // values of policy variables
-	all     *policy.Document  // allows everything
-}
-
-const (
-	anyAccount  = "111122223333"
-	anyKey      = "arn:aws:kms:us-east-1:" + anyAccount + ":key/1234abcd-12ab-34cd-56ef-1234567890ab"
-	allowAll    = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
-	witnessName = "witness"
-)
-
-func newWitness(p *parsed, t *target) *witness {
-	w := &witness{p: p, key: anyKey, vars: map[string]string{"aws:username": witnessName}}
-	if _, ok := aws.ParseARN(t.key); ok {
-		w.key = t.key
-	}
-	if p.Kind == KeyPolicy {
-		if arn, ok := aws.ParseARN(p.Resource); ok && arn.Service == "kms" {
-			w.key = p.Resource
-		}
-	}
-	arn, _ := aws.ParseARN(w.key)
-	w.account = arn.Account
-	w.all, _ = policy.Parse(policy.Identity, "", allowAll) // it is well-formed
-	// Objects' keys have values of variables in them, which other conditions may name.
-	w.findObjects(t)
-	for i := range p.statements {
-		w.context(&p.statements[i])
-	}
-	w.findObjects(t)
-	return w
-}
-
-// findObjects makes contexts of objects: some for each value, and some others.
-func (w *witness) findObjects(t *target) {
-	w.objects = []string{t.prefix + "x", t.prefix + "zz/other.txt"}
-	for i := range w.p.statements {
-		for _, c := range w.p.statements[i].clauses {
-			for _, v := range c.values.strings() {
-				if !t.hits(v, c.kind, w.p.variables) {
-					continue
-				}
-				w.learn(v, t)
-				rest := v
-				if _, after, ok := strings.Cut(v, "/"); ok {
-					rest = after
-				}
-				key := w.instance(parsePattern(rest, c.kind.equal, w.p.variables))
-				for _, object := range []string{t.prefix + key, w.instance(parsePattern(v, c.kind.equal, w.p.variables))} {
-					if strings.HasPrefix(object, t.prefix) && !slices.Contains(w.objects, object) {
-						w.objects = append(w.objects, object)
-					}
-				}
-			}
-		}
-	}
-}
-
-// learn gives a variable in the place of the bucket's name the value that makes it so.
-func (w *witness) learn(v string, t *target) {
-	twin, ok := t.twin(v, w.p.variables)
-	before, rest, variable := strings.Cut(twin, "${")
-	name, after, closed := strings.Cut(rest, "}")
-	if value, has := strings.CutPrefix(t.bucket, before); ok && variable && closed && has && strings.HasSuffix(value, after) {
-		w.vars[variableName(name)] = strings.TrimSuffix(value, after)
-	}
-}
-
-// variableName returns the condition key of a variable, which may have a default.
-func variableName(name string) string {
-	name, _, _ = strings.Cut(name, ",")
-	return strings.ToLower(strings.TrimSpace(name))
-}
-
-// instance returns a text that a pattern matches.
-func (w *witness) instance(p []token) string {
-	var b strings.Builder
-	for _, t := range p {
-		switch t.kind {
-		case 'c':
-			b.WriteByte(t.c)
-		case '$':
-			name := variableName(t.name)
-			if w.vars[name] == "" {
-				w.vars[name] = witnessName
-			}
-			b.WriteString(w.vars[name])
-		default:
-			b.WriteByte('x')
-		}
-	}
-	return b.String()
-}
-
-func (w *witness) parse(text string) (*policy.Document, error) {
-	switch w.p.Kind {
-	case KeyPolicy:
-		return policy.Parse(policy.Key, w.key, text)
-	case ServiceControl:
-		return policy.Parse(policy.ServiceControl, "", text)
-	}
-	return policy.Parse(policy.Identity, "", text)
-}
-
-// principals returns those whom a statement is about, one of each sort.
-func (w *witness) principals(s *statement) []policy.Principal {
-	user := func(account string) policy.Principal {
-		return policy.Principal{Type: policy.User, Account: account, ARN: "arn:aws:iam::" + account + ":user/" + witnessName, ID: "AIDAWITNESS0000000001"}
-	}
-	who := s.node.get("Principal")
-	if who == nil {
-		return []policy.Principal{user(w.account)}
-	}
-	var out []policy.Principal
-	for _, name := range principalsOf(who) {
-		if name == "*" {
-			out = append(out, user(w.account))
-			continue
-		}
-		if aws.ValidAccount(name) {
-			out = append(out, user(name))
-			continue
-		}
-		if service, ok := strings.CutPrefix(name, "Service "); ok {
-			out = append(out, policy.Principal{Type: policy.Service, ARN: service})
-			continue
-		}
-		arn, ok := aws.ParseARN(name)
-		kind, rest, _ := strings.Cut(arn.Resource, "/")
-		switch last := rest[strings.LastIndexByte(rest, '/')+1:]; {
-		case !ok:
-		case arn.Resource == "root":
-			out = append(out, user(arn.Account))
-		case kind == "user":
-			out = append(out, policy.Principal{Type: policy.User, Account: arn.Account, ARN: name, ID: "AIDAWITNESS0000000002"})
-		case kind == "role":
-			out = append(out, policy.Principal{Type: policy.AssumedRole, Account: arn.Account, RoleARN: name, ID: "AROAWITNESS0000000003",
-				ARN: "arn:" + arn.Partition + ":sts::" + arn.Account + ":assumed-role/" + last + "/" + witnessName})
-		case kind == "assumed-role":
-			role, _, _ := strings.Cut(rest, "/")
-			out = append(out, policy.Principal{Type: policy.AssumedRole, Account: arn.Account, ARN: name, ID: "AROAWITNESS0000000004",
-				RoleARN: "arn:" + arn.Partition + ":iam::" + arn.Account + ":role/" + role})
-		case kind == "federated-user":
-			out = append(out, policy.Principal{Type: policy.FederatedUser, Account: arn.Account, ARN: name, ID: arn.Account + ":" + rest})
-		}
-	}
-	return out
-}
-
-// resource returns a key that a statement may be about.
-func (w *witness) resource(s *statement) string {
-	if w.p.Kind == KeyPolicy || w.p.about(s, w.key) {
-		return w.key
-	}
-	for _, v := range s.node.get("Resource").strings() {
-		if p := parsePattern(v, false, w.p.variables); matchesSome(p, "arn:aws:kms:") {
-			return w.instance(p)
-		}
-	}
-	return w.key
-}
-
-// variants returns where a policy can stand: alone, and beside one that allows
-// everything, so that its denials show.
-func (w *witness) variants(who policy.Principal) []policy.Question {
-	everything := policy.Attached{Name: "everything", Doc: w.all}
-	owner := policy.Question{Owner: w.account, Principal: who}
-	if w.p.Kind == KeyPolicy {
-		owner.Decides = true
-		with := owner
-		with.Rights = policy.NewRights(policy.RightsConfig{Policies: []policy.Attached{everything}})
-		return []policy.Question{owner, with}
-	}
-	return []policy.Question{owner, {Owner: w.account, Rights: policy.NewRights(policy.RightsConfig{Policies: []policy.Attached{everything}})}}
-}
-
-// decide asks a question of a document in a context.
-func (w *witness) decide(q policy.Question, doc *policy.Document, base policy.Values, arn string) policy.Decision {
-	q.Context = withARN(base, arn)
-	if w.p.Kind == KeyPolicy {
-		q.Policy = doc
-		return policy.Decide(&q)
-	}
-	everything := policy.Attached{Name: "everything", Doc: w.all}
-	this := policy.Attached{Name: w.p.Name, Doc: doc}
-	beside := []policy.Attached{this}
-	if q.Rights != nil {
-		beside = append(beside, everything)
-	}
-	switch w.p.Kind {
-	case Boundary:
-		q.Rights = policy.NewRights(policy.RightsConfig{Policies: []policy.Attached{everything}, Boundary: &this})
-	case ServiceControl:
-		q.Rights = policy.NewRights(policy.RightsConfig{Policies: []policy.Attached{everything}, Controls: [][]policy.Attached{beside}})
-	default:
-		q.Rights = policy.NewRights(policy.RightsConfig{Policies: beside})
-	}
-	return policy.Decide(&q)
-}
-
-func withARN(base policy.Values, arn string) policy.Values {
-	out := maps.Clone(base)
-	out[contextKey] = []string{arn}
-	return out
 }
