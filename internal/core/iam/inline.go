@@ -36,7 +36,7 @@ func (s *Service) putInline(ctx context.Context, by Caller, action, kind, name, 
 		}
 		n := 0
 		for _, p := range h.Inline {
-			n += weight(p.Text)
+			n += policy.Size(p.Text)
 		}
 		if n > mostInline[kind] {
 			return fault.New(LimitExceeded, "Maximum policy size of %d bytes exceeded for %s %s", mostInline[kind], kind, h.Name)

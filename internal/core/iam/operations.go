@@ -5,7 +5,6 @@ package iam
 import (
 	"context"
 	"strings"
-	"unicode"
 
 	"github.com/cofferstore/coffer/internal/core/policy"
 	"github.com/cofferstore/coffer/internal/fault"
@@ -31,7 +30,7 @@ const (
 	maxAccessKeys   = 2
 	maxAttached     = 10
 	maxVersions     = 5
-	maxManaged      = 6144  // characters of a document but for white space
+	maxManaged      = 6144  // a document's size, as policy.Size counts
 	maxTrust        = 2048  // likewise
 	maxUserInline   = 2048  // of all inline policies together, likewise
 	maxGroupInline  = 5120  // likewise
@@ -106,17 +105,6 @@ func checkTags(tags []Tag) error {
 		seen[key] = true
 	}
 	return nil
-}
-
-// weight is how much of a quota a document takes: its characters but for white space.
-func weight(text string) int {
-	n := 0
-	for _, c := range text {
-		if !unicode.IsSpace(c) {
-			n++
-		}
-	}
-	return n
 }
 
 // parse reads the document of a request.

@@ -111,7 +111,7 @@ func checkManaged(text string) error {
 	if _, err := parse(policy.Identity, text); err != nil {
 		return err
 	}
-	if weight(text) > maxManaged {
+	if policy.Size(text) > maxManaged {
 		return quota("PolicySize", maxManaged)
 	}
 	return nil

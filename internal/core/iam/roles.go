@@ -115,7 +115,7 @@ func (c *change) trust(r *role, text string) error {
 	if err != nil {
 		return err
 	}
-	if weight(text) > maxTrust {
+	if policy.Size(text) > maxTrust {
 		return quota("ACLSizePerRole", maxTrust)
 	}
 	ids, err := bind(c.ctx, c, d)
