@@ -148,55 +148,60 @@ func (s *Service) shownARN(ctx context.Context, arn, id string) (string, error) 
 	return arn, nil
 }
 
+// place is an object or a list of a document that is being read.
+type place struct {
+	object bool
+	named  string // the key that it stands under, through lists
+	depth  int    // of objects
+	key    string // the key whose value comes next
+	within bool   // it is part of a statement's principals
+}
+
+// principals reports whether what comes next is, or belongs to, a statement's principals.
+func (p *place) principals() bool {
+	return p.within || p.object && p.depth == 2 && p.named == "Statement" && (p.key == "Principal" || p.key == "NotPrincipal")
+}
+
 // rename changes the principals of a policy's text and nothing else.
 func rename(text string, to map[string]string) string {
 	var out strings.Builder
 	kept := 0 // up to where text has been taken over
 	d := json.NewDecoder(strings.NewReader(text))
-	depth, from := 0, -1 // from: the depth at which the principals began
-	key, isKey := "", []bool{}
+	at := []place{{}} // a list around the document
 	for {
 		start := int(d.InputOffset())
 		token, err := d.Token()
 		if err != nil {
 			break // the end; it was a document when it was put
 		}
-		switch t := token.(type) {
-		case json.Delim:
-			if t == '{' || t == '[' {
-				if from < 0 && (key == "Principal" || key == "NotPrincipal") && len(isKey) > 0 && isKey[len(isKey)-1] {
-					from = depth
-				}
-				depth++
-				isKey = append(isKey, t == '{')
-				key = ""
-			} else {
-				depth--
-				isKey = isKey[:len(isKey)-1]
-				key = ""
-				if depth <= from {
-					from = -1
-				}
+		here := &at[len(at)-1]
+		delim, isDelim := token.(json.Delim)
+		value, isString := token.(string)
+		switch {
+		case isDelim && (delim == '}' || delim == ']'):
+			at = at[:len(at)-1]
+		case isDelim:
+			next := place{object: delim == '{', named: here.named, depth: here.depth, within: here.principals()}
+			if here.object {
+				next.named, here.key = here.key, ""
 			}
-			continue
-		case string:
-			end := int(d.InputOffset())
-			inObject := len(isKey) > 0 && isKey[len(isKey)-1]
-			if inObject && key == "" {
-				key = t
-				continue
+			if next.object {
+				next.depth++
 			}
-			principal := from >= 0 || inObject && (key == "Principal" || key == "NotPrincipal")
-			if shown, ok := to[t]; ok && principal {
+			at = append(at, next)
+		case isString && here.object && here.key == "":
+			here.key = value
+			if value == "" {
+				here.key = "\x00" // it has been read all the same
+			}
+		default:
+			if shown, ok := to[value]; ok && isString && here.principals() {
 				quoted, _ := json.Marshal(shown) // a string always encodes
-				start += strings.IndexByte(text[start:end], '"')
-				out.WriteString(text[kept:start])
+				out.WriteString(text[kept : start+strings.IndexByte(text[start:], '"')])
 				out.Write(quoted)
-				kept = end
+				kept = int(d.InputOffset())
 			}
-		}
-		if len(isKey) > 0 && isKey[len(isKey)-1] {
-			key = "" // the value has been read
+			here.key = ""
 		}
 	}
 	out.WriteString(text[kept:])

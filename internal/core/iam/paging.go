@@ -49,7 +49,7 @@ func (p Paged) after(list string) (string, error) {
 	if p.Marker == "" {
 		return "", nil
 	}
-	b, err := base64.RawURLEncoding.DecodeString(p.Marker)
+	b, err := base64.RawURLEncoding.Strict().DecodeString(p.Marker)
 	if err == nil && len(b) > markerSum {
 		if at := string(b[markerSum:]); string(sumOf(list, at)) == string(b[:markerSum]) {
 			return at, nil

@@ -176,7 +176,7 @@ func TestMembers(t *testing.T) {
 	w := request{key: "AKIAHOME", service: "iam", body: body}.send(t, road)
 	want := `<BrewResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><BrewResult><Got><MaxItems>5</MaxItems><UserName>ann</UserName><Status>Active</Status>` +
 		`<Password>sesame</Password><Minutes>7</Minutes><Sweet>true</Sweet><Note></Note><Names><member>ann</member><member>bob</member><member>cleo</member></Names>` +
-		`<Tags><member><Key>team</Key></member></Tags><Cup><Size>3</Size></Cup></Got><When>2026-01-02T02:04:05Z</When>` +
+		`<Tags><member><Key>team</Key><Value></Value></member></Tags><Cup><Size>3</Size></Cup></Got><When>2026-01-02T02:04:05Z</When>` +
 		`<Document>%7B%22a%22%3A%20%22b%2Bc~%22%7D</Document><Password>&lt;tea&gt;</Password><Empty></Empty>` +
 		`<Summary><entry><key>Groups</key><value>1</value></entry><entry><key>Users</key><value>2</value></entry></Summary></BrewResult>`
 	if w.Code != 200 || !strings.HasPrefix(w.Body.String(), want) {

@@ -19,8 +19,8 @@ import (
 // A result is a struct whose fields are the API's members, as a request is. Strings,
 // numbers and flags are elements; a slice's elements stand in <member>, a struct's
 // members within it, a map's pairs in <entry>. Left out are empty strings, zero times,
-// nil pointers, nil slices and nil maps; numbers and flags are always there, and so is
-// an empty slice that is not nil.
+// nil pointers, nil slices and nil maps; numbers and flags are always there, and so are
+// an empty slice that is not nil and a string that is "required": a tag's value.
 
 var (
 	timeType   = reflect.TypeFor[time.Time]()
@@ -80,7 +80,7 @@ func (e *encoder) fields(v reflect.Value) {
 		switch {
 		case f.Anonymous:
 			e.fields(v.Field(i))
-		case f.IsExported() && !leftOut(v.Field(i)):
+		case f.IsExported() && (!leftOut(v.Field(i)) || f.Type.Kind() == reflect.String && readRules(f.Tag.Get("api")).required):
 			e.value(f.Name, v.Field(i), f.Tag.Get("api"))
 		}
 	}
