@@ -110,6 +110,23 @@ func TestSessionsOverTheWire(t *testing.T) {
 		t.Errorf("a presigned URL of a session: %s", resp.Status)
 	}
 
+	// So do those prove who somebody is that are handed on.
+	proof, err := sts.NewPresignClient(plain.STS).PresignGetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.NewRequestWithContext(ctx, proof.Method, proof.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header = proof.SignedHeader
+	if resp, err = http.DefaultClient.Do(r); err != nil {
+		t.Fatal(err)
+	}
+	if resp.Body.Close(); resp.StatusCode != 200 {
+		t.Errorf("a presigned GetCallerIdentity: %s", resp.Status)
+	}
+
 	// A user's own session, and a guest of a user.
 	own, err := s.ann.STS.GetSessionToken(ctx, &sts.GetSessionTokenInput{})
 	if err != nil {

@@ -303,6 +303,7 @@ func TestRequestsForASessionRefused(t *testing.T) {
 		{"no such policy", ann, AssumeRole{Narrowing: Narrowing{PolicyArns: []PolicyDescriptor{{"arn:aws:iam::" + home + ":policy/none"}}}}, ValidationError, "does not exist"},
 		{"another account's", ann, AssumeRole{Narrowing: Narrowing{PolicyArns: []PolicyDescriptor{{"arn:aws:iam::" + abroad + ":policy/none"}}}}, ValidationError, "does not exist"},
 		{"one key twice", ann, AssumeRole{Tags: []Tag{{"a", "1"}, {"A", "2"}}}, ValidationError, "Duplicate tag keys"},
+		{"a reserved key", ann, AssumeRole{Tags: []Tag{{"AWS:a", "1"}}}, ValidationError, "reserved"},
 		{"transitive and none", ann, AssumeRole{Tags: []Tag{{"a", "1"}}, TransitiveTagKeys: []string{"b"}}, ValidationError, "transitive tag key b"},
 		{"an inherited tag", chained, AssumeRole{Tags: []Tag{{"TEAM", "blue"}}}, ValidationError, "inherited"},
 		{"another source", chained, AssumeRole{SourceIdentity: "bob"}, ValidationError, "source identity"},

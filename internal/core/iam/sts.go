@@ -94,11 +94,14 @@ func duration(now time.Time, asked *int, otherwise int) (seconds int, ends time.
 }
 
 // lowered returns tags by their keys in lower case, or a fault for a key that is there
-// twice. Keys are told apart without regard to case.
+// twice or reserved. Keys are told apart without regard to case.
 func lowered(tags []Tag) (map[string]string, error) {
 	out := make(map[string]string, len(tags))
 	for _, t := range tags {
 		key := strings.ToLower(t.Key)
+		if strings.HasPrefix(key, "aws:") {
+			return nil, fault.New(ValidationError, "Tag keys beginning with aws: are reserved.")
+		}
 		if _, twice := out[key]; twice {
 			return nil, fault.New(ValidationError, "Duplicate tag keys found. Please note that Tag keys are case insensitive.")
 		}

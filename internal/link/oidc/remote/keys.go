@@ -44,7 +44,8 @@ func (c *Client) keys(ctx context.Context, p oidc.Provider) (*keySet, error) {
 		}
 	default:
 		e.tried = now
-		if e.err = e.discover(ctx, p); e.err != nil {
+		// Whoever asks first and goes away must not be why the others are refused.
+		if e.err = e.discover(context.WithoutCancel(ctx), p); e.err != nil {
 			// Keys that were good an hour ago are not believed longer: the provider may
 			// have withdrawn one.
 			e.keys = nil
@@ -73,7 +74,8 @@ func (c *Client) entry(name string) *entry {
 	return e
 }
 
-// discover asks a provider where its keys are.
+// discover asks a provider where its keys are. The set of them lives longer than the
+// call, so ctx must not end.
 func (e *entry) discover(ctx context.Context, p oidc.Provider) error {
 	f := newFetcher(p.Thumbprints)
 	provider, err := goidc.NewProvider(goidc.ClientContext(ctx, f.client()), p.URL)
@@ -89,11 +91,10 @@ func (e *entry) discover(ctx context.Context, p oidc.Provider) error {
 	if u, err := url.Parse(document.Keys); err != nil || u.Scheme != "https" || u.Host == "" {
 		return errors.New("the provider's jwks_uri is no HTTPS URL")
 	}
-	// The set lives longer than this call, and so must its context; a fetch is bounded
-	// by the client's timeout.
+	// A fetch is bounded by the client's timeout.
 	e.fetcher = newFetcher(p.Thumbprints)
 	e.fetcher.seldom = true
-	e.keys = goidc.NewRemoteKeySet(goidc.ClientContext(context.WithoutCancel(ctx), e.fetcher.client()), document.Keys)
+	e.keys = goidc.NewRemoteKeySet(goidc.ClientContext(ctx, e.fetcher.client()), document.Keys)
 	return nil
 }
 

@@ -3,6 +3,7 @@
 package remote
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -132,6 +133,17 @@ func TestProviderThatIsDown(t *testing.T) {
 	}
 	if _, err := c.Verify(t.Context(), providerOf(p), p.Token(nil)); err != nil {
 		t.Errorf("when it is up again: %v", err)
+	}
+}
+
+func TestWhoGoesAwayRefusesNobody(t *testing.T) {
+	p := oidctest.New(t)
+	c := New()
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, _ = c.Verify(gone, providerOf(p), p.Token(nil))
+	if _, err := c.Verify(t.Context(), providerOf(p), p.Token(nil)); err != nil {
+		t.Error(err)
 	}
 }
 
