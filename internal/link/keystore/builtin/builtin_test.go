@@ -279,3 +279,33 @@ func FuzzImportToken(f *testing.F) {
 		}
 	})
 }
+
+// A token and a private key of an import that were sealed once open until their time
+// is over.
+func TestImportVectors(t *testing.T) {
+	sequence := func(from byte, n int) []byte {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = from + byte(i)
+		}
+		return b
+	}
+	s := New(mem.New(), newRoot(t), Config{Import: rootkey.Versioned{Current: 1, Keys: map[uint32]secret.Bytes{1: secret.New(sequence(0, 32))}}})
+	want := pairHead{
+		sealer: 1, key: uuid.UUID(sequence(0x60, 16)), id: uuid.UUID(sequence(0x40, 16)), until: time.UnixMilli(1767312000000),
+		algorithm: keystore.WrapSHA256, spec: keystore.RSA3072,
+	}
+	for _, v := range []struct {
+		file, label, magic string
+		plaintext          []byte
+	}{{"cit1", tokenLabel, tokenMagic, nil}, {"ckw1", pairLabel, pairMagic, sequence(0x20, 16)}} {
+		text, err := os.ReadFile("testdata/" + v.file + ".hex")
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, plaintext, ok := s.unsealed(v.label, v.magic, unhex(t, string(text[:len(text)-1])))
+		if !ok || h != want || !bytes.Equal(plaintext.Reveal(), v.plaintext) {
+			t.Errorf("%s opens to %+v, %t", v.file, h, ok)
+		}
+	}
+}
