@@ -74,3 +74,76 @@ func TestPolicyGrammar(t *testing.T) {
 		t.Errorf("got %v, want OverlyPermissiveCondition", err)
 	}
 }
+
+const lockout = "The new key policy will not allow you to update the key policy in the future."
+
+func TestPolicyMustNotLockItsAuthorOut(t *testing.T) {
+	n := newTown(t)
+	admin := n.user(home, "admin", statement1(`"Effect":"Allow","Action":["kms:CreateKey","kms:PutKeyPolicy"],"Resource":"*"`))
+	k := n.key()
+	for what, c := range map[string]struct {
+		policy string
+		out    bool
+	}{
+		"names the caller":             {documentOf(`{"Effect":"Allow","Principal":{"AWS":"` + admin.ARN + `"},"Action":"kms:PutKeyPolicy","Resource":"*"}`), false},
+		"leaves it to the account":     {documentOf(delegates), false},
+		"names somebody else":          {documentOf(names("Allow", admin.ARN)), true},
+		"denies the caller":            {documentOf(delegates, `{"Effect":"Deny","Principal":{"AWS":"`+admin.ARN+`"},"Action":"kms:Put*","Resource":"*"}`), true},
+		"delegates under a condition":  {documentOf(strings.Replace(delegates, `"Resource"`, `"Condition":{"StringEquals":{"aws:username":"nobody"}},"Resource"`, 1)), true},
+		"of a resource that is not it": {documentOf(strings.Replace(delegates, `"Resource":"*"`, `"Resource":"arn:aws:s3:::x"`, 1)), true},
+	} {
+		_, err := n.PutKeyPolicy(t.Context(), admin, PutKeyPolicy{KeyId: n.key().KeyId, Policy: c.policy})
+		_, created := n.CreateKey(t.Context(), admin, CreateKey{Policy: c.policy})
+		if !c.out {
+			if err != nil || created != nil {
+				t.Errorf("%s: %v, %v", what, err, created)
+			}
+			continue
+		}
+		refused(t, what, err, MalformedPolicy, lockout)
+		refused(t, what+", at creation", created, MalformedPolicy, lockout)
+		must(n.CreateKey(t.Context(), admin, CreateKey{Policy: c.policy, BypassPolicyLockoutSafetyCheck: true}))(t)
+	}
+	// Waived, it locks out: nobody else is let in by it, not even the root.
+	alone := documentOf(names("Allow", admin.ARN))
+	must(n.PutKeyPolicy(t.Context(), admin, PutKeyPolicy{KeyId: k.KeyId, Policy: alone, BypassPolicyLockoutSafetyCheck: true}))(t)
+	_, err := n.PutKeyPolicy(t.Context(), owner, PutKeyPolicy{KeyId: k.KeyId, Policy: documentOf(delegates)})
+	refused(t, "the root", err, AccessDenied, "")
+	if err := n.encrypts(admin, k.Arn, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPolicyNamesWhoThereIs(t *testing.T) {
+	n := newTown(t)
+	k := n.key()
+	for _, arn := range []string{
+		"arn:aws:iam::" + home + ":user/nobody", "arn:aws:iam::" + home + ":role/none", "arn:aws:iam::999999999999:user/x",
+		"arn:aws:iam::" + home + ":group/g", "arn:aws:iam::" + home + ":user/*",
+	} {
+		_, err := n.PutKeyPolicy(t.Context(), owner, PutKeyPolicy{KeyId: k.KeyId, Policy: documentOf(delegates, names("Allow", arn))})
+		refused(t, arn, err, MalformedPolicy, "Policy contains a statement with one or more invalid principals.")
+	}
+	if got := must(n.GetKeyPolicy(t.Context(), owner, GetKeyPolicy{KeyId: k.KeyId}))(t).Policy; got != defaultPolicy(home) {
+		t.Errorf("the policy is %s", got)
+	}
+}
+
+// A new policy acts on the next request, also where the old one was in memory.
+func TestNewPolicyActsAtOnce(t *testing.T) {
+	n := newTown(t)
+	user := n.user(home, "user", "")
+	k := n.keyWith(delegates, names("Allow", user.ARN))
+	check := func() error { return n.ViaS3().Check(t.Context(), user, Decrypt, k.Arn, bucket) }
+	for range 20 {
+		if err := check(); err != nil {
+			t.Fatal(err)
+		}
+		must(n.PutKeyPolicy(t.Context(), owner, PutKeyPolicy{KeyId: k.KeyId, Policy: documentOf(delegates)}))(t)
+		refused(t, "without the statement", check(), AccessDenied, "")
+		must(n.PutKeyPolicy(t.Context(), owner, PutKeyPolicy{KeyId: k.KeyId, Policy: documentOf(delegates, names("Allow", user.ARN))}))(t)
+	}
+	// So does what the account's own policies say.
+	n.may(home, "user", mayUse("Deny", k.Arn))
+	refused(t, "denied by its own policy", check(), AccessDenied, "")
+}
