@@ -39,11 +39,17 @@ type ARN struct{ Partition, Service, Region, Account, Resource string }
 // ParseARN splits an ARN. ok is false when it has not six parts or does not
 // begin with "arn:".
 func ParseARN(s string) (a ARN, ok bool) {
-	p := strings.SplitN(s, ":", 6)
-	if len(p) != 6 || p[0] != "arn" {
+	rest, ok := strings.CutPrefix(s, "arn:")
+	for _, part := range []*string{&a.Partition, &a.Service, &a.Region, &a.Account} {
+		found := false
+		*part, rest, found = strings.Cut(rest, ":")
+		ok = ok && found
+	}
+	if !ok {
 		return ARN{}, false
 	}
-	return ARN{p[1], p[2], p[3], p[4], p[5]}, true
+	a.Resource = rest
+	return a, true
 }
 
 // ValidAccount reports whether s is twelve digits.
@@ -99,8 +105,15 @@ func KeyID(id uuid.UUID, isMultiRegion bool) string {
 // is false for anything else.
 func ParseKeyID(s string) (id uuid.UUID, isMultiRegion, ok bool) {
 	digits, isMultiRegion := strings.CutPrefix(s, multiRegion)
+	length := 36
+	if isMultiRegion {
+		length = 32
+	}
+	if len(digits) != length || strings.ToLower(digits) != digits { // uuid takes more forms
+		return uuid.UUID{}, isMultiRegion, false
+	}
 	id, err := uuid.Parse(digits)
-	return id, isMultiRegion, err == nil && KeyID(id, isMultiRegion) == s
+	return id, isMultiRegion, err == nil
 }
 
 const requestAlphabet = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"

@@ -33,7 +33,7 @@ func (s *Service) authorize(ctx context.Context, by iam.Caller, need policy.Need
 	f.service, f.account = s, by.Account
 	q := policy.Question{Action: need.Action, Resource: need.Resource, Owner: by.Account, Context: &f}
 	if f.Key == nil {
-		return s.decided(ctx, by, need, f, &q, false)
+		return s.decided(ctx, by, need, &f, &q, false)
 	}
 	q.Owner, q.Decides = f.Key.Account, true
 	if q.Owner != by.Account && !acrossAccounts(need.Action) {
@@ -45,13 +45,13 @@ func (s *Service) authorize(ctx context.Context, by iam.Caller, need policy.Need
 		return err
 	}
 	q.Granted = grants.allows
-	return s.decided(ctx, by, need, f, &q, grants.delegates)
+	return s.decided(ctx, by, need, &f, &q, grants.delegates)
 }
 
 // decided puts a question and turns its answer into an error. delegated asks once more
 // when the answer is no for want of an allow: a grant to the account's root delegates
 // to the account's policies, as a statement of the key's policy would.
-func (s *Service) decided(ctx context.Context, by iam.Caller, need policy.Need, f facts, q *policy.Question, delegated bool) error {
+func (s *Service) decided(ctx context.Context, by iam.Caller, need policy.Need, f *facts, q *policy.Question, delegated bool) error {
 	d, err := s.ask(ctx, by, f.ViaS3, q)
 	if err != nil {
 		return err
@@ -65,7 +65,7 @@ func (s *Service) decided(ctx context.Context, by iam.Caller, need policy.Need, 
 		}
 	}
 	if !d.Allowed {
-		return denied(by, need, f, d)
+		return denied(by, need, *f, d)
 	}
 	return nil
 }

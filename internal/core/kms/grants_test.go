@@ -503,4 +503,3 @@ func FuzzGrantToken(f *testing.F) {
 		}
 	})
 }
-

@@ -126,7 +126,7 @@ func (s *Service) ScheduleKeyDeletion(ctx context.Context, by iam.Caller, in Sch
 		if err != nil {
 			return ScheduledDeletion{}, err
 		}
-		arn := k.ref().arn(s.region)
+		arn := s.arnOf(k)
 		s.materials.Forget(k.ID)
 		s.notify(arn, StateChanged)
 		return ScheduledDeletion{buckets, objects, k.Deletion.Date, arn, k.State, k.Deletion.Window}, nil
@@ -144,7 +144,7 @@ func (s *Service) CancelKeyDeletion(ctx context.Context, by iam.Caller, in KeyOn
 		if err != nil {
 			return KeyNamed{}, err
 		}
-		arn := k.ref().arn(s.region)
+		arn := s.arnOf(k)
 		s.notify(arn, StateChanged)
 		return KeyNamed{arn}, nil
 	})

@@ -47,7 +47,7 @@ func (s *Service) GetPublicKey(ctx context.Context, by iam.Caller, in GetPublicK
 		if err := s.fits(k, "GetPublicKey"); err != nil {
 			return PublicKey{}, err
 		}
-		arn := k.ref().arn(s.region)
+		arn := s.arnOf(k)
 		if k.Public == nil { // its material was never imported
 			return PublicKey{}, invalidState(arn, "pending import")
 		}

@@ -132,7 +132,7 @@ func (s *Service) fits(k *key, operation string) error {
 		return err
 	}
 	r := ruleFor(operation)
-	arn := k.ref().arn(s.region)
+	arn := s.arnOf(k)
 	switch r.in(k.State) {
 	case x1:
 		return fault.New(Disabled, "%s is disabled.", arn)
@@ -159,7 +159,7 @@ func (s *Service) fits(k *key, operation string) error {
 // fitsUsage is the half of fits that is not about the state.
 func (s *Service) fitsUsage(k *key, operation string) error {
 	n := ruleFor(operation).needs
-	arn := k.ref().arn(s.region)
+	arn := s.arnOf(k)
 	usage, isUse := usages[n]
 	switch {
 	case isUse && k.Usage != usage:
