@@ -18,13 +18,9 @@ func NewRights(c RightsConfig) *Rights {
 // Decide answers a question. The context may be asked for keys in any order, and for
 // one key more than once.
 func Decide(q *Question) Decision {
-	var e evaluation
-	e.asked = asked{action: lower(q.Action), resource: q.Resource, who: &q.Principal, context: q.Context}
+	e := evaluation{asked: ask(q, nil)}
 	return e.decide(q)
 }
-
-// none is the context of a question without one.
-var none = Values(nil)
 
 // evaluation is one question on its way through the layers.
 type evaluation struct {
@@ -49,9 +45,6 @@ func (f *found) add(e *entry) {
 // decide goes through the layers as IAM's evaluation logic does: any deny refuses; else
 // each part that must allow has to (IAM User Guide, "Policy evaluation logic").
 func (e *evaluation) decide(q *Question) Decision {
-	if e.context == nil {
-		e.context = none
-	}
 	r := q.Rights
 	same := q.Owner == "" || q.Owner == q.Principal.Account
 	if q.Principal.Type == Anonymous || q.Principal.Type == WebIdentity {

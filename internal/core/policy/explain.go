@@ -17,7 +17,7 @@ type Explanation struct {
 // statement that allows, or that denies, and all keys that are asked for are looked up.
 func Explain(q *Question) Explanation {
 	x := &explanation{absent: map[string]bool{}}
-	e := evaluation{asked: asked{action: lower(q.Action), resource: q.Resource, who: &q.Principal, context: q.Context, explain: x}}
+	e := evaluation{asked: ask(q, x)}
 	d := Explanation{Decision: e.decide(q)}
 	for key := range x.absent {
 		d.Missing = append(d.Missing, key)

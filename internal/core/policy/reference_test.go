@@ -41,6 +41,9 @@ type refQuestion struct {
 }
 
 func refDecide(q refQuestion) (allowed, explicit bool) {
+	if q.resource == "*" && strings.HasPrefix(strings.ToLower(q.action), "s3:") {
+		q.resource = "arn:aws:s3:::*"
+	}
 	// 1, 2: any deny of any policy.
 	own := append(append([]string{}, q.identity...), q.session...)
 	if q.boundary != "" {

@@ -11,6 +11,19 @@ type asked struct {
 	explain  *explanation // nil when only the answer is wanted
 }
 
+// ask makes a question ready. What S3 does to no bucket in particular, as listing them,
+// is done to all of them: S3's own examples allow it on arn:aws:s3:::* as well as on *.
+func ask(q *Question, x *explanation) asked {
+	a := asked{action: lower(q.Action), resource: q.Resource, who: &q.Principal, context: q.Context, explain: x}
+	if a.resource == "*" && a.action.service == "s3" {
+		a.resource = "arn:aws:s3:::*"
+	}
+	if a.context == nil {
+		a.context = Values(nil)
+	}
+	return a
+}
+
 // of reports whether the statement speaks of the action and the resource.
 func (st *statement) of(q *asked) bool {
 	if st.idle {
