@@ -19,7 +19,7 @@ import (
 )
 
 func newAccount() *cobra.Command {
-	return newGroup("account", "Make, list and delete accounts", newAccountCreate(), newAccountList(), newAccountDelete(), newAccountSCP())
+	return newGroup("account", "Make, list and delete accounts", newAccountCreate(), newAccountList(), newAccountSCP(), newAccountRekey(), newAccountDelete())
 }
 
 func newAccountCreate() *cobra.Command {
@@ -50,10 +50,38 @@ func createAccount(ctx context.Context, id, name string, asJSON bool, stdout io.
 	if err != nil {
 		return err
 	}
+	return printAccount(stdout, a, asJSON)
+}
+
+func newAccountRekey() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "rekey ACCOUNT",
+		Short: "Give the root of an account a new access key",
+		Long: `Give the root of an account a new access key, in the place of those that it has, which
+are refused from then on. It is for when they were lost, or became known.`,
+		Args: arguments("ACCOUNT"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := remote(cmd.Context())
+			if err != nil {
+				return err
+			}
+			a, err := c.RenewRootKey(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return printAccount(cmd.OutOrStdout(), a, asJSON)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func printAccount(stdout io.Writer, a opsapi.NewAccount, asJSON bool) error {
 	if asJSON {
 		return printJSON(stdout, a)
 	}
-	_, err = fmt.Fprintf(stdout, `account %s (%s)
+	_, err := fmt.Fprintf(stdout, `account %s (%s)
 export AWS_ACCESS_KEY_ID=%s
 export AWS_SECRET_ACCESS_KEY=%s
 `, a.ID, printable(a.Name), a.AccessKeyID, a.SecretAccessKey)

@@ -107,6 +107,11 @@ func TestRootAccessKeys(t *testing.T) {
 	if list := do(t, again.IAM.ListAccessKeys, &iam.ListAccessKeysInput{}); len(list.AccessKeyMetadata) != 1 || *list.AccessKeyMetadata[0].AccessKeyId != again.Keys.AccessKeyID {
 		t.Errorf("their root's keys: %+v", list.AccessKeyMetadata)
 	}
+	renewed, err := s.Operator().RenewRootKey(t.Context(), "444455556666")
+	must(t, err)
+	fails(t, again.IAM.ListAccessKeys, &iam.ListAccessKeysInput{}, 403, "InvalidClientTokenId", "")
+	third := s.As("444455556666", aws.Credentials{AccessKeyID: renewed.AccessKeyID, SecretAccessKey: renewed.SecretAccessKey})
+	do(t, third.IAM.ListAccessKeys, &iam.ListAccessKeysInput{})
 	fails(t, s.Root().IAM.CreateAccessKey, &iam.CreateAccessKeyInput{}, 400, "UnmodifiableEntity", "where the server is configured")
 }
 

@@ -75,6 +75,34 @@ func (s *Service) CreateAccount(ctx context.Context, id, name string) (NewAccoun
 	return NewAccount{}, fault.New(ConcurrentModification, "")
 }
 
+// RenewRootKey gives the root of an account a new access key in the place of those that
+// it has. Faults: NoSuchAccount, InvalidAccount for the first one.
+func (s *Service) RenewRootKey(ctx context.Context, id string) (out NewAccount, err error) {
+	err = s.change(ctx, id, func(c *change) error {
+		a, err := c.ownAccount()
+		if err != nil {
+			return err
+		}
+		if a.First {
+			return fault.New(InvalidAccount, "The first account is the server's own: its root's access key is set where the server is configured.")
+		}
+		for _, old := range a.RootKeys {
+			c.delete(accessKeyRow(old))
+			c.delete(lastUsedRow(old))
+		}
+		keyID, key := newAccessKey()
+		a.RootKeys = []string{keyID}
+		c.create(accessKeyRow(keyID), s.newKeyRow(keyID, key, id, rootOfAccounts, c.now))
+		c.put(accountRow(id), a)
+		out = NewAccount{a.shown(), key}
+		return nil
+	})
+	if err != nil {
+		out = NewAccount{}
+	}
+	return out, err
+}
+
 // makeAccount writes the rows of a new account. Fault: AccountExists.
 func (s *Service) makeAccount(ctx context.Context, a account, rootKey *accessKey) error {
 	var b meta.Batch

@@ -19,6 +19,7 @@ import (
 // Accounts is what operators do with accounts (iam.Service).
 type Accounts interface {
 	CreateAccount(ctx context.Context, id, name string) (iam.NewAccount, error)
+	RenewRootKey(ctx context.Context, id string) (iam.NewAccount, error)
 	Accounts(ctx context.Context) ([]iam.Account, error)
 	DeleteAccount(ctx context.Context, id string) error
 	SetControls(ctx context.Context, id string, controls []iam.Control) error
@@ -61,8 +62,8 @@ func (createAccount) Needs() []policy.Need { return needs("CreateAccount") }
 func (a *API) createAccountOp() pipeline.Op {
 	return pipeline.Define("CreateAccount", 0, pipeline.Route{Method: http.MethodPost, Path: apiPrefix + "accounts"},
 		func(c *pipeline.Call) (in createAccount, err error) {
-			if !c.Caller.Secure {
-				return in, fault.New(Forbidden, "A secret access key is told only over HTTPS, or on the machine that the server runs on.")
+			if err := mayTell(c); err != nil {
+				return in, err
 			}
 			p, err := parameters(c, "id", "name")
 			return createAccount{p["id"], p["name"]}, err
@@ -70,11 +71,41 @@ func (a *API) createAccountOp() pipeline.Op {
 		func(ctx context.Context, _ iam.Caller, in createAccount) (iam.NewAccount, error) {
 			return a.Accounts.CreateAccount(ctx, in.id, in.name)
 		},
-		func(c *pipeline.Call, out iam.NewAccount) (*pipeline.Response, error) {
-			defer out.Secret.Clear()
-			c.AuditResponse(map[string]any{"id": out.ID, "accessKeyId": out.RootKeys[0]})
-			return inJSON(c, NewAccount{shownAccount(out.Account), out.RootKeys[0], string(out.Secret.Reveal())})
-		})
+		tellSecret)
+}
+
+// mayTell refuses to tell secrets to where others may read them.
+func mayTell(c *pipeline.Call) error {
+	if !c.Caller.Secure {
+		return fault.New(Forbidden, "A secret access key is told only over HTTPS, or on the machine that the server runs on.")
+	}
+	return nil
+}
+
+func tellSecret(c *pipeline.Call, out iam.NewAccount) (*pipeline.Response, error) {
+	defer out.Secret.Clear()
+	c.AuditResponse(map[string]any{"id": out.ID, "accessKeyId": out.RootKeys[0]})
+	return inJSON(c, NewAccount{shownAccount(out.Account), out.RootKeys[0], string(out.Secret.Reveal())})
+}
+
+type renewRootKey struct{ id string }
+
+// Needs returns the permission.
+func (renewRootKey) Needs() []policy.Need { return needs("RenewRootAccessKey") }
+
+func (a *API) renewRootKeyOp() pipeline.Op {
+	return pipeline.Define("RenewRootAccessKey", 0, pipeline.Route{Method: http.MethodPost, Path: apiPrefix + "accounts/rekey"},
+		func(c *pipeline.Call) (in renewRootKey, err error) {
+			if err := mayTell(c); err != nil {
+				return in, err
+			}
+			p, err := parameters(c, "id")
+			return renewRootKey{p["id"]}, err
+		},
+		func(ctx context.Context, _ iam.Caller, in renewRootKey) (iam.NewAccount, error) {
+			return a.Accounts.RenewRootKey(ctx, in.id)
+		},
+		tellSecret)
 }
 
 type listAccounts struct{}
@@ -156,12 +187,22 @@ func (a *API) setControlsOp() pipeline.Op {
 }
 
 // CreateAccount makes an account. An empty id lets the server choose one.
-func (c *Client) CreateAccount(ctx context.Context, id, name string) (out NewAccount, err error) {
+func (c *Client) CreateAccount(ctx context.Context, id, name string) (NewAccount, error) {
 	p := url.Values{"name": {name}}
 	if id != "" {
 		p.Set("id", id)
 	}
-	body, err := c.value(ctx, http.MethodPost, "accounts", p)
+	return c.newAccount(ctx, "accounts", p)
+}
+
+// RenewRootKey gives the root of an account a new access key in the place of those that
+// it has.
+func (c *Client) RenewRootKey(ctx context.Context, id string) (NewAccount, error) {
+	return c.newAccount(ctx, "accounts/rekey", url.Values{"id": {id}})
+}
+
+func (c *Client) newAccount(ctx context.Context, path string, p url.Values) (out NewAccount, err error) {
+	body, err := c.value(ctx, http.MethodPost, path, p)
 	if err == nil && json.Unmarshal(body, &out) != nil {
 		err = c.notCoffer("answered something else than an account")
 	}
