@@ -20,6 +20,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/google/uuid"
 
+	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/kms"
 	"github.com/cofferstore/coffer/internal/fault"
 )
@@ -264,4 +265,16 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("%q reads back as %+v from %s", document, again, written)
 		}
 	})
+}
+
+func TestCredentialFailures(t *testing.T) {
+	for kind, want := range map[fault.Kind]string{
+		iam.NoSuchAccessKey: "UnrecognizedClientException",
+		iam.ExpiredToken:    "ExpiredTokenException",
+		iam.InvalidToken:    "UnrecognizedClientException",
+	} {
+		if got := codes[kind]; got.Status != 400 || got.Code != want || got.Message == "" {
+			t.Errorf("%s: %+v, want %s", kind, got, want)
+		}
+	}
 }

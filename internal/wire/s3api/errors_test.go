@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/object"
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
@@ -193,6 +194,19 @@ func TestCodesAreWhole(t *testing.T) {
 	for kind, code := range codes {
 		if code.Code == "" || code.Message == "" || code.Status < 304 || code.Status > 599 {
 			t.Errorf("%s: incomplete code %+v", kind, code)
+		}
+	}
+}
+
+func TestCredentialFailures(t *testing.T) {
+	for kind, want := range map[fault.Kind]pipeline.Code{
+		iam.NoSuchAccessKey: pipeline.As(403, "InvalidAccessKeyId", ""),
+		iam.ExpiredToken:    pipeline.As(400, "ExpiredToken", ""),
+		iam.InvalidToken:    pipeline.As(400, "InvalidToken", ""),
+	} {
+		resp := rendered(t, "GET", kind)
+		if resp.Status != want.Status || !strings.Contains(string(resp.Body), "<Code>"+want.Code+"</Code>") {
+			t.Errorf("%s: %d %s", kind, resp.Status, resp.Body)
 		}
 	}
 }
