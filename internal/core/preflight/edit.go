@@ -151,6 +151,11 @@ func (e *examiner) explain(f *Finding, p *parsed, s *statement, v verdict) {
 	case StartsAllowing:
 		f.Why = fmt.Sprintf("%s, which is not among what %s excepts (%s): the statement would allow KMS requests for every new object, also for those that it excepts now. This weakens protection.", with, condition, values)
 	}
+	if slices.ContainsFunc(s.clauses, func(c clause) bool {
+		return c.kind.equal && strings.ContainsAny(strings.NewReplacer("${*}", "", "${?}", "").Replace(strings.Join(c.values.strings(), "")), "*?")
+	}) {
+		f.Advice = append(f.Advice, "StringEquals and its kin take * and ? for characters: such a value is for an object whose key has them. Was StringLike meant?")
+	}
 	const cannot = "A Bucket Key serves every object of the bucket, so no policy of a key can tell prefixes apart any more"
 	resources := strings.Join(e.objects(s, p.variables), ", ")
 	switch {
