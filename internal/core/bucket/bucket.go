@@ -336,7 +336,7 @@ func (s *Buckets) Create(ctx context.Context, by iam.Caller, in Create) (*Bucket
 		Created:    time.Now().UTC().Truncate(time.Millisecond),
 		Encryption: Encryption{Algorithm: "AES256", BlockSSEC: !s.cfg.Legacy},
 	}
-	if err := s.setAccess(&r, in); err != nil {
+	if err := s.setAccess(ctx, &r, in); err != nil {
 		return nil, err
 	}
 	for range maxConflicts {

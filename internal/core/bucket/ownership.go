@@ -57,7 +57,7 @@ func (o Ownership) Values(key string) ([]string, bool) {
 func (b *Bucket) HasACLs() bool { return b.Ownership != BucketOwnerEnforced }
 
 // setAccess sets who may use a new bucket.
-func (s *Buckets) setAccess(r *record, in Create) error {
+func (s *Buckets) setAccess(ctx context.Context, r *record, in Create) error {
 	r.Ownership = in.Ownership
 	if s.cfg.Legacy {
 		r.PublicAccess = &PublicAccess{None: true}
@@ -67,10 +67,18 @@ func (s *Buckets) setAccess(r *record, in Create) error {
 	}
 	owner := s.cfg.CanonicalID(r.Owner)
 	list := in.ACL.List(owner, owner)
+	blocked := r.publicAccess()
+	if list.Public() {
+		account, err := s.accountAccess(ctx, r.Owner)
+		if err != nil {
+			return err
+		}
+		blocked = blocked.or(account)
+	}
 	switch {
 	case r.Ownership.effective() == BucketOwnerEnforced && !list.OnlyOwner(owner):
 		return fault.New(ACLWithOwnership, "")
-	case r.publicAccess().ACLs && list.Public():
+	case blocked.ACLs && list.Public():
 		return fault.New(PublicACLBlocked, "")
 	}
 	r.ACL = list

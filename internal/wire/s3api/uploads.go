@@ -110,6 +110,9 @@ func encodeListParts(c *pipeline.Call, out partListing) (*pipeline.Response, err
 // initiatorID names who began an upload: an account by its canonical id, anybody
 // else by their ARN.
 func initiatorID(arn string) string {
+	if arn == "" {
+		return canonicalID("")
+	}
 	if a, ok := aws.ParseARN(arn); ok && a.Resource == "root" {
 		return canonicalID(a.Account)
 	}
