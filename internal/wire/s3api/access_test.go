@@ -110,7 +110,7 @@ func TestPublicAccessBlockOfAnAccount(t *testing.T) {
 	s := photos(t)
 	const target, account = "/v20180820/configuration/publicAccessBlock", "x-amz-account-id: " + testAccount
 	s.do("GET", target, "", account).want(404, "<ErrorResponse><Error><Code>NoSuchPublicAccessBlockConfiguration</Code>", "<AccountId>"+testAccount)
-	s.do("PUT", target, ownerXMLOf, account).want(200)
+	s.do("PUT", target, ownerXMLOf, account, "no digest").want(200)
 	s.do("GET", target, "", account).wantDocument(200, ownerXMLOf)
 	s.do("GET", target, "", account, "by another account").want(403, "AccessDenied")
 	s.do("GET", target, "", account, "by nobody").want(403, "AccessDenied")

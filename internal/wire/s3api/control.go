@@ -59,6 +59,7 @@ func (a *API) accountPublicAccessOps() []pipeline.Op {
 	return ops
 }
 
+// decodePutAccountAccess demands no digest: clients of S3 Control send none.
 func decodePutAccountAccess(c *pipeline.Call) (in bucket.PutAccountPublicAccess, err error) {
 	in.Account = c.Header(accountIDHeader)
 	in.PublicAccess, err = publicAccess(c)

@@ -57,9 +57,6 @@ func parsePublicAccess(b []byte) (p bucket.PublicAccess, err error) {
 
 // publicAccess reads the call's configuration and notes it in the audit record.
 func publicAccess(c *pipeline.Call) (p bucket.PublicAccess, err error) {
-	if err := requireDigest(c); err != nil {
-		return p, err
-	}
 	b, err := document(c)
 	if err != nil {
 		return p, err
@@ -76,6 +73,9 @@ func publicAccess(c *pipeline.Call) (p bucket.PublicAccess, err error) {
 
 func decodePutPublicAccess(c *pipeline.Call) (in bucket.PutPublicAccess, err error) {
 	in.Ref = bucketRef(c)
+	if err := requireDigest(c); err != nil {
+		return in, err
+	}
 	in.PublicAccess, err = publicAccess(c)
 	return in, err
 }
