@@ -136,3 +136,45 @@ func TestSimulationsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestSimulationsKnowGroupsBoundariesAndControls(t *testing.T) {
+	w := newTown(t)
+	ctx := t.Context()
+	root := Caller{Principal: w.root.Principal()}
+	must := func(_ any, err error) { t.Helper(); w.must(err) }
+	must(w.CreateUser(ctx, root, CreateUser{UserName: "eve"}))
+	must(w.CreateGroup(ctx, root, CreateGroup{GroupName: "staff"}))
+	must(w.AddUserToGroup(ctx, root, AddUserToGroup{GroupName: "staff", UserName: "eve"}))
+	must(w.AttachGroupPolicy(ctx, root, AttachGroupPolicy{GroupName: "staff", PolicyArn: "arn:aws:iam::aws:policy/AmazonS3FullAccess"}))
+	must(w.PutUserPermissionsBoundary(ctx, root, PutUserPermissionsBoundary{UserName: "eve", PermissionsBoundary: "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"}))
+	simulate := func(by Caller, arn, action string) EvaluationResult {
+		t.Helper()
+		out, err := w.SimulatePrincipalPolicy(ctx, by, SimulatePrincipalPolicy{PolicySourceArn: arn, Simulated: Simulated{ActionNames: []string{action}}})
+		w.must(err)
+		return out.EvaluationResults[0]
+	}
+	eve, staff := entityARN(home, kindUser, "/", "eve"), entityARN(home, kindGroup, "/", "staff")
+	for _, test := range []struct{ arn, action, want, boundary string }{
+		{eve, "s3:GetObject", "allowed s3:GetObject aws-managed/AmazonS3FullAccess@1:38", "true"},
+		{eve, "s3:PutObject", "implicitDeny s3:PutObject", "false"},
+		{staff, "s3:PutObject", "allowed s3:PutObject aws-managed/AmazonS3FullAccess@1:38", "none"},
+	} {
+		r := simulate(root, test.arn, test.action)
+		boundary := "none"
+		if d := r.PermissionsBoundaryDecisionDetail; d != nil {
+			boundary = fmt.Sprint(d.AllowedByPermissionsBoundary)
+		}
+		if outcome(r) != test.want || boundary != test.boundary || r.OrganizationsDecisionDetail != nil {
+			t.Errorf("%s %s: %s, boundary %s; want %s, %s", test.arn, test.action, outcome(r), boundary, test.want, test.boundary)
+		}
+	}
+
+	carl := w.user(abroad, "carl", allow("*"))
+	w.must(w.SetControls(ctx, abroad, []Control{{"reads", allow("s3:Get*", "iam:*")}}))
+	for action, want := range map[string]string{"s3:GetObject": "allowed true", "s3:PutObject": "implicitDeny false"} {
+		r := simulate(carl, carl.ARN, action)
+		if d := r.OrganizationsDecisionDetail; d == nil || fmt.Sprint(r.EvalDecision, " ", d.AllowedByOrganizations) != want {
+			t.Errorf("%s under a service control policy: %s, %+v; want %s", action, r.EvalDecision, d, want)
+		}
+	}
+}
