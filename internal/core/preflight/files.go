@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/url"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -50,6 +51,7 @@ func (f *Files) Add(dir, name, text string) error {
 	if len(text) > MaxFile {
 		return fault.New(Malformed, "%s: it is larger than %d MiB", path.Join(dir, name), MaxFile>>20)
 	}
+	text = strings.TrimPrefix(text, "\ufeff") // which some editors put there
 	r := &reader{in: f, file: path.Join(dir, name), text: text}
 	root, err := parseTree(text)
 	if err != nil {
@@ -74,10 +76,13 @@ func (f *Files) Add(dir, name, text string) error {
 	case Grants:
 		return r.grants(root)
 	case IAM:
-		return r.account(root)
+		return r.account(root, id)
 	}
 	return r.malformed(root, "no files are read from this directory")
 }
+
+// keyID is what the id of a KMS key looks like.
+var keyID = regexp.MustCompile(`^(mrk-[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$`)
 
 type reader struct {
 	in   *Files
@@ -150,7 +155,10 @@ func (r *reader) document(n *node) (string, error) {
 }
 
 func (r *reader) keyPolicy(root *node, id string) error {
-	d := Document{Kind: KeyPolicy, Name: id, Resource: id}
+	d := Document{Kind: KeyPolicy, Name: id}
+	if keyID.MatchString(id) {
+		d.Resource = id // of any other file name nothing can be told
+	}
 	if key := root.get("KeyId"); key != nil {
 		d.Name, d.Resource = key.text, key.text
 	}
@@ -175,8 +183,26 @@ func (r *reader) grants(root *node) error {
 	return nil
 }
 
-// account reads what aws iam get-account-authorization-details prints.
-func (r *reader) account(root *node) error {
+// account reads what aws iam get-account-authorization-details prints, or one policy: what
+// get-policy-version, get-user-policy, get-role-policy and get-group-policy print, or
+// itself.
+func (r *reader) account(root *node, id string) error {
+	if document := root.get("PolicyVersion").get("Document"); document != nil {
+		return r.policy(root, document, Document{Kind: Managed, Name: id, Concerns: unknown})
+	}
+	if document := root.get("PolicyDocument"); document != nil {
+		d := Document{Kind: Inline, Name: id, Concerns: unknown}
+		for _, kind := range []string{"User", "Role", "Group"} {
+			if name := root.get(kind + "Name"); name != nil {
+				d.Concerns = []string{strings.ToLower(kind) + " " + name.text}
+				d.Name = d.Concerns[0] + ", inline policy " + id
+			}
+		}
+		return r.policy(root, document, d)
+	}
+	if root.get("Statement") != nil {
+		return r.policy(root, nil, Document{Kind: Managed, Name: id, Concerns: unknown})
+	}
 	known := false
 	for _, list := range []string{"UserDetailList", "GroupDetailList", "RoleDetailList"} {
 		entities := root.get(list)
@@ -203,6 +229,9 @@ func (r *reader) account(root *node) error {
 	}
 	return nil
 }
+
+// unknown is whom a policy concerns that is alone in its file.
+var unknown = []string{"whoever it is attached to"}
 
 // entity reads a user, a group or a role.
 func (r *reader) entity(n *node, kind string) error {

@@ -23,6 +23,10 @@ func TestFiles(t *testing.T) {
 		{IAM, "2.json", `{"GroupDetailList":[{"GroupName":"g","Arn":"arn:aws:iam::111122223333:group/y/g","AttachedManagedPolicies":[{"PolicyArn":"arn:aws:iam::111122223333:policy/m"}]}],
 			"Policies":[{"Arn":"arn:aws:iam::111122223333:policy/m","PolicyVersionList":[{"IsDefaultVersion":false,"Document":{}},{"IsDefaultVersion":true,"Document":` + policy + `}]}]}`},
 		{KeyPolicies, "k1.json", policy},
+		{KeyPolicies, "1234abcd-12ab-34cd-56ef-1234567890ab.json", "\ufeff" + policy},
+		{IAM, "3.json", `{"PolicyVersion":{"VersionId":"v1","Document":` + policy + `}}`},
+		{IAM, "4.json", `{"RoleName":"job","PolicyName":"p","PolicyDocument":` + policy + `}`},
+		{IAM, "5.json", policy},
 		{Controls, "c.json", `{"Policy":{"PolicySummary":{"Name":"limits"},"Content":` + quote(policy) + `}}`},
 	} {
 		if err := files.Add(f.dir, f.name, f.text); err != nil {
@@ -34,7 +38,11 @@ func TestFiles(t *testing.T) {
 		Documents: []Document{
 			{Kind: Inline, Name: "user a, inline policy p", Concerns: []string{"arn:aws:iam::111122223333:user/x/a"}, Text: policy},
 			{Kind: Managed, Name: "arn:aws:iam::111122223333:policy/m", Text: policy},
-			{Kind: KeyPolicy, Name: "k1", Resource: "k1", Text: policy},
+			{Kind: KeyPolicy, Name: "k1", Text: policy},
+			{Kind: KeyPolicy, Name: "1234abcd-12ab-34cd-56ef-1234567890ab", Resource: "1234abcd-12ab-34cd-56ef-1234567890ab", Text: policy},
+			{Kind: Managed, Name: "3", Concerns: []string{"whoever it is attached to"}, Text: policy},
+			{Kind: Inline, Name: "role job, inline policy 4", Concerns: []string{"role job"}, Text: policy},
+			{Kind: Managed, Name: "5", Concerns: []string{"whoever it is attached to"}, Text: policy},
 			{Kind: ServiceControl, Name: "limits", Concerns: []string{"every principal of the accounts that it is attached to"}, Text: policy},
 		},
 		Attached: map[string][]Attachment{"arn:aws:iam::111122223333:policy/m": {
@@ -50,7 +58,7 @@ func TestFiles(t *testing.T) {
 	for _, d := range got.inUse() {
 		kinds = append(kinds, d.Kind)
 	}
-	if diff := cmp.Diff([]Kind{Inline, Managed, Boundary, KeyPolicy, ServiceControl}, kinds); diff != "" {
+	if diff := cmp.Diff([]Kind{Inline, Managed, Boundary, KeyPolicy, KeyPolicy, Managed, Inline, Managed, ServiceControl}, kinds); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -84,6 +92,28 @@ func TestBadFiles(t *testing.T) {
 		f, ok := fault.As(err)
 		if !ok || f.Kind != Malformed || !strings.HasPrefix(f.Message, test.dir+"/f.json: "+test.says) {
 			t.Errorf("%s %q: %v, want %q", test.dir, test.text, err, test.says)
+		}
+	}
+}
+
+// TestKeysOfFiles has key policies of which the file does not say whose they are.
+func TestKeysOfFiles(t *testing.T) {
+	const elsewhere = "arn:aws:kms:eu-west-1:444455556666:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+	for name, text := range map[string]string{
+		"an account":           "'Effect':'Allow','Principal':{'AWS':'arn:aws:iam::444455556666:role/r'},'Action':'kms:*','Resource':'*'",
+		"an account by number": "'Effect':'Allow','Principal':{'AWS':'444455556666'},'Action':'kms:*','Resource':'*'",
+		"the key":              "'Effect':'Allow','Principal':'*','Action':'kms:*','Resource':'" + elsewhere + "'",
+		"nothing":              "'Effect':'Allow','Principal':'*','Action':'kms:*','Resource':'*'",
+	} {
+		for _, key := range []string{"", elsewhere} {
+			var files Files
+			if err := files.Add(KeyPolicies, "mine.json", document(text+on("StringLike", "photos/*"))); err != nil {
+				t.Fatal(err)
+			}
+			r := run(t, files.Input("photos", key))
+			if len(r.Findings) != 1 || !r.Findings[0].Proven {
+				t.Errorf("%s, asked about %q: %+v", name, key, r.Findings)
+			}
 		}
 	}
 }

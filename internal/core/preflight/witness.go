@@ -3,6 +3,7 @@
 package preflight
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -32,14 +33,9 @@ const (
 )
 
 func newWitness(p *parsed, t *target) *witness {
-	w := &witness{p: p, key: anyKey, vars: map[string]string{"aws:username": witnessName}}
-	if _, ok := aws.ParseARN(t.key); ok {
-		w.key = t.key
-	}
+	w := &witness{p: p, key: cmp.Or(t.key, anyKey), vars: map[string]string{"aws:username": witnessName}}
 	if p.Kind == KeyPolicy {
-		if arn, ok := aws.ParseARN(p.Resource); ok && arn.Service == "kms" {
-			w.key = p.Resource
-		}
+		w.key = p.ownKey(t.key)
 	}
 	arn, _ := aws.ParseARN(w.key)
 	w.account = arn.Account
@@ -51,6 +47,40 @@ func newWitness(p *parsed, t *target) *witness {
 	}
 	w.findObjects(t)
 	return w
+}
+
+// ownKey returns the ARN of the key that a policy belongs to, as far as that can be told:
+// files may have only its id, and then its statements may name it, or its account.
+func (p *parsed) ownKey(asked string) string {
+	isKey := func(arn string) bool {
+		a, ok := aws.ParseARN(arn)
+		return ok && a.Service == "kms" && !strings.ContainsAny(arn, "*?$")
+	}
+	if isKey(p.Resource) {
+		return p.Resource
+	}
+	if isKey(asked) {
+		return asked
+	}
+	account := ""
+	for i := range p.statements {
+		for _, v := range p.statements[i].node.get("Resource").strings() {
+			if isKey(v) {
+				return v
+			}
+		}
+		for _, who := range principalsOf(p.statements[i].node.get("Principal")) {
+			if a, ok := aws.ParseARN(who); ok && a.Service == "iam" && account == "" {
+				account = a.Account
+			} else if aws.ValidAccount(who) && account == "" {
+				account = who
+			}
+		}
+	}
+	if !aws.ValidAccount(account) {
+		return anyKey
+	}
+	return strings.Replace(anyKey, anyAccount, account, 1)
 }
 
 // findObjects makes contexts of objects: some for each value, and some others.
