@@ -67,7 +67,18 @@ func TestNothingIsStoredInClear(t *testing.T) {
 		t.Fatal(err)
 	}
 	planted["data key"] = dk.Plaintext
+	pair, err := s.KMS.GenerateDataKeyPair(ctx, &kms.GenerateDataKeyPairInput{KeyId: &key, KeyPairSpec: "ECC_NIST_P256"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	planted["private key"] = pair.PrivateKeyPlaintext[len(pair.PrivateKeyPlaintext)/4:][:32] // the public one is in its end
+	imported := do(t, s.KMS.CreateKey, &kms.CreateKeyInput{Origin: kmstypes.OriginTypeExternal}).KeyMetadata
+	do(t, s.KMS.ImportKeyMaterial, parcel(s, imported.KeyId, []byte(plant("imported material", 32))))
+	signer := do(t, s.KMS.CreateKey, &kms.CreateKeyInput{Origin: kmstypes.OriginTypeExternal, KeySpec: "ECC_NIST_P256", KeyUsage: "SIGN_VERIFY"}).KeyMetadata
+	do(t, s.KMS.ImportKeyMaterial, parcel(s, signer.KeyId, pair.PrivateKeyPlaintext))
+	do(t, s.KMS.Sign, &kms.SignInput{KeyId: signer.KeyId, Message: []byte(plant("signed message", 100)), SigningAlgorithm: "ECDSA_SHA_256"})
 	// Failures log too.
+	_, _ = s.KMS.ImportKeyMaterial(ctx, parcel(s, imported.KeyId, []byte(plant("refused material", 32))))
 	_, _ = s.KMS.Decrypt(ctx, &kms.DecryptInput{CiphertextBlob: plain})
 	_, _ = s.S3.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String("in-sse-s3"), Key: aws.String("bad"), Body: strings.NewReader(plant("refused body", 50)), ContentMD5: aws.String("AAAAAAAAAAAAAAAAAAAAAA==")})
 	if err := s.Stop(); err != nil {

@@ -78,22 +78,23 @@ func materialsOf(out any) map[string]string {
 	return nil
 }
 
-// withDefaults adds the algorithms that a client left to KMS: CloudTrail shows
-// them all the same.
+// withDefaults adds what a client left to KMS: CloudTrail shows it all the same.
 func withDefaults(p map[string]any, in any) map[string]any {
-	var names []string
+	var defaults map[string]string
 	switch in.(type) {
 	case kms.Encrypt, kms.DecryptCiphertext:
-		names = []string{"encryptionAlgorithm"}
+		defaults = map[string]string{"encryptionAlgorithm": kms.SymmetricDefault}
 	case kms.ReEncrypt:
-		names = []string{"sourceEncryptionAlgorithm", "destinationEncryptionAlgorithm"}
+		defaults = map[string]string{"sourceEncryptionAlgorithm": kms.SymmetricDefault, "destinationEncryptionAlgorithm": kms.SymmetricDefault}
+	case kms.Sign, kms.Verify:
+		defaults = map[string]string{"messageType": "RAW"}
 	}
-	for _, name := range names {
+	for name, value := range defaults {
 		if _, ok := p[name]; !ok {
 			if p == nil {
 				p = map[string]any{}
 			}
-			p[name] = kms.SymmetricDefault
+			p[name] = value
 		}
 	}
 	return p

@@ -199,6 +199,7 @@ func (s *station) signatures() {
 	t, ctx := s.t, s.t.Context()
 	key, message := s.keyOf("ECC_NIST_P256", "SIGN_VERIFY"), []byte("pay 100 to bearer")
 	signed := ok(s.Sign(ctx, &sdk.SignInput{KeyId: &key, Message: message, SigningAlgorithm: "ECDSA_SHA_256"}))(s)
+	s.expect("parameters", s.trail.last(t).RequestParameters, members{"keyId": key, "signingAlgorithm": "ECDSA_SHA_256", "messageType": "RAW"})
 	verified := ok(s.Verify(ctx, &sdk.VerifyInput{KeyId: &key, Message: message, Signature: signed.Signature, SigningAlgorithm: "ECDSA_SHA_256"}))(s)
 	if *signed.KeyId != key || *verified.KeyId != key || !verified.SignatureValid {
 		t.Errorf("signed %+v, verified %+v", signed, verified)
