@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
@@ -130,10 +131,12 @@ func TestMinimumPermissions(t *testing.T) {
 	deniedFor("kms:GenerateDataKey").check(t, "A18, none", will.put("willcavinbucket", "a18", withoutBucketKey))
 
 	root.may("willcavin", u1.all())
-	boundary := within(root.iam("CreatePolicy", "PolicyName", "no-kms", "PolicyDocument", document(`{"Effect":"Allow","Action":"s3:*","Resource":"*"}`)).body, "Arn")
-	root.iam("PutUserPermissionsBoundary", "UserName", "willcavin", "PermissionsBoundary", boundary)
+	boundary := do(t, root.IAM.CreatePolicy, &iam.CreatePolicyInput{
+		PolicyName: aws.String("no-kms"), PolicyDocument: aws.String(document(`{"Effect":"Allow","Action":"s3:*","Resource":"*"}`)),
+	}).Policy.Arn
+	do(t, root.IAM.PutUserPermissionsBoundary, &iam.PutUserPermissionsBoundaryInput{UserName: aws.String("willcavin"), PermissionsBoundary: boundary})
 	deniedFor("kms:GenerateDataKey").check(t, "A19", will.put("willcavinbucket", "a19"))
-	root.iam("DeleteUserPermissionsBoundary", "UserName", "willcavin")
+	do(t, root.IAM.DeleteUserPermissionsBoundary, &iam.DeleteUserPermissionsBoundaryInput{UserName: aws.String("willcavin")})
 
 	allowed.check(t, "A20, the cache is warm", will.get("willcavinbucket", "a"))
 	reader := root.user("reader", u1.s3)

@@ -3,116 +3,58 @@
 package e2e
 
 import (
-	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/cofferstore/coffer/test/coffertest"
 )
 
-// person is somebody with an access key.
+// person is somebody who asks for buckets and objects.
 type person struct {
-	s                *coffertest.Server
-	account, arn     string
-	key, secretKey   string
-	session          string // token, of a session
-	S3               *s3.Client
-	KMS              *kms.Client
-	anonymousRequest bool
-}
-
-// connect makes the person's clients.
-func (p *person) connect() *person {
-	common := aws.Config{
-		Region: coffertest.Region, BaseEndpoint: &p.s.URL, RetryMaxAttempts: 1,
-		Credentials: credentials.NewStaticCredentialsProvider(p.key, p.secretKey, p.session),
-	}
-	if p.anonymousRequest {
-		common.Credentials = aws.AnonymousCredentials{}
-	}
-	p.S3 = s3.NewFromConfig(common, func(o *s3.Options) { o.UsePathStyle = true })
-	p.KMS = kms.NewFromConfig(common)
-	return p
+	*coffertest.Identity
+	s   *coffertest.Server
+	arn string
 }
 
 // rootOf is the root of the server's first account.
 func rootOf(s *coffertest.Server) *person {
-	p := &person{
-		s: s, account: coffertest.Account, arn: "arn:aws:iam::" + coffertest.Account + ":root",
-		key: coffertest.AccessKeyID, secretKey: coffertest.SecretAccessKey,
-	}
-	return p.connect()
+	return &person{s.Root(), s, "arn:aws:iam::" + coffertest.Account + ":root"}
 }
-
-// nobody signs nothing.
-func nobody(s *coffertest.Server) *person { return (&person{s: s, anonymousRequest: true}).connect() }
 
 // accountOf makes another account and returns its root.
 func accountOf(s *coffertest.Server, id string) *person {
 	s.T.Helper()
-	made, err := s.Core.IAM().CreateAccount(s.T.Context(), id, "account "+id)
-	if err != nil {
-		s.T.Fatal(err)
-	}
-	p := &person{s: s, account: id, arn: "arn:aws:iam::" + id + ":root", key: made.RootKeys[0], secretKey: string(made.Secret.Reveal())}
-	return p.connect()
+	return &person{s.NewAccount(id, "account "+id), s, "arn:aws:iam::" + id + ":root"}
 }
 
-// iam makes a request of the IAM or STS API, whose parameters are names and values in
-// turn, and returns its answer.
-func (p *person) iam(action string, parameters ...string) answer {
-	p.s.T.Helper()
-	form := url.Values{"Action": {action}, "Version": {"2010-05-08"}}
-	service := "iam"
-	if action == "AssumeRole" {
-		form.Set("Version", "2011-06-15")
-		service = "sts"
-	}
-	for i := 0; i+1 < len(parameters); i += 2 {
-		form.Set(parameters[i], parameters[i+1])
-	}
-	a := request{
-		method: "POST", target: "/", body: form.Encode(), service: service, key: p.key, secret: p.secretKey,
-		headers: []string{"Content-Type", "application/x-www-form-urlencoded; charset=utf-8"},
-	}.do(p.s)
-	if a.status != 200 {
-		p.s.T.Fatalf("%s: %d %s", action, a.status, a.body)
-	}
-	return a
+// nobody signs nothing.
+func nobody(s *coffertest.Server) *person {
+	i := s.As("", aws.Credentials{})
+	i.S3 = s3.New(i.S3.Options(), func(o *s3.Options) { o.Credentials = aws.AnonymousCredentials{} })
+	return &person{i, s, ""}
 }
 
 // user makes a user in the person's account, with an identity policy of these
 // statements unless there are none.
 func (p *person) user(name, statements string) *person {
 	p.s.T.Helper()
-	arn := within(p.iam("CreateUser", "UserName", name).body, "Arn")
-	u := &person{s: p.s, account: p.account, arn: arn}
-	key := p.iam("CreateAccessKey", "UserName", name).body
-	u.key, u.secretKey = within(key, "AccessKeyId"), within(key, "SecretAccessKey")
-	p.may(name, statements)
-	return u.connect()
+	u := &person{p.NewUser(name), p.s, "arn:aws:iam::" + p.Account + ":user/" + name}
+	if statements != "" {
+		p.may(name, statements)
+	}
+	return u
 }
 
 // may replaces the identity policy of a user of the person's account.
 func (p *person) may(name, statements string) {
 	p.s.T.Helper()
-	if statements != "" {
-		p.iam("PutUserPolicy", "UserName", name, "PolicyName", "p", "PolicyDocument", document(statements))
-	} else if strings.Contains(p.iam("ListUserPolicies", "UserName", name).body, "<member>p</member>") {
-		p.iam("DeleteUserPolicy", "UserName", name, "PolicyName", "p")
-	}
-}
-
-// within returns the text of the first element of that name.
-func within(xml, name string) string {
-	_, text, _ := strings.Cut(xml, "<"+name+">")
-	text, _, _ = strings.Cut(text, "</")
-	return text
+	do(p.s.T, p.IAM.PutUserPolicy, &iam.PutUserPolicyInput{
+		UserName: &name, PolicyName: aws.String("may"), PolicyDocument: aws.String(document(statements)),
+	})
 }
 
 // document is a policy of these statements.

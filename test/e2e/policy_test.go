@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
@@ -246,8 +247,8 @@ func TestAUserOfTheSameNameIsAnother(t *testing.T) {
 	alice := root.user("alice", "")
 	root.bucketPolicy("vault", `{"Effect":"Allow","Principal":{"AWS":"`+alice.arn+`"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::vault/*"}`)
 	allowed.check(t, "alice", alice.get("vault", "a"))
-	root.iam("DeleteAccessKey", "UserName", "alice", "AccessKeyId", alice.key)
-	root.iam("DeleteUser", "UserName", "alice")
+	do(t, root.IAM.DeleteAccessKey, &iam.DeleteAccessKeyInput{UserName: aws.String("alice"), AccessKeyId: &alice.Keys.AccessKeyID})
+	do(t, root.IAM.DeleteUser, &iam.DeleteUserInput{UserName: aws.String("alice")})
 	if got := do(t, s.S3.GetBucketPolicy, &s3.GetBucketPolicyInput{Bucket: aws.String("vault")}); strings.Contains(*got.Policy, "user/alice") || !strings.Contains(*got.Policy, "AIDA") {
 		t.Errorf("after alice was deleted the policy reads %s", *got.Policy)
 	}
