@@ -74,12 +74,20 @@ func FuzzRows(f *testing.F) {
 	f.Add(encode(&key{Account: home, ID: uuid.UUID{1}, Created: at, Materials: []material{{Version: 1, Created: at}}, Deletion: &deletion{Date: at}}))
 	f.Add(encode(&alias{Target: "x", Created: at}))
 	f.Add([]byte(`{"materials":[]}`))
+	f.Add(encode(&grant{Version: 1, ID: "x", Created: at, Grantee: principal{ARN: "a", ID: "b"}, Operations: []string{"Decrypt"}, Subset: Context{"a": "b"}}))
 	f.Fuzz(func(t *testing.T, row []byte) {
 		if k, err := decodeKey(row, 1); err == nil {
 			again, err := decodeKey(encode(k.clone()), 1)
 			if err != nil || !bytes.Equal(encode(again), encode(k)) || again.currentRef() != k.currentRef() {
 				t.Errorf("%s is read as %+v and again as %+v, %v", row, k, again, err)
 			}
+		}
+		if g, err := decodeGrant(row); err == nil {
+			again, err := decodeGrant(encode(g))
+			if err != nil || !bytes.Equal(encode(again), encode(g)) || again.fingerprint() != g.fingerprint() {
+				t.Errorf("%s is read as %+v and again as %+v, %v", row, g, again, err)
+			}
+			newGrantSet([]*grant{g}).allow("Decrypt", &facts{Context: g.context()})
 		}
 		if a, err := decodeAlias(row, 1); err == nil {
 			if again, err := decodeAlias(encode(a), 1); err != nil || !bytes.Equal(encode(again), encode(a)) {
