@@ -10,6 +10,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -361,8 +362,14 @@ func TestImportOtherKeys(t *testing.T) {
 // removals can be made to fail.
 type meddler struct {
 	keystore.Store
-	imported func()
-	removals error
+	imported  func()
+	removals  error
+	forgotten []uuid.UUID
+}
+
+func (m *meddler) Forget(key uuid.UUID) {
+	m.forgotten = append(m.forgotten, key)
+	m.Store.Forget(key)
 }
 
 func (m *meddler) Import(ctx context.Context, in keystore.Import) (keystore.Material, error) {
@@ -439,4 +446,23 @@ func TestRemovalIsTakenOver(t *testing.T) {
 		n.bring(k.KeyId, material)
 		n.decrypt(blob)
 	})
+}
+
+// What is kept open of a key's material goes with the right to use it.
+func TestMaterialIsForgotten(t *testing.T) {
+	n, ctx := newNode(t), t.Context()
+	m := &meddler{Store: n.materials}
+	n.materials = m
+	disabled, dying, emptied, kept := n.keyOf("ECC_NIST_P256", SignVerify), n.key(), n.externalKey(), n.key()
+	n.bring(emptied.KeyId, secret.Random(32).Reveal())
+	m.forgotten = nil
+	must(n.DisableKey(ctx, owner, KeyOnly{disabled.KeyId}))(t)
+	must(n.ScheduleKeyDeletion(ctx, owner, ScheduleKeyDeletion{KeyId: dying.KeyId}))(t)
+	must(n.DeleteImportedKeyMaterial(ctx, owner, DeleteImportedKeyMaterial{KeyId: emptied.KeyId}))(t)
+	must(n.UpdateKeyDescription(ctx, owner, UpdateKeyDescription{kept.KeyId, "x"}))(t)
+	for _, k := range []KeyMetadata{disabled, dying, emptied, kept} {
+		if got, want := slices.Contains(m.forgotten, uuid.MustParse(k.KeyId)), k.KeyId != kept.KeyId; got != want {
+			t.Errorf("the material of %s is forgotten: %t, want %t", k.KeyId, got, want)
+		}
+	}
 }

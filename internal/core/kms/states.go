@@ -49,9 +49,19 @@ const (
 	imports // material: its origin is EXTERNAL
 )
 
-// usages are the usages of keys by the need that they are for.
-var usages = map[need]string{
-	encrypts: EncryptDecrypt, wraps: EncryptDecrypt, signs: SignVerify, authenticates: GenerateVerifyMAC, agrees: KeyAgreement,
+// usage is the usage of keys that the need is for, "" for any.
+func (n need) usage() string {
+	switch n {
+	case encrypts, wraps:
+		return EncryptDecrypt
+	case signs:
+		return SignVerify
+	case authenticates:
+		return GenerateVerifyMAC
+	case agrees:
+		return KeyAgreement
+	}
+	return ""
 }
 
 func crypto(n need) rule { return rule{proceeds, x1, x3, x5, x11, x14, proceeds, n} }
@@ -128,10 +138,10 @@ func (r rule) in(state State) verdict {
 // fits reports whether the key's usage, then its state, lets the operation
 // proceed.
 func (s *Service) fits(k *key, operation string) error {
-	if err := s.fitsUsage(k, operation); err != nil {
+	r := ruleFor(operation)
+	if err := s.fitsNeed(k, r.needs, operation); err != nil {
 		return err
 	}
-	r := ruleFor(operation)
 	arn := s.arnOf(k)
 	switch r.in(k.State) {
 	case x1:
@@ -158,11 +168,13 @@ func (s *Service) fits(k *key, operation string) error {
 
 // fitsUsage is the half of fits that is not about the state.
 func (s *Service) fitsUsage(k *key, operation string) error {
-	n := ruleFor(operation).needs
-	arn := s.arnOf(k)
-	usage, isUse := usages[n]
+	return s.fitsNeed(k, ruleFor(operation).needs, operation)
+}
+
+func (s *Service) fitsNeed(k *key, n need, operation string) error {
+	arn, usage := s.arnOf(k), n.usage()
 	switch {
-	case isUse && k.Usage != usage:
+	case usage != "" && k.Usage != usage:
 		return fault.New(InvalidKeyUsage, "%s key usage is %s which is not valid for %s.", arn, k.Usage, operation)
 	case n == wraps && k.Spec != SymmetricDefault:
 		return fault.New(InvalidKeyUsage, "%s key spec is %s which is not valid for %s.", arn, k.Spec, operation)
@@ -179,7 +191,7 @@ func (s *Service) fitsUsage(k *key, operation string) error {
 // fitsService is fits for Coffer's own services, which want keys that wrap data
 // keys, also where they open them.
 func (s *Service) fitsService(k *key, class Class) error {
-	if err := s.fitsUsage(k, string(Generate)); err != nil {
+	if err := s.fitsNeed(k, wraps, string(Generate)); err != nil {
 		return err
 	}
 	return s.fits(k, string(class))

@@ -47,7 +47,7 @@ func TestStateTable(t *testing.T) {
 				k := newKey(home, ManagerCustomer)
 				k.State = states[i]
 				if spec := specFor[operation]; spec != "" {
-					k.Spec, k.Usage = spec, usages[ruleFor(operation).needs]
+					k.Spec, k.Usage = spec, ruleFor(operation).needs.usage()
 				}
 				err := s.fits(k, operation)
 				if want == "ok" {

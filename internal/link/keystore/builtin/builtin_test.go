@@ -197,6 +197,41 @@ func TestOpenedMaterialIsKeptForAWhile(t *testing.T) {
 	})
 }
 
+func TestPrivateKeysAreKeptOpen(t *testing.T) {
+	rows := &counting{Store: mem.New()}
+	s := New(rows, newRoot(t), Config{Private: 2})
+	var refs []keystore.Ref
+	for range 3 {
+		m, err := s.Generate(t.Context(), keystore.Ref{Key: uuid.New(), Version: 1}, keystore.P256)
+		if err != nil {
+			t.Fatal(err)
+		}
+		refs = append(refs, m.Ref)
+	}
+	sign := func(ref keystore.Ref, want int) {
+		t.Helper()
+		rows.gets = 0
+		for range 10 {
+			if _, err := s.Sign(t.Context(), ref, keystore.ECDSASHA256, make([]byte, 32)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if rows.gets != want {
+			t.Errorf("10 signatures read the key %d times, want %d", rows.gets, want)
+		}
+	}
+	sign(refs[0], 1)
+	sign(refs[0], 0)
+	s.Forget(refs[0].Key)
+	sign(refs[0], 1)
+	for _, ref := range refs {
+		_, _ = s.Sign(t.Context(), ref, keystore.ECDSASHA256, make([]byte, 32))
+	}
+	if len(s.read.held) != 2 || len(s.opened.held) != 0 {
+		t.Errorf("%d private keys and %d others are open, want 2 and 0", len(s.read.held), len(s.opened.held))
+	}
+}
+
 func TestDestructionForgetsWhatIsBeingRead(t *testing.T) {
 	o := newOpened(8, time.Hour)
 	ref := keystore.Ref{Key: uuid.New(), Version: 1}
