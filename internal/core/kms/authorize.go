@@ -17,6 +17,7 @@ type Authority interface {
 	Decide(ctx context.Context, by iam.Caller, q *policy.Question) (policy.Decision, error)
 	Bind(ctx context.Context, d *policy.Document) (map[string]string, error)
 	Show(ctx context.Context, text string, ids map[string]string) (string, error)
+	Exists(ctx context.Context, account string) (bool, error)
 }
 
 // authorize decides every permission in this package, by policies alone: of a key its

@@ -331,3 +331,32 @@ func TestAliasesNeedBothSides(t *testing.T) {
 	must(n.CreateAlias(t.Context(), both, CreateAlias{"alias/y", k.KeyId}))(t)
 	refused(t, "use by the alias's ARN", n.encrypts(user, "alias/y", nil), AccessDenied, "")
 }
+
+// What uses no key, the account's policies decide alone.
+func TestActionsWithoutAKey(t *testing.T) {
+	n := newTown(t)
+	// A key's policy that allows everybody everything is no help.
+	n.keyWith(`{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"}`)
+	plain := n.user(home, "plain", "")
+	user := n.user(home, "user", statement1(`"Effect":"Allow","Action":["kms:CreateKey","kms:ListKeys","kms:ListAliases","kms:GenerateRandom","kms:ListRetirableGrants"],"Resource":"*"`))
+	for name, call := range map[string]func(by iam.Caller) error{
+		"CreateKey":   func(by iam.Caller) error { _, err := n.CreateKey(t.Context(), by, CreateKey{}); return err },
+		"ListKeys":    func(by iam.Caller) error { _, err := n.ListKeys(t.Context(), by, ListKeys{}); return err },
+		"ListAliases": func(by iam.Caller) error { _, err := n.ListAliases(t.Context(), by, ListAliases{}); return err },
+		"GenerateRandom": func(by iam.Caller) error {
+			_, err := n.GenerateRandom(t.Context(), by, GenerateRandom{NumberOfBytes: ptr(8)})
+			return err
+		},
+		"ListRetirableGrants": func(by iam.Caller) error {
+			_, err := n.ListRetirableGrants(t.Context(), by, ListRetirableGrants{RetiringPrincipal: owner.ARN})
+			return err
+		},
+	} {
+		if err := call(user); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		refused(t, name, call(plain), AccessDenied, "User: "+plain.ARN+" is not authorized to perform: kms:"+name+" on resource: * because no identity-based policy allows the kms:"+name+" action")
+	}
+	_, err := n.CreateKey(t.Context(), user, CreateKey{Tags: []Tag{{"a", "b"}}})
+	refused(t, "tags", err, AccessDenied, "")
+}

@@ -249,7 +249,7 @@ func (s *Service) principalNamed(ctx context.Context, arn string) (principal, er
 	if err != nil {
 		return principal{}, invalid.Because(err)
 	}
-	ids, err := s.policies.Bind(ctx, d)
+	ids, err := s.bind(ctx, d)
 	switch {
 	case errors.Is(err, iam.InvalidPrincipal):
 		return principal{}, invalid

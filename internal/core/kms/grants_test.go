@@ -347,6 +347,7 @@ func TestRefusedGrants(t *testing.T) {
 		"of another usage":     {func(in *CreateGrant) { in.Operations = []string{"Sign"} }, Validation},
 		"an unknown user":      {func(in *CreateGrant) { in.GranteePrincipal += "x" }, InvalidArn},
 		"an unknown account":   {func(in *CreateGrant) { in.GranteePrincipal = "arn:aws:iam::999999999999:user/x" }, InvalidArn},
+		"an unknown root":      {func(in *CreateGrant) { in.GranteePrincipal = "arn:aws:iam::999999999999:root" }, InvalidArn},
 		"a group":              {func(in *CreateGrant) { in.GranteePrincipal = "arn:aws:iam::" + home + ":group/x" }, InvalidArn},
 		"everybody":            {func(in *CreateGrant) { in.GranteePrincipal = "*" }, Validation},
 		"an unknown retirer":   {func(in *CreateGrant) { in.RetiringPrincipal = user.ARN + "x" }, InvalidArn},

@@ -68,7 +68,7 @@ func (s *Service) setPolicy(ctx context.Context, by iam.Caller, k *key, text str
 		return err
 	}
 	k.Policy = text
-	k.Bound, err = s.policies.Bind(ctx, d)
+	k.Bound, err = s.bind(ctx, d)
 	switch {
 	case errors.Is(err, iam.InvalidPrincipal):
 		return fault.New(MalformedPolicy, "Policy contains a statement with one or more invalid principals.").Because(err)
@@ -89,6 +89,30 @@ func (s *Service) setPolicy(ctx context.Context, by iam.Caller, k *key, text str
 		return fault.New(MalformedPolicy, "The new key policy will not allow you to update the key policy in the future.")
 	}
 	return nil
+}
+
+// bind finds the unique ids of the users and roles that a policy names, and looks that
+// there are the accounts that it names. Error: iam.InvalidPrincipal.
+func (s *Service) bind(ctx context.Context, d *policy.Document) (map[string]string, error) {
+	for _, st := range d.Statements() {
+		for _, p := range st.Principals {
+			account := p.Value
+			if a, ok := aws.ParseARN(account); ok {
+				account = a.Account
+			}
+			if p.Type != "AWS" || !aws.ValidAccount(account) {
+				continue
+			}
+			known, err := s.policies.Exists(ctx, account)
+			if err == nil && !known {
+				err = fault.New(iam.InvalidPrincipal, "").With("Principal", p.Value)
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	return s.policies.Bind(ctx, d)
 }
 
 // parsePolicy reads a key policy. Errors: LimitExceeded for its size, MalformedPolicy.

@@ -119,7 +119,7 @@ func TestPolicyNamesWhoThereIs(t *testing.T) {
 	k := n.key()
 	for _, arn := range []string{
 		"arn:aws:iam::" + home + ":user/nobody", "arn:aws:iam::" + home + ":role/none", "arn:aws:iam::999999999999:user/x",
-		"arn:aws:iam::" + home + ":group/g", "arn:aws:iam::" + home + ":user/*",
+		"arn:aws:iam::" + home + ":group/g", "999999999999", "arn:aws:iam::999999999999:root", "arn:aws:sts::999999999999:assumed-role/r/s", "arn:aws:iam::" + home + ":user/*",
 	} {
 		_, err := n.PutKeyPolicy(t.Context(), owner, PutKeyPolicy{KeyId: k.KeyId, Policy: documentOf(delegates, names("Allow", arn))})
 		refused(t, arn, err, MalformedPolicy, "Policy contains a statement with one or more invalid principals.")

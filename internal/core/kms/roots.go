@@ -32,3 +32,5 @@ func (roots) Bind(_ context.Context, d *policy.Document) (map[string]string, err
 func (roots) Show(_ context.Context, text string, _ map[string]string) (string, error) {
 	return text, nil
 }
+
+func (roots) Exists(context.Context, string) (bool, error) { return true, nil }
