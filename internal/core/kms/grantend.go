@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"hash/fnv"
 	"strings"
 
 	"github.com/cofferstore/coffer/internal/core/iam"
@@ -34,6 +35,7 @@ func (s *Service) RevokeGrant(ctx context.Context, by iam.Caller, in RevokeGrant
 		if p.length(in.GrantId, "grantId", 0, 128); p != nil {
 			return Done{}, p.err()
 		}
+		defer s.oneByOne(in.KeyId)()
 		return s.done(s.editWith(ctx, by, "RevokeGrant", in.KeyId, facts{Keys: notForService}, func(k *key, b *meta.Batch) error {
 			g, err := s.grantByID(ctx, k.ref(), in.GrantId)
 			if err != nil {
@@ -46,6 +48,16 @@ func (s *Service) RevokeGrant(ctx context.Context, by iam.Caller, in RevokeGrant
 			return nil
 		}))
 	})
+}
+
+// oneByOne keeps this node's changes of a key's grants, which all change its row, from
+// conflicting. key is the key's id or ARN.
+func (s *Service) oneByOne(key string) (done func()) {
+	sum := fnv.New32a()
+	_, _ = sum.Write([]byte(key[strings.LastIndexByte(key, '/')+1:]))
+	m := &s.granting[sum.Sum32()%uint32(len(s.granting))]
+	m.Lock()
+	return m.Unlock
 }
 
 func (s *Service) endGrant(k *key, g *grant, b *meta.Batch) {
@@ -72,6 +84,7 @@ func (s *Service) RetireGrant(ctx context.Context, by iam.Caller, in RetireGrant
 		if err != nil {
 			return Done{}, err
 		}
+		defer s.oneByOne(ref.id)()
 		k, err := s.change(ctx, ref, func(k *key, b *meta.Batch) error {
 			g, err := s.grantByID(ctx, k.ref(), id)
 			if err != nil {

@@ -62,6 +62,7 @@ func (s *Service) CreateGrant(ctx context.Context, by iam.Caller, in CreateGrant
 			return GrantMade{}, err
 		}
 		f := facts{Context: g.context(), Tokens: in.GrantTokens, Keys: in.conditions(), grant: g}
+		defer s.oneByOne(in.KeyId)()
 		k, err := s.editWith(ctx, by, "CreateGrant", in.KeyId, f, func(k *key, b *meta.Batch) error {
 			if err := s.fitsGrant(k, g); err != nil {
 				return err

@@ -163,6 +163,25 @@ func TestGrantsOfOnePrincipal(t *testing.T) {
 	}
 }
 
+// Grants that are made at the same time do not get into each other's way.
+func TestManyGrantsAtOnce(t *testing.T) {
+	n := newTown(t)
+	k, user := n.key(), n.user(home, "user", "")
+	var making sync.WaitGroup
+	for i := range 64 {
+		making.Go(func() {
+			in := CreateGrant{KeyId: k.Arn, GranteePrincipal: user.ARN, Operations: []string{"Encrypt"}, Name: fmt.Sprint("g", i/2)}
+			if _, err := n.CreateGrant(t.Context(), owner, in); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	making.Wait()
+	if got := n.row(k).Grants; got != 32 {
+		t.Errorf("%d grants, want one of each name: 32", got)
+	}
+}
+
 func TestNamedGrantsAreOne(t *testing.T) {
 	n := newTown(t)
 	k, user := n.key(), n.user(home, "user", "")

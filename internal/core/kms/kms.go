@@ -75,6 +75,7 @@ type Service struct {
 	owned      *Owned
 	quota      quota
 	uses       uses
+	granting   [64]sync.Mutex     // by key: see oneByOne
 	rotations  singleflight.Group // automatic ones, by key id
 
 	mu       sync.RWMutex
