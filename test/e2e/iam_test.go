@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/cofferstore/coffer/test/coffertest"
@@ -77,6 +78,15 @@ func TestUsersPolicies(t *testing.T) {
 	must(t, getBy(t, ann, "photos", "a"))
 	do(t, root.IAM.DeleteUserPermissionsBoundary, &iam.DeleteUserPermissionsBoundaryInput{UserName: aws.String("ann")})
 	must(t, putBy(t, ann, "photos", "c"))
+
+	key := do(t, root.KMS.CreateKey, &kms.CreateKeyInput{}).KeyMetadata.Arn
+	generate := &kms.GenerateDataKeyInput{KeyId: key, KeySpec: kmstypes.DataKeySpecAes256}
+	fails(t, ann.KMS.GenerateDataKey, generate, 400, "AccessDeniedException", "because no identity-based policy allows the kms:GenerateDataKey action")
+	do(t, root.IAM.PutUserPolicy, &iam.PutUserPolicyInput{UserName: aws.String("ann"), PolicyName: aws.String("key"), PolicyDocument: aws.String(
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"kms:GenerateDataKey","Resource":"` + *key + `"}}`)})
+	do(t, ann.KMS.GenerateDataKey, generate)
+	do(t, root.IAM.DeleteUserPolicy, &iam.DeleteUserPolicyInput{UserName: aws.String("ann"), PolicyName: aws.String("key")})
+	fails(t, ann.KMS.GenerateDataKey, generate, 400, "AccessDeniedException", "")
 
 	denied := do(t, root.IAM.CreatePolicy, &iam.CreatePolicyInput{PolicyName: aws.String("nothing"), PolicyDocument: aws.String(denyAll)})
 	do(t, root.IAM.AttachGroupPolicy, &iam.AttachGroupPolicyInput{GroupName: aws.String("writers"), PolicyArn: denied.Policy.Arn})

@@ -34,9 +34,13 @@ func (s *Service) putInline(ctx context.Context, by Caller, action, kind, name, 
 		} else {
 			h.Inline = slices.Insert(h.Inline, i, named{policyName, text})
 		}
-		n := 0
+		n, size := 0, 0
 		for _, p := range h.Inline {
 			n += policy.Size(p.Text)
+			size += len(p.Text)
+		}
+		if size > maxInlineBytes {
+			return fault.New(LimitExceeded, "Maximum size of %d bytes with white space exceeded for all inline policies of %s %s", maxInlineBytes, kind, h.Name)
 		}
 		if n > mostInline[kind] {
 			return fault.New(LimitExceeded, "Maximum policy size of %d bytes exceeded for %s %s", mostInline[kind], kind, h.Name)

@@ -30,11 +30,12 @@ const (
 	maxAccessKeys   = 2
 	maxAttached     = 10
 	maxVersions     = 5
-	maxManaged      = 6144  // a document's size, as policy.Size counts
-	maxTrust        = 2048  // likewise
-	maxUserInline   = 2048  // of all inline policies together, likewise
-	maxGroupInline  = 5120  // likewise
-	maxRoleInline   = 10240 // likewise
+	maxManaged      = 6144      // a document's size, as policy.Size counts
+	maxTrust        = 2048      // likewise
+	maxUserInline   = 2048      // of all inline policies together, likewise
+	maxGroupInline  = 5120      // likewise
+	maxRoleInline   = 10240     // likewise
+	maxInlineBytes  = 256 << 10 // of all inline policies together, with white space: they are one row
 	maxTags         = 50
 	defaultSession  = 3600 // seconds
 	defaultMaxItems = 100

@@ -53,6 +53,9 @@ func TestWhatOperationsRefuse(t *testing.T) {
 	theirs := ok[PolicyResult](t)(w.CreatePolicy(ctx, w.rootOf(abroad), CreatePolicy{PolicyName: "reads", PolicyDocument: readsAll})).Policy
 
 	long := `{"Version":"2012-10-17","Statement":[{"Sid":"` + strings.Repeat("a", maxManaged) + `","Effect":"Allow","Action":"s3:Get*","Resource":"*"}]}`
+	wide := readsAll + strings.Repeat(" ", 100<<10)
+	ok[None](t)(w.PutRolePolicy(ctx, by, PutRolePolicy{"ops", "p1", wide}))
+	ok[None](t)(w.PutRolePolicy(ctx, by, PutRolePolicy{"ops", "p2", wide}))
 	for _, test := range []struct {
 		what string
 		err  error
@@ -81,6 +84,7 @@ func TestWhatOperationsRefuse(t *testing.T) {
 		{"a policy of all accounts changed", second(w.CreatePolicyVersion(ctx, by, CreatePolicyVersion{PolicyArn: "arn:aws:iam::aws:policy/IAMFullAccess", PolicyDocument: readsAll})), UnmodifiableEntity, ""},
 		{"a long policy", second(w.CreatePolicy(ctx, by, CreatePolicy{PolicyName: "long", PolicyDocument: long})), LimitExceeded, "PolicySize: 6144"},
 		{"a long inline policy", second(w.PutGroupPolicy(ctx, by, PutGroupPolicy{"staff", "p", long})), LimitExceeded, "Maximum policy size of 5120 bytes exceeded for group staff"},
+		{"much white space", second(w.PutRolePolicy(ctx, by, PutRolePolicy{"ops", "p3", wide})), LimitExceeded, "with white space"},
 		{"no policy document", second(w.PutRolePolicy(ctx, by, PutRolePolicy{"ops", "p", "{"})), policy.Malformed, ""},
 		{"a principal of nobody", second(w.UpdateAssumeRolePolicy(ctx, by, UpdateAssumeRolePolicy{"ops", strings.Replace(trusts, home, "arn:aws:iam::"+home+":user/nobody", 1)})), policy.Malformed, `Invalid principal in policy: "AWS":"arn:aws:iam::` + home + `:user/nobody"`},
 		{"tags twice", second(w.TagUser(ctx, by, TagUser{"ann", []Tag{{"a", "1"}, {"A", "2"}}})), InvalidInput, "Duplicate tag keys"},

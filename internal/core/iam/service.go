@@ -3,7 +3,9 @@
 package iam
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"time"
@@ -54,6 +56,7 @@ const (
 	recentRights = 4096
 	recentKeys   = 4096
 	recentDocs   = 4096
+	maxKept      = 16 << 10 // bytes of a document that is kept as it is
 )
 
 // Open opens the service over its rows. The account of root is made account number one if
@@ -91,8 +94,15 @@ type docID struct {
 }
 
 // document parses a stored document, once. A text that does not parse any more is an
-// error: what it allows and denies cannot be told.
+// error: what it allows and denies cannot be told. Of long ones, which are mostly white
+// space, only the rest is kept in memory.
 func (s *Service) document(kind policy.Kind, text string) (*policy.Document, error) {
+	if len(text) > maxKept {
+		var b bytes.Buffer
+		if json.Compact(&b, []byte(text)) == nil {
+			text = b.String()
+		}
+	}
 	if d, ok := s.docs.get(docID{kind, text}); ok {
 		return d, nil
 	}
