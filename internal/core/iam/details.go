@@ -92,7 +92,8 @@ func (s *Service) GetAccountAuthorizationDetails(ctx context.Context, by Caller,
 	if err := s.may(ctx, by, "GetAccountAuthorizationDetails", "*", nil); err != nil {
 		return out, err
 	}
-	// A position is a section's number and the row within it.
+	// A position is a section's number and the row within it, without the rows' prefix:
+	// whoever forges a marker stays among the account's own.
 	list := "details of " + by.Account
 	after, err := in.after(list)
 	if err != nil {
@@ -114,7 +115,7 @@ func (s *Service) GetAccountAuthorizationDetails(ctx context.Context, by Caller,
 				more = true
 				return false, nil
 			}
-			n, last = n+1, number+row
+			n, last = n+1, number+strings.TrimPrefix(row, section.rows+by.Account+"/")
 			return true, add()
 		}
 		if err := s.section(ctx, by.Account, section.rows, from, &out, take); err != nil {
@@ -131,7 +132,11 @@ func (s *Service) GetAccountAuthorizationDetails(ctx context.Context, by Caller,
 // section adds one section of the details.
 func (s *Service) section(ctx context.Context, account, rows, from string, out *AuthorizationDetails, take func(row string, add func() error) (bool, error)) error {
 	if rows != "" {
-		return s.scan(ctx, rows+account+"/", from, func(row string, value []byte) (bool, error) {
+		prefix := rows + account + "/"
+		if from != "" {
+			from = prefix + from
+		}
+		return s.scan(ctx, prefix, from, func(row string, value []byte) (bool, error) {
 			return take(row, func() error { return s.detail(ctx, row, value, out) })
 		})
 	}

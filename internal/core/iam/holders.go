@@ -71,6 +71,18 @@ func holderNamed(ctx context.Context, r reader, kind, account, name string) (*ho
 	return found.holder(), nil
 }
 
+const boundaryKey = "iam:permissionsboundary"
+
+// delegated are the actions with the condition key iam:PermissionsBoundary: so
+// administrators are kept to users and roles that have a boundary. It is the boundary
+// that a request sets, or else the one that there is (Service Authorization Reference,
+// "Actions, resources, and condition keys for AWS Identity and Access Management").
+var delegated = map[string]bool{
+	"AttachUserPolicy": true, "DetachUserPolicy": true, "PutUserPolicy": true, "DeleteUserPolicy": true,
+	"AttachRolePolicy": true, "DetachRolePolicy": true, "PutRolePolicy": true, "DeleteRolePolicy": true,
+	"DeleteUserPermissionsBoundary": true, "DeleteRolePermissionsBoundary": true,
+}
+
 // allowed finds a user, group or role that the caller may do something to. Who may not
 // is not told whether there is one. Faults: AccessDenied, NoSuchEntity.
 func (s *Service) allowed(ctx context.Context, r reader, by Caller, action, kind, name string, keys policy.Values) (*holder, error) {
@@ -83,6 +95,9 @@ func (s *Service) allowed(ctx context.Context, r reader, by Caller, action, kind
 		arn = h.arn()
 		if h.tags != nil {
 			keys = resourceTags(keys, *h.tags)
+		}
+		if _, asked := keys[boundaryKey]; !asked && h.boundary != nil && delegated[action] {
+			keys = with(keys, boundaryKey, *h.boundary)
 		}
 	}
 	if err := s.may(ctx, by, action, arn, keys); err != nil {

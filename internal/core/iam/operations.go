@@ -4,6 +4,7 @@ package iam
 
 import (
 	"context"
+	"maps"
 	"strings"
 
 	"github.com/cofferstore/coffer/internal/core/policy"
@@ -82,14 +83,16 @@ func with(keys policy.Values, name, value string) policy.Values {
 	return keys
 }
 
-// resourceTags adds the tags of what the request is about.
+// resourceTags returns condition keys with the tags of what the request is about.
 func resourceTags(keys policy.Values, tags []Tag) policy.Values {
-	for _, t := range tags {
+	all := make(policy.Values, len(keys)+2*len(tags))
+	maps.Copy(all, keys)
+	for _, t := range tags { // a tag without a value is there, too
 		name := strings.ToLower(t.Key)
-		keys = with(keys, "aws:resourcetag/"+name, t.Value)
-		keys = with(keys, "iam:resourcetag/"+name, t.Value)
+		all["aws:resourcetag/"+name] = []string{t.Value}
+		all["iam:resourcetag/"+name] = []string{t.Value}
 	}
-	return keys
+	return all
 }
 
 // checkTags refuses tags that cannot be an entity's.

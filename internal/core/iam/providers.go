@@ -154,6 +154,9 @@ func (s *Service) providerFor(ctx context.Context, r reader, by Caller, action s
 		if p, err = found[provider](ctx, r, providerRow(by.Account, name)); err != nil {
 			return nil, err
 		}
+		if p != nil && p.arn() != arn { // as policies have it, or it is none
+			p = nil
+		}
 	}
 	if p != nil {
 		keys = resourceTags(keys, p.Tags)
@@ -306,7 +309,7 @@ func (s *Service) TagOpenIDConnectProvider(ctx context.Context, by Caller, in Ta
 }
 
 func sameKey(key string) func(Tag) bool {
-	return func(t Tag) bool { return strings.EqualFold(t.Key, key) }
+	return func(t Tag) bool { return strings.ToLower(t.Key) == strings.ToLower(key) }
 }
 
 // UntagProvider removes tags of a provider.

@@ -76,7 +76,7 @@ type CreateRole struct {
 func (s *Service) CreateRole(ctx context.Context, by Caller, in CreateRole) (out RoleResult, err error) {
 	path := orRoot(in.Path)
 	err = s.change(ctx, by.Account, func(c *change) error {
-		keys := with(tagKeys(nil, in.Tags), "iam:permissionsboundary", in.PermissionsBoundary)
+		keys := with(tagKeys(nil, in.Tags), boundaryKey, in.PermissionsBoundary)
 		if err := s.may(ctx, by, "CreateRole", entityARN(by.Account, kindRole, path, in.RoleName), keys); err != nil {
 			return err
 		}

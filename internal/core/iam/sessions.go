@@ -13,6 +13,7 @@ import (
 	"github.com/cofferstore/coffer/internal/aws"
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/secret"
+	"github.com/cofferstore/coffer/internal/store/meta"
 )
 
 // Kinds of fault of temporary credentials.
@@ -101,7 +102,7 @@ func (s *Service) holder(ctx context.Context, t *openedToken) (*openedToken, err
 			return &openedToken{ver, t.expires, t.secret, who}, nil
 		}
 	}
-	return nil, fault.New(ConcurrentModification, "")
+	return nil, fault.New(meta.Unavailable, "").Because(errTooManyChanges)
 }
 
 // present1 returns a session's principal with the names that its role or user has now.

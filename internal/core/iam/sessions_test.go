@@ -14,6 +14,7 @@ import (
 
 	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/secret"
+	"github.com/cofferstore/coffer/internal/store/meta"
 )
 
 func TestSessionIsItsRole(t *testing.T) {
@@ -263,5 +264,31 @@ func BenchmarkLookupSession(b *testing.B) {
 		if _, _, err := w.LookupSession(context.Background(), c.AccessKeyId, c.SessionToken); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// restless is a store in which an account changes whenever somebody looks.
+type restless struct{ meta.Store }
+
+func (r *restless) Get(ctx context.Context, keys ...[]byte) ([]meta.Item, error) {
+	items, err := r.Store.Get(ctx, keys...)
+	if err == nil && string(keys[0]) == epochRow(home) {
+		var b meta.Batch
+		b.Put(keys[0], items[0].Value)
+		_, err = r.Store.Commit(ctx, &b)
+	}
+	return items, err
+}
+
+// A session of an account that changes all the time is told to try again, in words that
+// every service has.
+func TestSessionsWhileTheAccountChanges(t *testing.T) {
+	w := newTown(t)
+	ann := w.user(home, "ann", allow("sts:AssumeRole"))
+	arn := w.role(home, "ops", trusts, "")
+	c := ok[RoleSession](t)(w.AssumeRole(t.Context(), ann, AssumeRole{RoleArn: arn, RoleSessionName: "monday"})).Credentials
+	w.store = &restless{w.store}
+	if _, _, err := w.LookupSession(t.Context(), c.AccessKeyId, c.SessionToken); !errors.Is(err, meta.Unavailable) {
+		t.Errorf("%v", err)
 	}
 }

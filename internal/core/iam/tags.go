@@ -23,7 +23,7 @@ func setTags(have *[]Tag, tags []Tag) error {
 		return err
 	}
 	for _, tag := range tags {
-		i := slices.IndexFunc(*have, func(t Tag) bool { return strings.EqualFold(t.Key, tag.Key) })
+		i := slices.IndexFunc(*have, sameKey(tag.Key))
 		if i >= 0 {
 			(*have)[i] = tag
 		} else {
@@ -38,7 +38,7 @@ func setTags(have *[]Tag, tags []Tag) error {
 
 func dropTags(have *[]Tag, keys []string) {
 	*have = slices.DeleteFunc(*have, func(t Tag) bool {
-		return slices.ContainsFunc(keys, func(key string) bool { return strings.EqualFold(t.Key, key) })
+		return slices.ContainsFunc(keys, func(key string) bool { return sameKey(key)(t) })
 	})
 }
 

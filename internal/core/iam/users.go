@@ -57,7 +57,7 @@ type CreateUser struct {
 func (s *Service) CreateUser(ctx context.Context, by Caller, in CreateUser) (out UserResult, err error) {
 	path := orRoot(in.Path)
 	err = s.change(ctx, by.Account, func(c *change) error {
-		keys := with(tagKeys(nil, in.Tags), "iam:permissionsboundary", in.PermissionsBoundary)
+		keys := with(tagKeys(nil, in.Tags), boundaryKey, in.PermissionsBoundary)
 		if err := s.may(ctx, by, "CreateUser", entityARN(by.Account, kindUser, path, in.UserName), keys); err != nil {
 			return err
 		}
@@ -285,7 +285,7 @@ func (s *Service) DeleteUserPermissionsBoundary(ctx context.Context, by Caller, 
 
 func (s *Service) bound(ctx context.Context, by Caller, action, kind, name, arn string) (None, error) {
 	var keys policy.Values
-	return None{}, s.edit(ctx, by, action, kind, name, with(keys, "iam:permissionsboundary", arn), func(c *change, h *holder) error {
+	return None{}, s.edit(ctx, by, action, kind, name, with(keys, boundaryKey, arn), func(c *change, h *holder) error {
 		if arn == "" && *h.boundary == "" {
 			return fault.New(NoSuchEntity, "The %s with name %s does not have a permissions boundary.", kind, name)
 		}
