@@ -3,6 +3,8 @@
 package access
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -12,6 +14,8 @@ import (
 	"github.com/cofferstore/coffer/internal/core/object"
 	"github.com/cofferstore/coffer/internal/core/policy"
 	"github.com/cofferstore/coffer/internal/core/sse"
+	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/store/meta"
 )
 
 const (
@@ -106,6 +110,11 @@ func TestAdmit(t *testing.T) {
 	if err := w.Admit(t.Context(), nobody, "photos"); err != nil {
 		t.Errorf("nobody, a bucket with a policy: %v", err)
 	}
+	w.must(w.buckets.DeletePolicy(t.Context(), root, bucket.DeletePolicy{Ref: photos}))
+	w.own(bucket.ObjectWriter)
+	if err := w.Admit(t.Context(), nobody, "photos"); err != nil {
+		t.Errorf("nobody, a bucket with lists: %v", err)
+	}
 }
 
 func TestMissing(t *testing.T) {
@@ -141,6 +150,9 @@ func TestACLs(t *testing.T) {
 	w.objects["public"] = object.Facts{Found: true, Owner: ownerAccount, ACL: public}
 	w.objects["private"] = object.Facts{Found: true, Owner: ownerAccount}
 	w.objects["members"] = object.Facts{Found: true, Owner: ownerAccount, ACL: acl.List{{Group: acl.AuthenticatedUsers, Permission: acl.Read}}}
+	w.objects["lent"] = object.Facts{Found: true, Owner: ownerAccount, ACL: acl.List{
+		{ID: "id-of-" + ownerAccount, Permission: acl.FullControl}, {ID: "id-of-" + otherAccount, Permission: acl.Read},
+	}}
 	w.objects["bobs"] = object.Facts{Found: true, Owner: otherAccount}
 	w.objects["shared"] = object.Facts{Found: true, Owner: otherAccount, ACL: acl.List{{ID: "id-of-" + ownerAccount, Permission: acl.Read}}}
 	w.objects["nobodys"] = object.Facts{Found: true, ACL: acl.List{{ID: acl.AnonymousID, Permission: acl.FullControl}}}
@@ -157,6 +169,8 @@ func TestACLs(t *testing.T) {
 		{"nobody reads the list", nobody, object.GetACL{VersionRef: object.VersionRef{Ref: object1("public")}}, iam.AccessDenied},
 		{"alice, whose account owns it", alice, get("private"), iam.AccessDenied},
 		{"root, whose account owns it", root, get("private"), nil},
+		{"alice, whose account is granted it as its owner", alice, get("lent"), iam.AccessDenied},
+		{"bob, to whose account it is lent", bob, get("lent"), nil},
 		{"bob, what he wrote", bob, get("bobs"), nil},
 		{"root, what bob wrote", root, get("bobs"), iam.AccessDenied},
 		{"root removes what bob wrote", root, object.Delete{VersionRef: object.VersionRef{Ref: object1("bobs")}}, nil},
@@ -247,6 +261,45 @@ func TestTheKeyOfTheBucketsDefault(t *testing.T) {
 	insecure := root
 	insecure.Secure = false
 	w.decides("over an open connection, before the policy", insecure, put("a"), sse.NeedsSecureTransport)
+}
+
+// What cannot be found out is not allowed, whatever else is.
+func TestWhatCannotBeFoundOut(t *testing.T) {
+	w := newWorld(t)
+	w.broken = fault.New(meta.Unavailable, "")
+	w.policy(`{"Effect":"Deny","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::photos/*","Condition":{"StringEquals":{"s3:ExistingObjectTag/a":"b"}}}`)
+	w.decides("a tag", root, get("a"), meta.Unavailable)
+	w.must(w.buckets.DeletePolicy(t.Context(), root, bucket.DeletePolicy{Ref: photos}))
+	w.own(bucket.ObjectWriter)
+	w.decides("an owner", root, get("a"), meta.Unavailable)
+	damaged := New(w, damagedPolicies{w.buckets}, w, w, Config{})
+	for what, c := range map[string]struct {
+		in   any
+		want error
+	}{
+		"a damaged policy":                {object.List{Ref: photos}, meta.Damaged},
+		"a damaged policy is replaced":    {bucket.PutPolicy{Ref: photos}, nil},
+		"and another's root cannot do it": {bucket.PutPolicy{Ref: photos}, meta.Damaged},
+	} {
+		by := root
+		if strings.Contains(what, "another") {
+			by = otherRoot
+		}
+		if err := damaged.Authorize(t.Context(), Request{By: by, In: c.in}); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", what, err, c.want)
+		}
+	}
+}
+
+// damagedPolicies are buckets whose policies cannot be read.
+type damagedPolicies struct{ *bucket.Buckets }
+
+func (d damagedPolicies) Access(ctx context.Context, name string) (*bucket.Access, error) {
+	a, err := d.Buckets.Access(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return &bucket.Access{Bucket: a.Bucket, Broken: fault.New(meta.Damaged, "")}, nil
 }
 
 func TestCopiedTags(t *testing.T) {

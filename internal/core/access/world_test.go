@@ -50,6 +50,7 @@ type world struct {
 	objects  map[string]object.Facts
 	uploads  map[string]sse.Applied
 	looked   int
+	broken   error // what looking at an object comes to
 	*Authorizer
 }
 
@@ -113,7 +114,7 @@ func (w *world) CanonicalID(account string) string { return "id-of-" + account }
 
 func (w *world) Facts(_ context.Context, _ *bucket.Bucket, key, version string) (object.Facts, error) {
 	w.looked++
-	return w.objects[key+version], nil
+	return w.objects[key+version], w.broken
 }
 
 func (w *world) UploadEncryption(_ context.Context, _ *bucket.Bucket, ref object.UploadRef) (sse.Applied, error) {

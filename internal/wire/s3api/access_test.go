@@ -217,6 +217,8 @@ func TestACLs(t *testing.T) {
 	s.do("PUT", "/photos/copied", "", "x-amz-copy-source: photos/public").want(200)
 	s.do("GET", "/photos/copied", "", "by nobody").wantCode(403, "AccessDenied") // lists are not copied
 
+	s.do("PUT", "/photos/kept", "x", "by another account", "x-amz-acl: bucket-owner-full-control").want(200)
+	s.do("GET", "/photos/kept?acl", "").want(200, "<Owner><ID>"+other)
 	// The bucket's owner prefers to own.
 	s.do("PUT", "/photos?ownershipControls", "<OwnershipControls><Rule><ObjectOwnership>BucketOwnerPreferred</ObjectOwnership></Rule></OwnershipControls>").want(200)
 	s.do("PUT", "/photos/given", "x", "by another account", "x-amz-acl: bucket-owner-full-control").want(200)
