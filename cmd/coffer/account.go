@@ -81,7 +81,7 @@ func printAccount(stdout io.Writer, a opsapi.NewAccount, asJSON bool) error {
 	if asJSON {
 		return printJSON(stdout, a)
 	}
-	_, err := fmt.Fprintf(stdout, `account %s (%s)
+	_, err := fmt.Fprintf(stdout, `# account %s (%s)
 export AWS_ACCESS_KEY_ID=%s
 export AWS_SECRET_ACCESS_KEY=%s
 `, a.ID, printable(a.Name), a.AccessKeyID, a.SecretAccessKey)
