@@ -253,3 +253,73 @@ func FuzzMarker(f *testing.F) {
 		}
 	})
 }
+
+// Uses of a managed policy are counted as they come and go, attached and as boundaries.
+func TestUsesOfPolicies(t *testing.T) {
+	w := newTown(t)
+	ctx, by := t.Context(), w.rootOf(home)
+	one := ok[PolicyResult](t)(w.CreatePolicy(ctx, by, CreatePolicy{PolicyName: "one", PolicyDocument: readsAll})).Policy.Arn
+	two := ok[PolicyResult](t)(w.CreatePolicy(ctx, by, CreatePolicy{PolicyName: "two", PolicyDocument: readsAll})).Policy.Arn
+	uses := func(after string, want ...int) { // one attached, one as boundary, two as boundary
+		t.Helper()
+		first, second := ok[PolicyResult](t)(w.GetPolicy(ctx, by, GetPolicy{one})).Policy, ok[PolicyResult](t)(w.GetPolicy(ctx, by, GetPolicy{two})).Policy
+		got := []int{first.AttachmentCount, first.PermissionsBoundaryUsageCount, second.PermissionsBoundaryUsageCount}
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("after %s: %v, want %v", after, got, want)
+		}
+	}
+	ok[UserResult](t)(w.CreateUser(ctx, by, CreateUser{UserName: "ann", PermissionsBoundary: one}))
+	ok[RoleResult](t)(w.CreateRole(ctx, by, CreateRole{RoleName: "ops", AssumeRolePolicyDocument: trusts, PermissionsBoundary: one}))
+	ok[None](t)(w.AttachUserPolicy(ctx, by, AttachUserPolicy{"ann", one}))
+	ok[None](t)(w.AttachUserPolicy(ctx, by, AttachUserPolicy{"ann", one}))
+	uses("making", 1, 2, 0)
+	ok[None](t)(w.PutUserPermissionsBoundary(ctx, by, PutUserPermissionsBoundary{"ann", two}))
+	uses("another boundary", 1, 1, 1)
+	ok[None](t)(w.PutUserPermissionsBoundary(ctx, by, PutUserPermissionsBoundary{"ann", two}))
+	uses("the same boundary", 1, 1, 1)
+	ok[None](t)(w.DetachUserPolicy(ctx, by, DetachUserPolicy{"ann", one}))
+	uses("detaching", 0, 1, 1)
+	_, err := w.DeletePolicy(ctx, by, DeletePolicy{one})
+	refused(t, "a boundary deleted", err, DeleteConflict, "")
+	ok[None](t)(w.DeleteRole(ctx, by, DeleteRole{"ops"}))
+	ok[None](t)(w.DeleteUser(ctx, by, DeleteUser{"ann"}))
+	uses("deleting all", 0, 0, 0)
+	ok[None](t)(w.DeletePolicy(ctx, by, DeletePolicy{one}))
+}
+
+// Who may rename users below a path can neither take them from elsewhere nor put them
+// elsewhere.
+func TestRenamingNeedsBothNames(t *testing.T) {
+	w := newTown(t)
+	ctx, by := t.Context(), w.rootOf(home)
+	moves := w.user(home, "ann", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iam:UpdateUser","Resource":"arn:aws:iam::`+home+`:user/staff/*"}]}`)
+	ok[UserResult](t)(w.CreateUser(ctx, by, CreateUser{UserName: "bob", Path: "/staff/"}))
+	ok[UserResult](t)(w.CreateUser(ctx, by, CreateUser{UserName: "carl"}))
+	ok[None](t)(w.UpdateUser(ctx, moves, UpdateUser{UserName: "bob", NewUserName: "bert"}))
+	refused(t, "out of the path", second(w.UpdateUser(ctx, moves, UpdateUser{UserName: "bert", NewPath: "/admins/"})), AccessDenied, "user/admins/bert")
+	refused(t, "into the path", second(w.UpdateUser(ctx, moves, UpdateUser{UserName: "carl", NewPath: "/staff/"})), AccessDenied, "user/carl")
+	refused(t, "a name that is taken", second(w.UpdateUser(ctx, by, UpdateUser{UserName: "bert", NewUserName: "Carl"})), EntityAlreadyExists, "User with name Carl already exists.")
+	ok[None](t)(w.UpdateUser(ctx, by, UpdateUser{UserName: "carl", NewUserName: "Carl"})) // the same but for its case
+	if u := ok[UserResult](t)(w.GetUser(ctx, by, GetUser{"CARL"})).User; u.UserName != "Carl" {
+		t.Errorf("renamed to %s", u.UserName)
+	}
+}
+
+func TestInactiveAccessKeys(t *testing.T) {
+	w := newTown(t)
+	ctx, by := t.Context(), w.rootOf(home)
+	ann := w.user(home, "ann", "")
+	for _, status := range []string{statusInactive, statusActive, statusInactive} {
+		ok[None](t)(w.UpdateAccessKey(ctx, by, UpdateAccessKey{"ann", ann.AccessKeyID, status}))
+		_, who, err := w.Lookup(ctx, ann.AccessKeyID)
+		if status == statusActive && (err != nil || who != ann.Principal) {
+			t.Errorf("an active key: %+v, %v", who, err)
+		}
+		if status == statusInactive {
+			refused(t, "an inactive key", err, NoSuchAccessKey, "")
+		}
+		if list := ok[AccessKeys](t)(w.ListAccessKeys(ctx, by, ListAccessKeys{UserName: "ann"})); list.AccessKeyMetadata[0].Status != status {
+			t.Errorf("%s key is listed as %s", status, list.AccessKeyMetadata[0].Status)
+		}
+	}
+}
