@@ -202,8 +202,8 @@ func (f *failing) Commit(ctx context.Context, b *meta.Batch) (uint64, error) {
 func TestErrorNamesAreUnique(t *testing.T) {
 	seen := map[string]fault.Kind{}
 	for _, kind := range []fault.Kind{
-		AccessDenied, AlreadyExists, Disabled, DryRun, IncorrectKey, Internal, InvalidAliasName, InvalidArn, InvalidCiphertext,
-		InvalidGrantID, InvalidGrantToken, InvalidKeyUsage, InvalidMac, InvalidMarker, InvalidSignature, InvalidState, KeyUnavailable, LimitExceeded, MalformedPolicy, NotFound,
+		AccessDenied, AlreadyExists, Disabled, DryRun, ExpiredImportToken, IncorrectKey, IncorrectKeyMaterial, Internal, InvalidAliasName, InvalidArn, InvalidCiphertext,
+		InvalidGrantID, InvalidGrantToken, InvalidImportToken, InvalidKeyUsage, InvalidMac, InvalidMarker, InvalidSignature, InvalidState, KeyUnavailable, LimitExceeded, MalformedPolicy, NotFound,
 		Tagging, Unavailable, UnsupportedOperation, Validation,
 	} {
 		name := ErrorName(kind)

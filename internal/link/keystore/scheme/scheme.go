@@ -88,7 +88,8 @@ func Parse(spec keystore.Spec, pkcs8 secret.Bytes) (*Private, error) {
 func fitsSpec(spec keystore.Spec, key any) bool {
 	switch k := key.(type) {
 	case *rsa.PrivateKey:
-		return modulus(spec) > 0 && k.N.BitLen() == modulus(spec) && len(k.Primes) == 2
+		// FIPS 186-5, A.1.1: the exponent is between 2^16 and 2^256.
+		return modulus(spec) > 0 && k.N.BitLen() == modulus(spec) && len(k.Primes) == 2 && k.E > 1<<16
 	case *ecdsa.PrivateKey:
 		return curve(spec) != nil && k.Curve == curve(spec)
 	case ed25519.PrivateKey:
