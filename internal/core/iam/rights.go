@@ -27,8 +27,36 @@ type rights struct {
 	// gone: there is no such principal (any more).
 	gone bool
 	// tags are the user's or role's own, by their keys in lower case.
-	tags map[string]string
-	all  *policy.Rights
+	tags   map[string]string
+	all    *policy.Rights
+	weight int // about how many bytes it takes
+}
+
+// weigh says how many bytes rights take, with the documents that they may be the last to
+// need.
+func (r *rights) weigh() {
+	r.weight = 1 << 10
+	for key, value := range r.tags {
+		r.weight += len(key) + len(value) + 64
+	}
+	if r.all == nil {
+		return
+	}
+	add := func(list ...policy.Attached) {
+		for _, a := range list {
+			if a.Doc != nil {
+				r.weight += parsedText / 2 * len(a.Doc.Text())
+			}
+		}
+	}
+	add(r.all.Policies...)
+	add(r.all.Session...)
+	for _, level := range r.all.Controls {
+		add(level...)
+	}
+	if r.all.Boundary != nil {
+		add(*r.all.Boundary)
+	}
 }
 
 // errTooManyChanges: an account changed each time that it was read.
@@ -54,6 +82,7 @@ func (s *Service) rightsOf(ctx context.Context, p *Principal) (*rights, error) {
 			return nil, err
 		}
 		if again == ver { // all that was read is of one moment
+			r.weigh()
 			s.rights.put(id, r)
 			return r, nil
 		}

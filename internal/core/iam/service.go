@@ -51,12 +51,22 @@ type Service struct {
 	used   *uses
 }
 
-// How much is kept in memory, in entries; twice that at most.
+// How much is kept in memory, in entries and in bytes; twice that at most. Sessions cost
+// nothing to begin, and each may have rights of its own: so they are weighed.
 const (
 	recentRights = 4096
 	recentKeys   = 4096
 	recentDocs   = 4096
 	maxKept      = 16 << 10 // bytes of a document that is kept as it is
+
+	roomForRights = 64 << 20
+	roomForKeys   = 8 << 20
+	roomForDocs   = 32 << 20
+	roomForTokens = 32 << 20
+
+	// A parsed document takes this many times its text at most, and rights that it is
+	// part of half as many again.
+	parsedText = 16
 )
 
 // Open opens the service over its rows. The account of root is made account number one if
@@ -70,10 +80,10 @@ func Open(ctx context.Context, store meta.Store, sealKey secret.Bytes, root *Roo
 	s := &Service{
 		store: store, sealKey: sealKey, root: root, cfg: cfg, log: cfg.Log,
 		changing: make(chan struct{}, 1),
-		rights:   newRecent[rightsID, *rights](recentRights),
-		keys:     newRecent[string, *openedKey](recentKeys),
-		docs:     newRecent[docID, *policy.Document](recentDocs),
-		tokens:   newRecent[tokenID, *openedToken](recentTokens),
+		rights:   newRecent[rightsID](recentRights, roomForRights, func(r *rights) int { return r.weight }),
+		keys:     newRecent[string](recentKeys, roomForKeys, func(*openedKey) int { return 1 << 10 }),
+		docs:     newRecent[docID](recentDocs, roomForDocs, func(d *policy.Document) int { return 1<<10 + parsedText*len(d.Text()) }),
+		tokens:   newRecent[tokenID](recentTokens, roomForTokens, (*openedToken).weight),
 		box:      newTokenBox(sealKey),
 		used:     newUses(),
 	}

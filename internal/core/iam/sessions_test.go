@@ -96,7 +96,7 @@ func TestSessionsExpire(t *testing.T) {
 		if err := look(); !errors.Is(err, ExpiredToken) {
 			t.Errorf("at its end, while the cache has it: %v", err)
 		}
-		w.tokens = newRecent[tokenID, *openedToken](1)
+		w.tokens = newRecent[tokenID](1, roomForTokens, (*openedToken).weight)
 		if err := look(); !errors.Is(err, ExpiredToken) {
 			t.Errorf("at its end: %v", err)
 		}
