@@ -39,7 +39,7 @@ func TestAccount(t *testing.T) {
 		stdout, stderr string // pieces
 	}{
 		{"create|Red", 0, "(Red)\nexport AWS_ACCESS_KEY_ID=AKIA", ""},
-		{"create|Red|--id|" + id, 1, "", "AccountExists: There is an account " + id + " already"},
+		{"create|Red|--id|" + id, 1, "", "AccountExists: There is, or was, an account " + id + " already"},
 		{"create|Red|--id|12", 1, "", "twelve digits"},
 		{"create", 1, "", "it takes NAME"},
 		{"list", 0, id + "  Blue team  ", ""},

@@ -103,19 +103,20 @@ func (s *Service) RenewRootKey(ctx context.Context, id string) (out NewAccount, 
 	return out, err
 }
 
-// makeAccount writes the rows of a new account. Fault: AccountExists.
+// makeAccount writes the rows of a new account. An id that an account has had is none's
+// again, for others' policies may name it. Fault: AccountExists.
 func (s *Service) makeAccount(ctx context.Context, a account, rootKey *accessKey) error {
 	var b meta.Batch
 	b.PutIf([]byte(epochRow(a.ID)), encodeRow(epoch{Version: formatOfRows}), 0)
 	b.PutIf([]byte(accountRow(a.ID)), encodeRow(a), 0)
-	b.Put([]byte(canonicalRows+canonicalID(a.ID)), encodeRow(a.ID))
+	b.PutIf([]byte(canonicalRows+canonicalID(a.ID)), encodeRow(a.ID), 0)
 	if rootKey != nil {
 		b.PutIf([]byte(accessKeyRow(rootKey.ID)), encodeRow(rootKey), 0)
 	}
 	_, err := s.store.Commit(ctx, &b)
 	var conflict *meta.ConflictError
 	if errors.As(err, &conflict) {
-		return fault.New(AccountExists, "There is an account %s already.", a.ID)
+		return fault.New(AccountExists, "There is, or was, an account %s already: ids are not given twice.", a.ID)
 	}
 	return err
 }

@@ -27,7 +27,7 @@ func (s *Service) eraseAccount(ctx context.Context, id string) error {
 			c.delete(accessKeyRow(key))
 			c.delete(lastUsedRow(key))
 		}
-		c.delete(canonicalRows + canonicalID(id))
+		c.put(canonicalRows+canonicalID(id), "") // it stays taken
 		c.delete(accountRow(id))
 		c.delete(epochRow(id))
 		return nil
