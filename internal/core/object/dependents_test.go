@@ -123,3 +123,28 @@ func (w *world) update(b, key, arn string) {
 		w.t.Fatal(err)
 	}
 }
+
+// BenchmarkDepend is what a PUT under a Bucket Key pays for the counters.
+func BenchmarkDepend(b *testing.B) {
+	w := newWorld(b, Config{})
+	w.bucket("plain", "")
+	in := put("plain", "a", []byte("x"))
+	yes := true
+	in.SSE.Algorithm, in.SSE.KeyID, in.SSE.BucketKey = sse.KMS, w.key(), &yes
+	w.put(in)
+	at, err := w.buckets.Find(b.Context(), bucket.Ref{Bucket: "plain"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	r, _, err := w.objects.current(b.Context(), at, "a")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		var batch meta.Batch
+		if err := w.objects.depend(b.Context(), &batch, at.UID, dependence{r.Wrap, +1}); err != nil || len(batch.Adds) != 1 {
+			b.Fatal(batch.Adds, err)
+		}
+	}
+}
