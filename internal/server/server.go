@@ -192,7 +192,7 @@ func (s *Server) openStores(ctx context.Context, tune Tuning) error {
 		Region: s.cfg.Region, Metrics: s.metrics, Log: s.log, Quota: s.cfg.KMSRequestQuota, Policies: s.iam,
 	})
 	s.bindKey = services.UploadBind().Key()
-	return nil
+	return s.kms.TrackUses(ctx)
 }
 
 // streams returns the settings of the store of streams.

@@ -103,6 +103,13 @@ func (s *Service) flushUses(ctx context.Context) error {
 	return err
 }
 
+// TrackUses has it on record, once and for all, that last uses of keys are noted from
+// now on. Call it before serving.
+func (s *Service) TrackUses(ctx context.Context) error {
+	_, err := s.trackingBegan(ctx)
+	return err
+}
+
 // trackingBegan returns since when uses are noted: since the first call.
 func (s *Service) trackingBegan(ctx context.Context) (at time.Time, err error) {
 	err = s.commit(ctx, func(b *meta.Batch) error {

@@ -22,9 +22,6 @@ const (
 // number of nodes may run it.
 func (s *Service) Run(ctx context.Context) {
 	u := upkeep{s: s}
-	if _, err := s.trackingBegan(ctx); err != nil {
-		u.failed(ctx, "", err)
-	}
 	defer func() {
 		if err := s.flushUses(context.WithoutCancel(ctx)); err != nil {
 			s.log.ErrorContext(ctx, "note the last uses of keys", "error", err)
