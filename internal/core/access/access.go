@@ -92,6 +92,11 @@ func (a *Authorizer) Authorize(ctx context.Context, r Request) error {
 		return fault.New(iam.AccessDenied, "") // who does not say what it needs gets nothing
 	}
 	needs := n.Needs()
+	if e, ok := r.In.(encrypter); ok && !r.By.Secure {
+		if err := a.transport(ctx, &r, e, needs); err != nil {
+			return err
+		}
+	}
 	for i := range needs {
 		if err := a.one(ctx, &r, &needs[i]); err != nil {
 			return err
@@ -99,6 +104,26 @@ func (a *Authorizer) Authorize(ctx context.Context, r Request) error {
 	}
 	if c, ok := r.In.(object.Copy); ok && !c.ReplaceTags {
 		return a.copiedTags(ctx, &r, c)
+	}
+	return nil
+}
+
+// transport holds an open connection against the encryption of what is to be written:
+// that is said before any permission is asked for. Faults: bucket.NoSuchBucket,
+// sse.NeedsSecureTransport.
+func (a *Authorizer) transport(ctx context.Context, r *Request, e encrypter, needs []policy.Need) error {
+	for i := range needs {
+		if needs[i].Action != "s3:PutObject" {
+			continue
+		}
+		name, _ := split(needs[i].Resource)
+		b, err := a.buckets.Access(ctx, name)
+		if err != nil {
+			return err
+		}
+		if err := sse.CheckSecure(sse.Effective(e.Encryption(), b.Default()), r.By); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -176,9 +201,6 @@ func (a *Authorizer) one(ctx context.Context, r *Request, n *policy.Need) error 
 		return err
 	}
 	q.bucket, q.key = b, key
-	if err := q.transport(); err != nil {
-		return err
-	}
 	if ofPolicy(n.Action) {
 		// The owner's root cannot be locked out of the policy.
 		if r.By.Type == iam.Root && r.By.Account == b.Owner {

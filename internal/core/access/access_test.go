@@ -261,6 +261,9 @@ func TestTheKeyOfTheBucketsDefault(t *testing.T) {
 	insecure := root
 	insecure.Secure = false
 	w.decides("over an open connection, before the policy", insecure, put("a"), sse.NeedsSecureTransport)
+	insecure = nobody
+	insecure.Secure = false
+	w.decides("a copy, before the policy of its source", insecure, object.Copy{Ref: object1("b"), Source: object.Source{VersionRef: object.VersionRef{Ref: object1("a")}}}, sse.NeedsSecureTransport)
 }
 
 // What cannot be found out is not allowed, whatever else is.
@@ -331,3 +334,26 @@ func BenchmarkAuthorize(b *testing.B) {
 type pointless []policy.Need
 
 func (p pointless) Needs() []policy.Need { return p }
+
+// A user with rights of its own, at a bucket with a policy whose conditions must be
+// looked at.
+func BenchmarkAuthorizeUser(b *testing.B) {
+	w := newWorld(b)
+	w.policy(`{"Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::photos/*","Condition":{"Null":{"s3:x-amz-server-side-encryption-aws-kms-key-id":"true"}}}`)
+	w.identity[alice.ARN] = mayAll
+	in := kmsPut{put("a")}
+	in.SSE = sse.Request{Algorithm: sse.KMS, KeyID: keyOne}
+	r := Request{By: alice, In: &in}
+	if err := w.Authorize(b.Context(), r); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := w.Authorize(b.Context(), r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// kmsPut is a Put that is handed on by its address.
+type kmsPut struct{ object.Put }

@@ -198,13 +198,3 @@ func (q *question) creates() bool {
 	_, ok := q.r.In.(encrypter)
 	return ok
 }
-
-// transport holds the connection against the encryption of what is to be written: that
-// is said before anything else. Fault: sse.NeedsSecureTransport.
-func (q *question) transport() error {
-	e, ok := q.r.In.(encrypter)
-	if !ok || q.Action != "s3:PutObject" || q.r.By.Secure {
-		return nil
-	}
-	return sse.CheckSecure(sse.Effective(e.Encryption(), q.bucket.Default()), q.r.By)
-}

@@ -46,7 +46,8 @@ func user(account, name string) iam.Caller {
 type world struct {
 	t        testing.TB
 	buckets  *bucket.Buckets
-	identity map[string]string // statements that an ARN's identity policy has
+	identity map[string]string         // statements that an ARN's identity policy has
+	rights   map[string]*policy.Rights // by their text
 	objects  map[string]object.Facts
 	uploads  map[string]sse.Applied
 	looked   int
@@ -56,7 +57,7 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, identity: map[string]string{}, objects: map[string]object.Facts{}, uploads: map[string]sse.Applied{}}
+	w := &world{t: t, identity: map[string]string{}, rights: map[string]*policy.Rights{}, objects: map[string]object.Facts{}, uploads: map[string]sse.Applied{}}
 	w.buckets = bucket.New(mem.New(), bucket.Config{Region: "us-east-1", CanonicalID: w.CanonicalID})
 	w.Authorizer = New(w, w.buckets, w, w, Config{})
 	if _, err := w.buckets.Create(t.Context(), root, bucket.Create{Bucket: "photos"}); err != nil {
@@ -100,12 +101,14 @@ func (w *world) Decide(_ context.Context, by iam.Caller, q *policy.Question) (po
 		iam.Root: policy.Account, iam.IAMUser: policy.User, iam.Anonymous: policy.Anonymous,
 	}[by.Type]}
 	q.Rights = nil
-	if text := w.identity[by.ARN]; text != "" {
+	text := w.identity[by.ARN]
+	if q.Rights = w.rights[text]; text != "" && q.Rights == nil {
 		doc, err := policy.Parse(policy.Identity, "", document(text))
 		if err != nil {
 			w.t.Fatal(err)
 		}
 		q.Rights = policy.NewRights(policy.RightsConfig{Policies: []policy.Attached{{Name: "p", Doc: doc}}})
+		w.rights[text] = q.Rights
 	}
 	return policy.Decide(q), nil
 }
