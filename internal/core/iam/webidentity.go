@@ -4,9 +4,11 @@ package iam
 
 import (
 	"context"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/cofferstore/coffer/internal/aws"
 	"github.com/cofferstore/coffer/internal/core/policy"
@@ -93,6 +95,12 @@ func (p *provider) audience(c oidc.Claims) (string, error) {
 	return "", fault.New(oidc.Invalid, "Incorrect token audience")
 }
 
+// What a token wants a session to have must be what a request could ask for.
+var (
+	tagText        = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
+	sourceIdentity = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
+)
+
 // assumeWith begins the session, if the role trusts the token's holder.
 func (s *Service) assumeWith(ctx context.Context, in AssumeRoleWithWebIdentity, p *provider, claims oidc.Claims, who Principal, audience string) (RoleSession, error) {
 	r, err := roleByARN(ctx, s, in.RoleArn)
@@ -108,7 +116,13 @@ func (s *Service) assumeWith(ctx context.Context, in AssumeRoleWithWebIdentity, 
 	by := Caller{Principal: who}
 	tags := make([]Tag, 0, len(claims.Tags))
 	for key, value := range claims.Tags {
+		if !tagText.MatchString(key) || !tagText.MatchString(value) || key == "" || utf8.RuneCountInString(key) > 128 || utf8.RuneCountInString(value) > 256 {
+			return RoleSession{}, fault.New(oidc.Rejected, "The identity token has a tag that a session cannot have.")
+		}
 		tags = append(tags, Tag{key, value})
+	}
+	if claims.SourceIdentity != "" && !sourceIdentity.MatchString(claims.SourceIdentity) {
+		return RoleSession{}, fault.New(oidc.Rejected, "The identity token has a source identity that a session cannot have.")
 	}
 	if err := d.inherit(by, tags, claims.Transitive); err != nil {
 		return RoleSession{}, err

@@ -74,6 +74,8 @@ func TestWebIdentity(t *testing.T) {
 		{"tags", tagged, tags, "", ""},
 		{"tags that it does not trust with", anyone, tags, AccessDenied, "Not authorized to perform sts:TagSession"},
 		{"no tags", tagged, nil, AccessDenied, "Not authorized"},
+		{"a tag that none can be", tagged, map[string]any{"https://aws.amazon.com/tags": map[string]any{"principal_tags": map[string]any{"team": []string{"red"}, "x": []string{"*"}}}}, oidc.Rejected, "a tag that"},
+		{"a source identity that none can be", tagged, map[string]any{"https://aws.amazon.com/source_identity": "ann\nbob"}, oidc.Rejected, "a source identity that"},
 	} {
 		out, err := f.AssumeRoleWithWebIdentity(t.Context(), Caller{}, AssumeRoleWithWebIdentity{
 			RoleArn: test.role, RoleSessionName: "monday", WebIdentityToken: f.idp.Token(test.claims),

@@ -3,6 +3,7 @@
 package remote
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
@@ -27,24 +28,28 @@ var errSeldom = errors.New("the provider's keys were fetched a moment ago")
 
 // fetcher is a transport to one provider.
 type fetcher struct {
-	base   http.RoundTripper
-	seldom bool // refuses to fetch more often than notBefore
+	thumbprints []string
+	seldom      bool // refuses to fetch more often than notBefore
 
 	mu   sync.Mutex
 	last time.Time
 	err  error
 }
 
-func newFetcher(thumbprints []string) *fetcher {
-	return &fetcher{base: &http.Transport{
+func newFetcher(thumbprints []string) *fetcher { return &fetcher{thumbprints: thumbprints} }
+
+// transport is for one request to a host. A connection does not know the host's name when
+// that is an IP address.
+func (f *fetcher) transport(host string) http.RoundTripper {
+	return &http.Transport{
 		Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true,
 		TLSClientConfig: &tls.Config{
 			MinVersion: tls.VersionTLS12,
 			// VerifyConnection does it, as it would be done, and else by thumbprint.
 			InsecureSkipVerify: true,
-			VerifyConnection:   func(s tls.ConnectionState) error { return verifyServer(s, thumbprints) },
+			VerifyConnection:   func(s tls.ConnectionState) error { return verifyServer(s, cmp.Or(s.ServerName, host), f.thumbprints) },
 		},
-	}}
+	}
 }
 
 // client follows no redirections: where the keys are, the provider has said.
@@ -65,7 +70,7 @@ func (f *fetcher) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	f.last = now
 	f.mu.Unlock()
-	resp, err := f.base.RoundTrip(r)
+	resp, err := f.transport(r.URL.Hostname()).RoundTrip(r)
 	if err == nil && resp.StatusCode != http.StatusOK {
 		resp.Body.Close()
 		err = fmt.Errorf("%s answers %s", r.URL.Host, resp.Status)
@@ -103,13 +108,13 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// verifyServer accepts a server whose certificate the system trusts, or else one for
+// verifyServer accepts a host's server whose certificate the system trusts, or else one for
 // which a certificate that it shows vouches, when that has one of the thumbprints.
-func verifyServer(s tls.ConnectionState, thumbprints []string) error {
+func verifyServer(s tls.ConnectionState, host string, thumbprints []string) error {
 	if len(s.PeerCertificates) == 0 {
 		return errors.New("the provider shows no certificate")
 	}
-	options := x509.VerifyOptions{DNSName: s.ServerName, Intermediates: x509.NewCertPool()}
+	options := x509.VerifyOptions{DNSName: host, Intermediates: x509.NewCertPool()}
 	for _, c := range s.PeerCertificates[1:] {
 		options.Intermediates.AddCert(c)
 	}

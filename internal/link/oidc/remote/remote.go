@@ -7,7 +7,9 @@ package remote
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -56,8 +58,35 @@ func (c *Client) Verify(ctx context.Context, p oidc.Provider, token string) (oid
 	return claimsOf(t)
 }
 
+// known are the claims that are read, here and by the library.
+var known = []string{
+	"iss", "sub", "aud", "exp", "iat", "nbf", "azp", "amr", "email", "nonce", "at_hash",
+	"https://aws.amazon.com/tags", "https://aws.amazon.com/source_identity",
+}
+
+// unambiguous refuses a token with a claim that only looks like one of those known. JSON
+// is decoded without regard to case, so a provider that lets people name claims would let
+// them be anybody.
+func unambiguous(t *goidc.IDToken) error {
+	var all map[string]json.RawMessage
+	if err := t.Claims(&all); err != nil {
+		return rejected("has claims that cannot be read").Because(err)
+	}
+	for name := range all {
+		for _, other := range known {
+			if name != other && strings.EqualFold(name, other) {
+				return rejected("has a claim that is easily taken for " + other)
+			}
+		}
+	}
+	return nil
+}
+
 // claimsOf reads what a token that was verified says.
 func claimsOf(t *goidc.IDToken) (oidc.Claims, error) {
+	if err := unambiguous(t); err != nil {
+		return oidc.Claims{}, err
+	}
 	var more struct {
 		Party   string   `json:"azp"`
 		Methods []string `json:"amr"`

@@ -4,7 +4,17 @@ package remote
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"io"
+	"log"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -40,6 +50,8 @@ func TestTokens(t *testing.T) {
 		{"not yet", p.Token(map[string]any{"nbf": time.Now().Add(time.Hour).Unix()}), oidc.Invalid},
 		{"nobody's", p.Token(map[string]any{"sub": ""}), oidc.Rejected},
 		{"of another type", p.Token(map[string]any{"email": 7}), oidc.Rejected},
+		{"somebody else's by another case", p.Token(map[string]any{"\u017fub": "root"}), oidc.Rejected}, // a long s, which sorts behind "sub"
+		{"another party's", p.Token(map[string]any{"AZP": "app"}), oidc.Rejected},
 		{"a tag of two values", p.Token(map[string]any{"https://aws.amazon.com/tags": map[string]any{"principal_tags": map[string]any{"a": []string{"b", "c"}}}}), oidc.Rejected},
 	} {
 		_, err := c.Verify(t.Context(), providerOf(p), test.token)
@@ -80,6 +92,35 @@ func TestServersMustBeVouchedFor(t *testing.T) {
 	named := strings.Replace(p.URL, "127.0.0.1", "localhost", 1)
 	if _, err := New().Verify(t.Context(), oidc.Provider{URL: named, Thumbprints: []string{p.Thumbprint}}, p.Token(nil)); !errors.Is(err, oidc.Unreachable) {
 		t.Errorf("by another name: %v", err)
+	}
+}
+
+// A certificate of another server vouches for no IP address, either.
+func TestServersAtAddressesMustBeVouchedFor(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{"other.example.com"}, NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true,
+	}
+	raw, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{raw}, PrivateKey: key}}}
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	defer server.Close()
+	cert, err := x509.ParseCertificate(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = newFetcher([]string{thumbprint(cert)}).client().Get(server.URL)
+	if err == nil || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("a certificate for another name: %v", err)
 	}
 }
 
