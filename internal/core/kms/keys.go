@@ -30,46 +30,6 @@ type CreateKey struct {
 	XksKeyId                       string
 }
 
-// KeyMetadata describes a key. Members that no key of Coffer has are left out.
-type KeyMetadata struct {
-	AWSAccountId             string
-	Arn                      string
-	CreationDate             time.Time
-	CurrentKeyMaterialId     string
-	CustomerMasterKeySpec    string
-	DeletionDate             *time.Time // while PendingDeletion
-	Description              string
-	Enabled                  bool
-	EncryptionAlgorithms     []string
-	ExpirationModel          string // of imported material
-	KeyAgreementAlgorithms   []string
-	KeyId                    string
-	KeyManager               string
-	KeySpec                  string
-	KeyState                 State
-	KeyUsage                 string
-	MacAlgorithms            []string
-	MultiRegion              bool
-	MultiRegionConfiguration *MultiRegionConfiguration
-	Origin                   string
-	SigningAlgorithms        []string
-	ValidTo                  *time.Time // when imported material expires
-}
-
-// MultiRegionConfiguration says where a multi-Region key is. Coffer has one Region:
-// each is a primary key without replicas.
-type MultiRegionConfiguration struct {
-	MultiRegionKeyType string
-	PrimaryKey         MultiRegionKey
-	ReplicaKeys        []MultiRegionKey
-}
-
-// MultiRegionKey is a multi-Region key in one Region.
-type MultiRegionKey struct{ Arn, Region string }
-
-// Touches returns the key's ARN.
-func (m KeyMetadata) Touches() []string { return []string{m.Arn} }
-
 // CreateKey makes a key of the caller's account: with fresh material, or waiting for
 // material to be imported.
 func (s *Service) CreateKey(ctx context.Context, by iam.Caller, in CreateKey) (KeyMetadata, error) {
@@ -140,9 +100,6 @@ func (in CreateKey) check() error {
 // spec is the spec that the request names, by one name or the other, or "".
 func (in CreateKey) spec() string { return in.KeySpec + in.CustomerMasterKeySpec }
 
-// primaryKey is the MultiRegionKeyType of all multi-Region keys.
-const primaryKey = "PRIMARY"
-
 func newKey(account, manager string) *key {
 	return &key{
 		Account: account, ID: uuid.New(), Created: now(),
@@ -211,41 +168,6 @@ func (s *Service) countKeys(ctx context.Context, account string, delta int, b *m
 	}
 	b.PutIf(row, []byte(strconv.Itoa(max(n, 0))), item.Ver)
 	return nil
-}
-
-func (s *Service) metadata(k *key) KeyMetadata {
-	m := KeyMetadata{
-		AWSAccountId: k.Account, Arn: k.ref().arn(s.region), CreationDate: k.Created,
-		CustomerMasterKeySpec: k.Spec, Description: k.Description, Enabled: k.State == Enabled,
-		KeyId: k.name(), KeyManager: k.Manager, KeySpec: k.Spec,
-		KeyState: k.State, KeyUsage: k.Usage, Origin: k.Origin,
-	}
-	if k.Spec == SymmetricDefault {
-		m.CurrentKeyMaterialId = k.current().ID
-	}
-	if k.MultiRegion {
-		m.MultiRegion = true
-		m.MultiRegionConfiguration = &MultiRegionConfiguration{primaryKey, MultiRegionKey{m.Arn, s.region}, []MultiRegionKey{}}
-	}
-	names := algorithmsOf(k.Spec, k.Usage)
-	switch k.Usage {
-	case EncryptDecrypt:
-		m.EncryptionAlgorithms = names
-	case SignVerify:
-		m.SigningAlgorithms = names
-	case GenerateVerifyMAC:
-		m.MacAlgorithms = names
-	case KeyAgreement:
-		m.KeyAgreementAlgorithms = names
-	}
-	if now := k.current(); k.external() && now.ID != "" && now.usable(time.Now()) {
-		m.ExpirationModel, m.ValidTo = now.expiration()
-	}
-	if k.Deletion != nil {
-		date := k.Deletion.Date
-		m.DeletionDate = &date
-	}
-	return m
 }
 
 // DescribeKey is the request of Service.DescribeKey. KeyId may be an alias.
