@@ -13,7 +13,6 @@ package bucket
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -284,120 +283,6 @@ func encode(r record) []byte {
 		panic("bucket: encode record: " + err.Error()) // strings, times and flags: cannot fail
 	}
 	return b
-}
-
-// Create makes a bucket.
-type Create struct {
-	Bucket   string
-	Location string // LocationConstraint; "" when absent
-	HasTags  bool
-	Tags     []Tag
-	// Ownership is "" for the default.
-	Ownership Ownership
-	ACL       acl.Asked
-}
-
-// Needs says what the request must be allowed.
-func (in Create) Needs() []policy.Need {
-	arn := aws.BucketARN(in.Bucket)
-	needs := []policy.Need{{Action: "s3:CreateBucket", Resource: arn}}
-	if in.ACL.Given() {
-		needs = append(needs, policy.Need{Action: "s3:PutBucketAcl", Resource: arn})
-	}
-	if in.Ownership != "" {
-		needs = append(needs, policy.Need{Action: "s3:PutBucketOwnershipControls", Resource: arn})
-	}
-	return needs
-}
-
-// Values is policy.Context's.
-func (in Create) Values(key string) ([]string, bool) {
-	if key == "s3:locationconstraint" && in.Location != "" {
-		return []string{in.Location}, true
-	}
-	return in.Ownership.Values(key)
-}
-
-// defaultRegion is the region whose CreateBucket takes no location constraint,
-// and in which creating one's own bucket again succeeds.
-const defaultRegion = "us-east-1"
-
-// Create makes a bucket. Faults: InvalidName, InvalidLocation, IllegalLocation,
-// AlreadyOwnedByYou, AlreadyExists.
-func (s *Buckets) Create(ctx context.Context, by iam.Caller, in Create) (*Bucket, error) {
-	if !aws.ValidBucketName(in.Bucket) {
-		return nil, fault.New(InvalidName, "").With("BucketName", in.Bucket)
-	}
-	if err := s.checkLocation(in.Location); err != nil {
-		return nil, err
-	}
-	r := record{
-		Name: in.Bucket, Owner: by.Account, Region: s.cfg.Region, Tags: in.Tags,
-		Created:    time.Now().UTC().Truncate(time.Millisecond),
-		Encryption: Encryption{Algorithm: "AES256", BlockSSEC: !s.cfg.Legacy},
-	}
-	if err := s.setAccess(ctx, &r, in); err != nil {
-		return nil, err
-	}
-	for range maxConflicts {
-		b, err := s.create(ctx, r)
-		var conflict *meta.ConflictError
-		if errors.As(err, &conflict) {
-			b, err = s.createAgain(ctx, by, in)
-			if errors.Is(err, NoSuchBucket) { // deleted meanwhile: the name is free
-				continue
-			}
-		}
-		return b, err
-	}
-	return nil, fault.New(BeingDeleted, "").Because(errors.New("the name is made and deleted again and again"))
-}
-
-// create makes the bucket's rows. A *meta.ConflictError says that the name is taken.
-func (s *Buckets) create(ctx context.Context, r record) (*Bucket, error) {
-	var uid UID
-	rand.Read(uid[:])
-	var batch meta.Batch
-	batch.PutIf(nameKey(r.Name), uid[:], 0)
-	batch.PutIf(recordKey(uid), encode(r), 0)
-	batch.PutIf(guardKey(uid), []byte{0}, 0)
-	ver, err := s.store.Commit(ctx, &batch) // a name that is not known: nothing to forget
-	if err != nil {
-		return nil, fmt.Errorf("create bucket %q: %w", r.Name, err)
-	}
-	return r.bucket(uid, ver, ver), nil
-}
-
-// createAgain answers for a name that is taken.
-func (s *Buckets) createAgain(ctx context.Context, by iam.Caller, in Create) (*Bucket, error) {
-	b, err := s.Find(ctx, Ref{Bucket: in.Bucket})
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case b.Owner != by.Account:
-		return nil, fault.New(AlreadyExists, "").With("BucketName", in.Bucket)
-	case s.cfg.Region == defaultRegion && !in.HasTags:
-		return b, nil
-	}
-	return nil, fault.New(AlreadyOwnedByYou, "").With("BucketName", in.Bucket)
-}
-
-func (s *Buckets) checkLocation(location string) error {
-	if s.cfg.Region == defaultRegion {
-		switch location {
-		case "":
-			return nil
-		case defaultRegion:
-			return fault.New(InvalidLocation, "").With("LocationConstraint", location)
-		}
-	}
-	// Elsewhere a missing constraint is tolerated: a store of one region has no
-	// other place to put the bucket, and tools written for us-east-1 send none.
-	if location == "" || location == s.cfg.Region {
-		return nil
-	}
-	return fault.New(IllegalLocation, "The %s location constraint is incompatible for the region specific endpoint this request was sent to.", location)
 }
 
 // Head asks whether a bucket exists.

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package access
+
+import (
+	"testing"
+
+	"github.com/cofferstore/coffer/internal/core/bucket"
+	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/core/object"
+	"github.com/cofferstore/coffer/internal/core/policy"
+	"github.com/cofferstore/coffer/internal/core/sse"
+)
+
+func TestConditionKeys(t *testing.T) {
+	w := newWorld(t)
+	w.identity[alice.ARN] = mayAll
+	w.objects["a"] = object.Facts{Found: true, Owner: ownerAccount, Tags: []bucket.Tag{{Key: "Team", Value: "red"}}}
+	w.objects["av7"] = object.Facts{Found: true, Owner: ownerAccount, Tags: []bucket.Tag{{Key: "team", Value: "blue"}}}
+	w.uploads["up"] = sse.Applied{Algorithm: sse.KMS, KeyARN: keyOne}
+	w.uploads["plain"] = sse.Applied{Algorithm: sse.AES256}
+	kmsPut := func(key string) object.Put {
+		return object.Put{Ref: object1("a"), Attributes: object.Attributes{SSE: sse.Request{Algorithm: sse.KMS, KeyID: key}}}
+	}
+	tagged := object.Put{Ref: object1("a"), Attributes: object.Attributes{Tags: []bucket.Tag{{Key: "team", Value: "red"}}}}
+	part := func(id string) object.UploadPart {
+		return object.UploadPart{UploadRef: object.UploadRef{Ref: object1("a"), UploadID: id}}
+	}
+	const key = `"s3:x-amz-server-side-encryption-aws-kms-key-id"`
+	for _, c := range []struct {
+		condition string
+		in        any
+		denied    bool
+	}{
+		{`{"StringEquals":{"s3:ExistingObjectTag/team":"red"}}`, get("a"), true},
+		{`{"StringEquals":{"s3:ExistingObjectTag/team":"red"}}`, object.Get{VersionRef: object.VersionRef{Ref: object1("a"), VersionID: "v7"}}, false},
+		{`{"StringEquals":{"s3:ExistingObjectTag/team":"red"}}`, get("b"), false},
+		{`{"StringEquals":{"s3:ExistingObjectTag/team":"red"}}`, tagged, false},
+		{`{"StringEquals":{"s3:RequestObjectTag/team":"red"}}`, tagged, true},
+		{`{"ForAnyValue:StringEquals":{"s3:RequestObjectTagKeys":"team"}}`, tagged, true},
+		{`{"StringEquals":{"s3:ResourceAccount":"` + ownerAccount + `"}}`, get("a"), true},
+		{`{"StringEquals":{"s3:VersionId":"v7"}}`, object.Get{VersionRef: object.VersionRef{Ref: object1("a"), VersionID: "v7"}}, true},
+		{`{"Null":{` + key + `:"true"}}`, put("a"), true},
+		{`{"Null":{` + key + `:"true"}}`, kmsPut(""), false},
+		{`{"StringEquals":{` + key + `:"` + keyOne + `"}}`, kmsPut("alias/one"), true},
+		{`{"StringEquals":{` + key + `:"arn:aws:kms:us-east-1:111122223333:key/managed"}}`, kmsPut(""), true},
+		{`{"StringEquals":{` + key + `:"alias/nowhere"}}`, kmsPut("alias/nowhere"), true},
+		{`{"Null":{` + key + `:"true"}}`, part("up"), false},
+		{`{"Null":{` + key + `:"true"}}`, part("plain"), true},
+		{`{"StringEquals":{` + key + `:"` + keyOne + `"}}`, object.Complete{UploadRef: object.UploadRef{Ref: object1("a"), UploadID: "up"}}, true},
+		{`{"StringEquals":{"s3:x-amz-object-ownership":"ObjectWriter"}}`, bucket.PutOwnership{Ref: photos, Ownership: bucket.ObjectWriter}, true},
+		{`{"StringEquals":{"s3:prefix":"x"}}`, object.List{Ref: photos}, true}, // from the surface, below
+	} {
+		w.policy(`{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":["arn:aws:s3:::photos","arn:aws:s3:::photos/*"],"Condition":` + c.condition + `}`)
+		err := w.Authorize(t.Context(), Request{By: alice, In: c.in, Keys: policy.Values{"s3:prefix": {"x"}}})
+		if (err != nil) != c.denied {
+			t.Errorf("%s %+v: %v, denied %t wanted", c.condition, c.in, err, c.denied)
+		}
+	}
+}
+
+// The key of a write is that of the bucket's default when the request names none.
+func TestTheKeyOfTheBucketsDefault(t *testing.T) {
+	w := newWorld(t)
+	w.policy(`{"Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::photos/*","Condition":{"Null":{"s3:x-amz-server-side-encryption-aws-kms-key-id":"true"}}}`)
+	w.decides("SSE-S3", root, put("a"), iam.AccessDenied)
+	w.must(w.buckets.PutEncryption(t.Context(), root, bucket.PutEncryption{Ref: photos, Rules: []bucket.EncryptionRule{{
+		Default: &bucket.DefaultEncryption{Algorithm: sse.KMS, KeyID: "alias/one"},
+	}}}))
+	w.decides("SSE-KMS", root, put("a"), nil)
+	aes := put("a")
+	aes.SSE.Algorithm = sse.AES256
+	w.decides("SSE-S3 against the default", root, aes, iam.AccessDenied)
+	insecure := root
+	insecure.Secure = false
+	w.decides("over an open connection, before the policy", insecure, put("a"), sse.NeedsSecureTransport)
+	insecure = nobody
+	insecure.Secure = false
+	w.decides("a copy, before the policy of its source", insecure, object.Copy{Ref: object1("b"), Source: object.Source{VersionRef: object.VersionRef{Ref: object1("a")}}}, sse.NeedsSecureTransport)
+}
