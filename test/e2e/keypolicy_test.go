@@ -82,6 +82,14 @@ func TestDeniedKeys(t *testing.T) {
 	fails(t, no.S3.PutObject, under(missing), 403, "AccessDenied", denial(noARN, "GenerateDataKey", "this resource", elsewhere))
 	fails(t, no.S3.PutObject, under(strings.Replace(missing, "key/00000000-0000-0000-0000-000000000001", "alias/any", 1)), 403, "AccessDenied", elsewhere)
 
+	// A default that names the owner's key by its bare id names no other for others.
+	bare := key[strings.LastIndex(key, "/")+1:]
+	s.Bucket("bare", "aws:kms", bare, true)
+	letIn(t, root, "bare", away.Account)
+	wantCode(t, putBy(t, away, "bare", "k"), 403, "AccessDenied")
+	do(t, root.KMS.CreateGrant, &kms.CreateGrantInput{KeyId: &key, GranteePrincipal: &awayARN, Operations: []types.GrantOperation{"GenerateDataKey"}})
+	must(t, putBy(t, away, "bare", "k"))
+
 	// HEAD needs no key. Nor does deleting.
 	do(t, no.S3.HeadObject, &s3.HeadObjectInput{Bucket: get.Bucket, Key: get.Key})
 	do(t, no.S3.DeleteObject, &s3.DeleteObjectInput{Bucket: get.Bucket, Key: get.Key})

@@ -27,13 +27,18 @@ type Encryption struct {
 }
 
 // Default returns what applies to objects that ask for nothing: the bucket's default
-// encryption, but that in legacy mode only one that was put counts.
+// encryption, but that in legacy mode only one that was put counts. A key that was named by
+// its bare id is the owner's, whoever writes; an alias is the writer's.
 func (b *Bucket) Default() sse.Default {
 	e := b.Encryption
 	if b.Legacy && !e.Explicit {
 		return sse.Default{Algorithm: sse.NotSSE}
 	}
-	return sse.Default{Algorithm: e.Algorithm, KeyID: e.KeyID, BucketKey: e.BucketKey}
+	d := sse.Default{Algorithm: e.Algorithm, KeyID: e.KeyID, BucketKey: e.BucketKey}
+	if _, _, bare := aws.ParseKeyID(e.KeyID); bare {
+		d.KeyID = aws.KeyARN(b.Region, b.Owner, e.KeyID)
+	}
+	return d
 }
 
 // PutEncryption replaces a bucket's default encryption. Rules is what the
