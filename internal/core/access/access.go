@@ -202,9 +202,10 @@ func (a *Authorizer) one(ctx context.Context, r *Request, n *policy.Need) error 
 	}
 	q.bucket, q.key = b, key
 	if ofPolicy(n.Action) {
-		// The owner's root cannot be locked out of the policy.
+		// The owner's root cannot be locked out of the policy, but for what binds its account.
 		if r.By.Type == iam.Root && r.By.Account == b.Owner {
-			return nil
+			q.Owner = b.Owner
+			return q.decideAlone()
 		}
 		if err := q.decide(); err != nil {
 			return err

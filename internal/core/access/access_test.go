@@ -91,6 +91,9 @@ func TestTheOwnersRootIsNotLockedOutOfThePolicy(t *testing.T) {
 	w.decides("the root reads the policy", root, bucket.GetPolicy{Ref: photos}, nil)
 	w.decides("sets it", root, bucket.PutPolicy{Ref: photos}, nil)
 	w.decides("removes it", root, bucket.DeletePolicy{Ref: photos}, nil)
+	w.controls[ownerAccount] = mayAll + `,{"Effect":"Deny","Action":"s3:DeleteBucketPolicy","Resource":"*"}`
+	w.decides("sets it, where its account may not remove it", root, bucket.PutPolicy{Ref: photos}, nil)
+	w.decides("removes it, where its account may not", root, bucket.DeletePolicy{Ref: photos}, iam.AccessDenied)
 	w.decides("another's root", otherRoot, bucket.DeletePolicy{Ref: photos}, iam.AccessDenied)
 }
 
@@ -145,7 +148,8 @@ func TestACLs(t *testing.T) {
 	w := newWorld(t)
 	w.own(bucket.ObjectWriter)
 	w.open()
-	w.identity[bob.ARN] = mayAll
+	carol := user(otherAccount, "carol")
+	w.identity[carol.ARN] = mayAll
 	public := acl.List{{ID: "id-of-" + ownerAccount, Permission: acl.FullControl}, {Group: acl.AllUsers, Permission: acl.Read}}
 	w.objects["public"] = object.Facts{Found: true, Owner: ownerAccount, ACL: public}
 	w.objects["private"] = object.Facts{Found: true, Owner: ownerAccount}
@@ -165,13 +169,18 @@ func TestACLs(t *testing.T) {
 		{"nobody, public", nobody, get("public"), nil},
 		{"nobody, private", nobody, get("private"), iam.AccessDenied},
 		{"nobody, for those with an account", nobody, get("members"), iam.AccessDenied},
-		{"bob, for those with an account", bob, get("members"), nil},
+		{"carol, for those with an account", carol, get("members"), nil},
 		{"nobody reads the list", nobody, object.GetACL{VersionRef: object.VersionRef{Ref: object1("public")}}, iam.AccessDenied},
 		{"alice, whose account owns it", alice, get("private"), iam.AccessDenied},
 		{"root, whose account owns it", root, get("private"), nil},
 		{"alice, whose account is granted it as its owner", alice, get("lent"), iam.AccessDenied},
-		{"bob, to whose account it is lent", bob, get("lent"), nil},
-		{"bob, what he wrote", bob, get("bobs"), nil},
+		{"bob, to whose account it is lent", bob, get("lent"), iam.AccessDenied},
+		{"carol, to whose account it is lent", carol, get("lent"), nil},
+		{"bob's root, what his account's user wrote", otherRoot, get("bobs"), nil},
+		{"bob, without a policy that lets him", bob, get("bobs"), iam.AccessDenied},
+		{"carol, who has one", carol, get("bobs"), nil},
+		{"root encrypts what bob wrote anew", root, object.UpdateEncryption{VersionRef: object.VersionRef{Ref: object1("bobs")}, KeyARN: keyOne}, iam.AccessDenied},
+		{"root writes over what bob wrote, with tags", root, object.Put{Ref: object1("bobs"), Attributes: object.Attributes{Tags: []bucket.Tag{{Key: "a"}}}}, nil},
 		{"root, what bob wrote", root, get("bobs"), iam.AccessDenied},
 		{"root removes what bob wrote", root, object.Delete{VersionRef: object.VersionRef{Ref: object1("bobs")}}, nil},
 		{"root reads the tags of what bob wrote", root, object.GetTagging{VersionRef: object.VersionRef{Ref: object1("bobs")}}, iam.AccessDenied},
@@ -183,12 +192,13 @@ func TestACLs(t *testing.T) {
 		w.decides(c.what, c.by, c.in, c.want)
 	}
 	w.must(w.buckets.PutACL(t.Context(), root, bucket.PutACL{Ref: photos, ACL: acl.Asked{Grants: acl.List{{ID: "id-of-" + otherAccount, Permission: acl.Write}}}}))
-	w.decides("bob writes, granted", bob, put("new"), nil)
-	w.decides("bob lists", bob, object.List{Ref: photos}, iam.AccessDenied)
+	w.decides("carol writes, granted", carol, put("new"), nil)
+	w.decides("carol lists", carol, object.List{Ref: photos}, iam.AccessDenied)
 	w.must(w.buckets.PutPublicAccess(t.Context(), root, bucket.PutPublicAccess{Ref: photos, PublicAccess: bucket.PublicAccess{IgnoreACLs: true}}))
 	w.decides("nobody, public ones ignored", nobody, get("public"), iam.AccessDenied)
+	w.decides("nobody, what nobody wrote, public ones ignored", nobody, get("nobodys"), iam.AccessDenied)
 	w.policy(denyAll)
-	w.decides("bob, what he wrote, denied by the policy", bob, get("bobs"), iam.AccessDenied)
+	w.decides("carol, what bob wrote, denied by the policy", carol, get("bobs"), iam.AccessDenied)
 	w.must(w.buckets.DeletePolicy(t.Context(), root, bucket.DeletePolicy{Ref: photos}))
 	w.must(w.buckets.PutACL(t.Context(), root, bucket.PutACL{Ref: photos, ACL: acl.Asked{Canned: acl.Private}}))
 	w.own(bucket.BucketOwnerEnforced)
@@ -197,6 +207,21 @@ func TestACLs(t *testing.T) {
 	if w.looked != 0 {
 		t.Error("objects are looked at where lists are disabled")
 	}
+}
+
+// Where a public policy counts for the account alone, what others have put there is not
+// public either.
+func TestRestrictedObjectsOfOthers(t *testing.T) {
+	w := newWorld(t)
+	w.own(bucket.ObjectWriter)
+	w.open()
+	w.policy(readAll)
+	w.objects["a"] = object.Facts{Found: true, Owner: otherAccount, ACL: acl.List{{Group: acl.AllUsers, Permission: acl.Read}}}
+	w.decides("nobody", nobody, get("a"), nil)
+	w.must(w.buckets.PutPublicAccess(t.Context(), root, bucket.PutPublicAccess{Ref: photos, PublicAccess: bucket.PublicAccess{Restrict: true}}))
+	w.decides("nobody, restricted", nobody, get("a"), iam.AccessDenied)
+	w.decides("its owner, restricted", otherRoot, get("a"), iam.AccessDenied)
+	w.decides("the bucket's owner, restricted", root, get("a"), nil)
 }
 
 // What cannot be found out is not allowed, whatever else is.

@@ -87,6 +87,9 @@ func (q *question) decide() error {
 // Guide, "How Amazon S3 authorizes a request for an object operation").
 func (q *question) decideForeign() error {
 	granted := q.Granted
+	if q.Closed && (q.r.By.IsAnonymous() || q.r.By.Account != q.bucket.Owner) {
+		return fault.New(iam.AccessDenied, "") // whoever's the object is: the bucket is
+	}
 	q.Granted = false
 	if q.Policy != nil {
 		d, err := q.ask()
@@ -149,13 +152,12 @@ func (q *question) grants() (foreign bool, err error) {
 		}
 		foreign = q.facts.Owner != q.bucket.Owner
 		if q.facts.ACL == nil {
-			q.Granted = foreign && q.facts.Owner == q.r.By.Account && !who.Anonymous
 			return foreign, nil
 		}
 		q.Granted = q.byList(q.facts.ACL, p, who, q.facts.Owner)
 		return foreign, nil
 	}
-	if ofForeign(q.Action) {
+	if ofForeign(q.Action) && !(q.creates() && ofNew(q.Action)) {
 		if err := q.look(); err != nil {
 			return false, err
 		}

@@ -47,7 +47,8 @@ type world struct {
 	t        testing.TB
 	buckets  *bucket.Buckets
 	identity map[string]string         // statements that an ARN's identity policy has
-	rights   map[string]*policy.Rights // by their text
+	controls map[string]string         // statements of an account's service control policy
+	rights   map[string]*policy.Rights // by the text of both
 	objects  map[string]object.Facts
 	uploads  map[string]sse.Applied
 	looked   int
@@ -57,7 +58,7 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, identity: map[string]string{}, rights: map[string]*policy.Rights{}, objects: map[string]object.Facts{}, uploads: map[string]sse.Applied{}}
+	w := &world{t: t, identity: map[string]string{}, controls: map[string]string{}, rights: map[string]*policy.Rights{}, objects: map[string]object.Facts{}, uploads: map[string]sse.Applied{}}
 	w.buckets = bucket.New(mem.New(), bucket.Config{Region: "us-east-1", CanonicalID: w.CanonicalID})
 	w.Authorizer = New(w, w.buckets, w, w, Config{})
 	if _, err := w.buckets.Create(t.Context(), root, bucket.Create{Bucket: "photos"}); err != nil {
@@ -100,17 +101,28 @@ func (w *world) Decide(_ context.Context, by iam.Caller, q *policy.Question) (po
 	q.Principal = policy.Principal{Account: by.Account, ARN: by.ARN, ID: by.PrincipalID, Type: map[string]policy.PrincipalType{
 		iam.Root: policy.Account, iam.IAMUser: policy.User, iam.Anonymous: policy.Anonymous,
 	}[by.Type]}
-	q.Rights = nil
-	text := w.identity[by.ARN]
-	if q.Rights = w.rights[text]; text != "" && q.Rights == nil {
-		doc, err := policy.Parse(policy.Identity, "", document(text))
-		if err != nil {
-			w.t.Fatal(err)
+	own, controls := w.identity[by.ARN], w.controls[by.Account]
+	both := own + "|" + controls
+	if q.Rights = w.rights[both]; both != "|" && q.Rights == nil {
+		var c policy.RightsConfig
+		if own != "" {
+			c.Policies = w.attached(own)
 		}
-		q.Rights = policy.NewRights(policy.RightsConfig{Policies: []policy.Attached{{Name: "p", Doc: doc}}})
-		w.rights[text] = q.Rights
+		if controls != "" {
+			c.Controls = [][]policy.Attached{w.attached(controls)}
+		}
+		q.Rights = policy.NewRights(c)
+		w.rights[both] = q.Rights
 	}
 	return policy.Decide(q), nil
+}
+
+func (w *world) attached(statements string) []policy.Attached {
+	doc, err := policy.Parse(policy.Identity, "", document(statements))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return []policy.Attached{{Name: "p", Doc: doc}}
 }
 
 func (w *world) CanonicalID(account string) string { return "id-of-" + account }

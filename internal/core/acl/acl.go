@@ -87,6 +87,9 @@ type Who struct {
 
 // Allows reports whether a grant of the list is for the caller and has the permission.
 func (l List) Allows(p Permission, who Who) bool {
+	if who.Anonymous && who.NoPublic {
+		return false // what is for nobody by name is for everybody, too
+	}
 	for _, g := range l {
 		if g.Permission != p && g.Permission != FullControl {
 			continue
