@@ -101,10 +101,14 @@ func (k *conditionKeys) Values(key string) ([]string, bool) {
 	case "prefix", "delimiter":
 		return single(c.Query.Get(name), c.Query.Has(name))
 	case "max-keys":
-		if !c.Query.Has(name) {
+		text := c.Query.Get(name)
+		if text == "" {
 			return single("1000", c.Key == "" && c.Request.Method == "GET") // S3's default counts as sent
 		}
-		return single(c.Query.Get(name), true)
+		if n, err := strconv.ParseInt(text, 10, 32); err == nil { // as pageSize reads it
+			text = strconv.FormatInt(n, 10)
+		}
+		return single(text, true)
 	case "x-amz-copy-source":
 		text, ok := field(c, copySourceHeader)
 		if !ok {

@@ -254,6 +254,8 @@ func TestConditionKeys(t *testing.T) {
 		{"", "", "s3:prefix", "-"},
 		{"delimiter=/", "", "s3:delimiter", "/"},
 		{"max-keys=7", "", "s3:max-keys", "7"},
+		{"max-keys=" + strings.Repeat("0", 99) + "7", "", "s3:max-keys", "7"},
+		{"max-keys=many", "", "s3:max-keys", "many"},
 		{"", "x-amz-acl: public-read", "s3:x-amz-acl", "public-read"},
 		{"", "x-amz-grant-read-acp: id=1", "s3:x-amz-grant-read-acp", "id=1"},
 		{"", "x-amz-copy-source: photos/a%20b?versionId=null", "s3:x-amz-copy-source", "/photos/a b"},
@@ -295,6 +297,16 @@ func TestConditionKeys(t *testing.T) {
 	age, _ := keys.Values("s3:signatureage")
 	if ms, err := strconv.Atoi(age[0]); err != nil || ms < 60000 || ms > 70000 {
 		t.Errorf("signed a minute ago: %v", age)
+	}
+	call.Query.Set("max-keys", "") // is as good as none
+	if got, _ := keys.Values("s3:max-keys"); len(got) != 1 || got[0] != "1000" {
+		t.Errorf("an empty max-keys is %q", got)
+	}
+	call.Query["x-amz-acl"] = []string{"public-read"}
+	for range 20 {
+		if got, _ := keys.Values("s3:x-amz-acl"); len(got) != 1 || got[0] != "private,public-read" {
+			t.Fatalf("a parameter in two spellings is %q", got)
+		}
 	}
 	call.Auth.Method = sigv4.None
 	for _, key := range []string{"s3:authtype", "s3:signatureversion", "s3:signatureage"} {

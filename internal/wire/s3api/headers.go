@@ -23,7 +23,8 @@ func presigned(c *pipeline.Call) bool { return c.Auth != nil && c.Auth.Method ==
 
 // field returns an x-amz-* header of the request. In a presigned URL a query
 // parameter stands for a header that is not there: some SDKs sign them as such,
-// and S3 honours it.
+// and S3 honours it. Spellings of one name are one list: who decides and who obeys
+// must not each find another.
 func field(c *pipeline.Call, name string) (value string, present bool) {
 	if values := c.Values(name); values != nil {
 		return strings.Join(values, ","), true
@@ -31,12 +32,17 @@ func field(c *pipeline.Call, name string) (value string, present bool) {
 	if !presigned(c) {
 		return "", false
 	}
-	for parameter, values := range c.Query {
+	var spellings, values []string
+	for parameter := range c.Query {
 		if strings.EqualFold(parameter, name) {
-			return strings.Join(values, ","), true
+			spellings = append(spellings, parameter)
 		}
 	}
-	return "", false
+	slices.Sort(spellings)
+	for _, parameter := range spellings {
+		values = append(values, c.Query[parameter]...)
+	}
+	return strings.Join(values, ","), values != nil
 }
 
 // value is field where an empty one is as good as none.
