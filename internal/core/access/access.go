@@ -41,8 +41,9 @@ type Buckets interface {
 type Objects interface {
 	// Facts tells of an object; Found is false when there is none.
 	Facts(ctx context.Context, b *bucket.Bucket, key, version string) (object.Facts, error)
-	// UploadEncryption tells how the object of an upload will be encrypted.
-	UploadEncryption(ctx context.Context, b *bucket.Bucket, ref object.UploadRef) (sse.Applied, error)
+	// UploadEncryption tells how the object of an upload will be encrypted, and whether
+	// the bucket's default chose it.
+	UploadEncryption(ctx context.Context, b *bucket.Bucket, ref object.UploadRef) (a sse.Applied, byDefault bool, err error)
 }
 
 // Keys resolves the names of KMS keys (kms.ViaS3).

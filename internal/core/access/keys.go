@@ -24,8 +24,13 @@ const (
 	requestTag  = "s3:requestobjecttag/"
 )
 
-// keyID is the condition key of the KMS key that a write uses.
-const keyID = "s3:x-amz-server-side-encryption-aws-kms-key-id"
+// Condition keys of how a write is encrypted: the method that it asks for, the KMS key
+// that it uses, and the customer's algorithm.
+const (
+	method   = "s3:x-amz-server-side-encryption"
+	keyID    = "s3:x-amz-server-side-encryption-aws-kms-key-id"
+	customer = "s3:x-amz-server-side-encryption-customer-algorithm"
+)
 
 // Values is policy.Context's: condition keys of S3 (Service Authorization Reference,
 // "Actions, resources, and condition keys for Amazon S3").
@@ -43,6 +48,8 @@ func (q *question) Values(key string) ([]string, bool) {
 		return q.value(q.need.Version)
 	case key == keyID:
 		return q.value(q.keyARN())
+	case (key == method || key == customer) && q.ofUpload():
+		return q.value(q.askedOfUpload(key))
 	case key == "s3:requestobjecttagkeys":
 		return q.tagKeys()
 	case strings.HasPrefix(key, existingTag):
@@ -124,12 +131,46 @@ func (q *question) keyARN() string {
 		}
 		return c.KeyID
 	}
-	if u, ok := q.r.In.(uploader); ok {
-		applied, err := q.a.objects.UploadEncryption(q.ctx, q.bucket.Bucket, u.Upload())
-		if err != nil && !errors.Is(err, object.NoSuchUpload) {
-			q.err = err
+	if q.ofUpload() {
+		applied, byDefault := q.upload()
+		if byDefault && q.a.cfg.NamedKeys {
+			return ""
 		}
 		return applied.KeyARN
 	}
 	return ""
+}
+
+// ofUpload reports whether the need is about writing a part of an upload, or the object
+// that becomes of it.
+func (q *question) ofUpload() bool {
+	_, ok := q.r.In.(uploader)
+	return ok && q.bucket != nil && ofNew(q.Action)
+}
+
+// askedOfUpload returns what the request that began an upload asked for: those that go
+// on with it do not say it again.
+func (q *question) askedOfUpload(key string) string {
+	applied, byDefault := q.upload()
+	switch {
+	case byDefault:
+		return ""
+	case applied.Algorithm == sse.Customer:
+		if key == customer {
+			return sse.AES256
+		}
+		return ""
+	case key == method:
+		return applied.Algorithm
+	}
+	return ""
+}
+
+// upload tells how the object of the request's upload will be encrypted.
+func (q *question) upload() (a sse.Applied, byDefault bool) {
+	a, byDefault, err := q.a.objects.UploadEncryption(q.ctx, q.bucket.Bucket, q.r.In.(uploader).Upload())
+	if err != nil && !errors.Is(err, object.NoSuchUpload) {
+		q.err = err
+	}
+	return a, byDefault
 }

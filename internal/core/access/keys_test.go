@@ -26,7 +26,10 @@ func TestConditionKeys(t *testing.T) {
 	part := func(id string) object.UploadPart {
 		return object.UploadPart{UploadRef: object.UploadRef{Ref: object1("a"), UploadID: id}}
 	}
+	w.uploads["default"] = w.uploads["up"]
+	w.uploads["customers"] = sse.Applied{Algorithm: sse.Customer}
 	const key = `"s3:x-amz-server-side-encryption-aws-kms-key-id"`
+	const method = `"s3:x-amz-server-side-encryption"`
 	for _, c := range []struct {
 		condition string
 		in        any
@@ -48,6 +51,14 @@ func TestConditionKeys(t *testing.T) {
 		{`{"Null":{` + key + `:"true"}}`, part("up"), false},
 		{`{"Null":{` + key + `:"true"}}`, part("plain"), true},
 		{`{"StringEquals":{` + key + `:"` + keyOne + `"}}`, object.Complete{UploadRef: object.UploadRef{Ref: object1("a"), UploadID: "up"}}, true},
+		{`{"Null":{` + method + `:"true"}}`, part("up"), false},
+		{`{"Null":{` + method + `:"true"}}`, part("default"), true},
+		{`{"Null":{` + method + `:"true"}}`, part("customers"), true},
+		{`{"Null":{` + method + `:"true"}}`, part("nowhere"), true},
+		{`{"StringEquals":{` + method + `:"AES256"}}`, part("plain"), true},
+		{`{"StringEquals":{"s3:x-amz-server-side-encryption-customer-algorithm":"AES256"}}`, part("customers"), true},
+		{`{"Null":{"s3:x-amz-server-side-encryption-customer-algorithm":"true"}}`, part("plain"), true},
+		{`{"StringEquals":{` + method + `:"aws:kms"}}`, object.UpdateEncryption{VersionRef: object.VersionRef{Ref: object1("a")}, KeyARN: keyOne}, true},
 		{`{"StringEquals":{"s3:x-amz-object-ownership":"ObjectWriter"}}`, bucket.PutOwnership{Ref: photos, Ownership: bucket.ObjectWriter}, true},
 		{`{"StringEquals":{"s3:prefix":"x"}}`, object.List{Ref: photos}, true}, // from the surface, below
 	} {

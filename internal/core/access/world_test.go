@@ -132,12 +132,12 @@ func (w *world) Facts(_ context.Context, _ *bucket.Bucket, key, version string) 
 	return w.objects[key+version], w.broken
 }
 
-func (w *world) UploadEncryption(_ context.Context, _ *bucket.Bucket, ref object.UploadRef) (sse.Applied, error) {
+func (w *world) UploadEncryption(_ context.Context, _ *bucket.Bucket, ref object.UploadRef) (a sse.Applied, byDefault bool, err error) {
 	a, ok := w.uploads[ref.UploadID]
 	if !ok {
-		return a, object.NoSuchUpload
+		return a, false, object.NoSuchUpload
 	}
-	return a, nil
+	return a, ref.UploadID == "default", nil
 }
 
 func (w *world) Resolve(_ context.Context, by iam.Caller, key string) (string, error) {

@@ -37,6 +37,14 @@ func (in UpdateEncryption) Encryption() sse.Request {
 	return sse.Request{Algorithm: sse.KMS, KeyID: in.KeyARN, BucketKey: &in.BucketKey}
 }
 
+// Values is policy.Context's: the method is that of the document, whatever a header says.
+func (in UpdateEncryption) Values(key string) ([]string, bool) {
+	if key != "s3:x-amz-server-side-encryption" {
+		return nil, false
+	}
+	return []string{sse.KMS}, true
+}
+
 // Needs says what the request must be allowed.
 func (in UpdateEncryption) Needs() []policy.Need {
 	return []policy.Need{

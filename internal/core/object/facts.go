@@ -32,14 +32,15 @@ func (o *Objects) Facts(ctx context.Context, b *bucket.Bucket, key, version stri
 	return Facts{Found: !v.Marker, Owner: v.Owner, ACL: v.ACL, Tags: v.Tags}, nil
 }
 
-// UploadEncryption tells how the object of an upload will be encrypted. Fault:
-// NoSuchUpload.
-func (o *Objects) UploadEncryption(ctx context.Context, b *bucket.Bucket, ref UploadRef) (sse.Applied, error) {
+// UploadEncryption tells how the object of an upload will be encrypted, and whether
+// the bucket's default chose it. Fault: NoSuchUpload.
+func (o *Objects) UploadEncryption(ctx context.Context, b *bucket.Bucket, ref UploadRef) (a sse.Applied, byDefault bool, err error) {
 	u, _, err := o.upload(ctx, b, ref)
 	if err != nil {
-		return sse.Applied{}, err
+		return a, false, err
 	}
-	return o.keys.Applied(ctx, keyBucket(b), u.Key, u.Wrap)
+	a, err = o.keys.Applied(ctx, keyBucket(b), u.Key, u.Wrap)
+	return a, u.Default, err
 }
 
 // Upload returns which upload a request is about.
