@@ -85,6 +85,9 @@ func TestUsersPolicies(t *testing.T) {
 	do(t, root.IAM.PutUserPolicy, &iam.PutUserPolicyInput{UserName: aws.String("ann"), PolicyName: aws.String("key"), PolicyDocument: aws.String(
 		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"kms:GenerateDataKey","Resource":"` + *key + `"}}`)})
 	do(t, ann.KMS.GenerateDataKey, generate)
+	if used := do(t, root.KMS.GetKeyLastUsage, &kms.GetKeyLastUsageInput{KeyId: key}); used.KeyLastUsage == nil || used.KeyLastUsage.Operation != kmstypes.KeyLastUsageTrackingOperationGenerateDataKey {
+		t.Errorf("the key was last used for %+v", used.KeyLastUsage)
+	}
 	do(t, root.IAM.DeleteUserPolicy, &iam.DeleteUserPolicyInput{UserName: aws.String("ann"), PolicyName: aws.String("key")})
 	fails(t, ann.KMS.GenerateDataKey, generate, 400, "AccessDeniedException", "")
 
