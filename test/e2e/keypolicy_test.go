@@ -204,6 +204,10 @@ func TestWhatDependsOnAKey(t *testing.T) {
 	do(t, s.S3.DeleteObject, &s3.DeleteObjectInput{Bucket: aws.String("vault"), Key: aws.String("o1")})
 	do(t, s.S3.CreateMultipartUpload, &s3.CreateMultipartUploadInput{Bucket: aws.String("vault"), Key: aws.String("up"), ServerSideEncryption: s3types.ServerSideEncryptionAwsKms, SSEKMSKeyId: &key})
 
+	// Who wants to delete a key asks when it was last used.
+	if used := do(t, s.KMS.GetKeyLastUsage, &kms.GetKeyLastUsageInput{KeyId: &key}).KeyLastUsage; used == nil || used.Operation != "GenerateDataKey" {
+		t.Errorf("last used: %+v", used)
+	}
 	body := `{"KeyId":"` + key + `","PendingWindowInDays":7}`
 	answer := request{method: "POST", target: "/", body: body, service: "kms", headers: []string{
 		"Content-Type", "application/x-amz-json-1.1", "X-Amz-Target", "TrentService.ScheduleKeyDeletion",
