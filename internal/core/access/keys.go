@@ -79,14 +79,15 @@ func (q *question) value(v string) ([]string, bool) {
 	return []string{v}, true
 }
 
-// tag returns the value of a tag; the name of a condition key is not case-sensitive.
-func (q *question) tag(tags []bucket.Tag, name string) ([]string, bool) {
+// tag returns the value of a tag. The name of a condition key is not case-sensitive, that
+// of a tag is: the values are those of all the tags that may be meant.
+func (q *question) tag(tags []bucket.Tag, name string) (values []string, ok bool) {
 	for _, t := range tags {
 		if strings.EqualFold(t.Key, name) {
-			return []string{t.Value}, true
+			values = append(values, t.Value)
 		}
 	}
-	return nil, false
+	return values, values != nil
 }
 
 func (q *question) tagKeys() ([]string, bool) {

@@ -23,6 +23,7 @@ func TestConditionKeys(t *testing.T) {
 		return object.Put{Ref: object1("a"), Attributes: object.Attributes{SSE: sse.Request{Algorithm: sse.KMS, KeyID: key}}}
 	}
 	tagged := object.Put{Ref: object1("a"), Attributes: object.Attributes{Tags: []bucket.Tag{{Key: "team", Value: "red"}}}}
+	twice := object.Put{Ref: object1("a"), Attributes: object.Attributes{Tags: []bucket.Tag{{Key: "TEAM", Value: "blue"}, {Key: "team", Value: "red"}}}}
 	part := func(id string) object.UploadPart {
 		return object.UploadPart{UploadRef: object.UploadRef{Ref: object1("a"), UploadID: id}}
 	}
@@ -40,6 +41,7 @@ func TestConditionKeys(t *testing.T) {
 		{`{"StringEquals":{"s3:ExistingObjectTag/team":"red"}}`, get("b"), false},
 		{`{"StringEquals":{"s3:ExistingObjectTag/team":"red"}}`, tagged, false},
 		{`{"StringEquals":{"s3:RequestObjectTag/team":"red"}}`, tagged, true},
+		{`{"StringEquals":{"s3:RequestObjectTag/team":"red"}}`, twice, true},
 		{`{"ForAnyValue:StringEquals":{"s3:RequestObjectTagKeys":"team"}}`, tagged, true},
 		{`{"StringEquals":{"s3:ResourceAccount":"` + ownerAccount + `"}}`, get("a"), true},
 		{`{"StringEquals":{"s3:VersionId":"v7"}}`, object.Get{VersionRef: object.VersionRef{Ref: object1("a"), VersionID: "v7"}}, true},

@@ -82,7 +82,10 @@ func (s *Buckets) setAccess(ctx context.Context, r *record, in Create) error {
 		return fault.New(PublicACLBlocked, "")
 	}
 	r.ACL = list
-	return list.Check()
+	if err := list.Check(); err != nil {
+		return err
+	}
+	return s.grantees(ctx, in.ACL.Grants)
 }
 
 // PutOwnership sets a bucket's ownership controls.

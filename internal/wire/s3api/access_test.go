@@ -241,6 +241,7 @@ func between(text, before, after string) string {
 func TestCreateBucketWithAnACL(t *testing.T) {
 	s := newStation(t, "us-east-1")
 	s.do("PUT", "/a-bucket", "", "x-amz-object-ownership: ObjectWriter", "x-amz-acl: public-read").wantCode(400, "InvalidBucketAclWithBlockPublicAccessError")
+	s.do("PUT", "/a-bucket", "", "x-amz-object-ownership: ObjectWriter", "x-amz-grant-read: id=nobody").wantCode(400, "InvalidArgument", "Invalid id")
 	s.do("PUT", "/a-bucket", "", "x-amz-object-ownership: ObjectWriter", "x-amz-grant-read: id="+canonicalID(otherAccount)).want(200)
 	s.do("GET", "/a-bucket", "", "by another account").want(200)
 	s.do("GET", "/a-bucket?ownershipControls", "").want(200, "ObjectWriter")
