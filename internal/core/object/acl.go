@@ -6,6 +6,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/cofferstore/coffer/internal/aws"
 	"github.com/cofferstore/coffer/internal/core/acl"
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/iam"
@@ -34,6 +35,21 @@ func (o *Objects) granting(ctx context.Context, by iam.Caller, b *bucket.Bucket,
 	var err error
 	g.list, err = o.buckets.AskedACL(ctx, b, asked, o.buckets.CanonicalID(g.owner))
 	return g, err
+}
+
+// checkInitiator refuses to go on with an upload that another account began, where what
+// becomes of it is that account's (S3 User Guide, "Multipart upload and
+// permissions": only the initiator uploads parts and completes). Fault:
+// iam.AccessDenied.
+func (u *upload) checkInitiator(b *bucket.Bucket, by iam.Caller) error {
+	account := ""
+	if a, ok := aws.ParseARN(u.Initiator); ok {
+		account = a.Account
+	}
+	if b.HasACLs() && account != by.Account {
+		return fault.New(iam.AccessDenied, "")
+	}
+	return nil
 }
 
 // encodeACL writes a list of grants: for each, grantee and permission.

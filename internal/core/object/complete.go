@@ -83,6 +83,9 @@ func (o *Objects) completeOnce(ctx context.Context, by iam.Caller, b *bucket.Buc
 	if err != nil {
 		return Stored{}, err
 	}
+	if err := u.checkInitiator(b, by); err != nil {
+		return Stored{}, err
+	}
 	a, err := o.keys.Applied(ctx, keyBucket(b), u.Key, u.Wrap)
 	if err != nil {
 		return Stored{}, err

@@ -44,7 +44,7 @@ type StoredPart struct {
 // UploadPart stores a part of an upload, replacing an earlier one of its number.
 // Faults: NoSuchUpload, PartNumberOutOfBounds, InvalidUpload, and as Put.
 func (o *Objects) UploadPart(ctx context.Context, by iam.Caller, in UploadPart) (StoredPart, error) {
-	b, u, err := o.forPart(ctx, in.UploadRef, in.Number)
+	b, u, err := o.forPart(ctx, by, in.UploadRef, in.Number)
 	if err != nil {
 		return StoredPart{}, err
 	}
@@ -60,7 +60,7 @@ func (o *Objects) UploadPart(ctx context.Context, by iam.Caller, in UploadPart) 
 }
 
 // forPart finds the upload that a part is for.
-func (o *Objects) forPart(ctx context.Context, ref UploadRef, number int) (*bucket.Bucket, *upload, error) {
+func (o *Objects) forPart(ctx context.Context, by iam.Caller, ref UploadRef, number int) (*bucket.Bucket, *upload, error) {
 	if number < 1 || number > MaxParts {
 		return nil, nil, fault.New(PartNumberOutOfBounds, "").With("ArgumentName", "partNumber").With("ArgumentValue", fmt.Sprint(number))
 	}
@@ -69,6 +69,9 @@ func (o *Objects) forPart(ctx context.Context, ref UploadRef, number int) (*buck
 		return nil, nil, err
 	}
 	u, _, err := o.upload(ctx, b, ref)
+	if err == nil {
+		err = u.checkInitiator(b, by)
+	}
 	return b, u, err
 }
 
@@ -172,7 +175,7 @@ type CopiedPart struct {
 // CopyPart stores a part that is a range of another object. Faults: as UploadPart
 // and Copy, InvalidCopyRange.
 func (o *Objects) CopyPart(ctx context.Context, by iam.Caller, in CopyPart) (CopiedPart, error) {
-	b, u, err := o.forPart(ctx, in.UploadRef, in.Number)
+	b, u, err := o.forPart(ctx, by, in.UploadRef, in.Number)
 	if err != nil {
 		return CopiedPart{}, err
 	}

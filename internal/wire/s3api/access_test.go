@@ -212,6 +212,12 @@ func TestACLs(t *testing.T) {
 	s.do("DELETE", "/photos/theirs", "").want(204)
 	upload := between(s.do("POST", "/photos/parts?uploads", "", "x-amz-acl: public-read").want(200).body, "<UploadId>", "</UploadId>")
 	tag := s.do("PUT", "/photos/parts?partNumber=1&uploadId="+upload, "x").want(200).spelt("ETag")
+	// Who did not begin an upload does not put words into its owner's mouth.
+	for _, by := range []string{"by another account", "by nobody"} {
+		s.do("PUT", "/photos/parts?partNumber=1&uploadId="+upload, "y", by, "no digest").wantCode(403, "AccessDenied")
+		s.do("PUT", "/photos/parts?partNumber=1&uploadId="+upload, "", "x-amz-copy-source: photos/public", by).wantCode(403, "AccessDenied")
+		s.do("POST", "/photos/parts?uploadId="+upload, "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"+tag+"</ETag></Part></CompleteMultipartUpload>", by).wantCode(403, "AccessDenied")
+	}
 	s.do("POST", "/photos/parts?uploadId="+upload, "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"+tag+"</ETag></Part></CompleteMultipartUpload>").want(200)
 	s.do("GET", "/photos/parts", "", "by nobody").want(200)
 	s.do("PUT", "/photos/copied", "", "x-amz-copy-source: photos/public").want(200)
