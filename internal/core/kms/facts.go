@@ -90,7 +90,7 @@ func (f *facts) keyValues(key string) ([]string, bool) {
 	}
 	if name, ok := strings.CutPrefix(key, resourceTagKey); ok {
 		for _, t := range k.Tags {
-			if strings.EqualFold(t.TagKey, name) {
+			if sameName(t.TagKey, name) {
 				return one(t.TagValue)
 			}
 		}
@@ -116,13 +116,18 @@ func (f *facts) contextKeys() ([]string, bool) {
 func (f *facts) contextValues(name string) ([]string, bool) {
 	var values []string
 	for n, v := range f.Context {
-		if strings.EqualFold(n, name) {
+		if sameName(n, name) {
 			values = append(values, v)
 		}
 	}
 	slices.Sort(values)
 	return values, len(values) > 0
 }
+
+// sameName compares names of pairs and tags in any case. Letters that fold to others of
+// another length are not the same: with "awſ:s3:arn" a caller could give S3's own pair
+// a second value.
+func sameName(a, b string) bool { return len(a) == len(b) && strings.EqualFold(a, b) }
 
 // ofKey is a condition key that operations on keys have.
 func (f *facts) ofKey(value string) ([]string, bool) {
