@@ -40,7 +40,9 @@ func (s *Service) authorize(ctx context.Context, by iam.Caller, need policy.Need
 	if q.Owner != by.Account && !acrossAccounts(need.Action) {
 		return denied(by, need, f, policy.Decision{Layer: policy.ByResource})
 	}
-	q.Policy = s.policyOf(f.Key)
+	if q.Policy = s.policyOf(f.Key); q.Policy == nil { // grants cannot know what it denies
+		return denied(by, need, f, policy.Decision{Layer: policy.ByResource})
+	}
 	grants, err := s.grantsSay(ctx, by, need.Action, f.Key, &f)
 	if err != nil {
 		return err
@@ -72,7 +74,7 @@ func (s *Service) decided(ctx context.Context, by iam.Caller, need policy.Need, 
 }
 
 // policyOf returns the key's policy, parsed once per version of its row. A text that
-// does not parse, which only an older version took, allows nothing.
+// does not parse, which only an older version took, is nil: nobody may do anything.
 func (s *Service) policyOf(k *key) *policy.Document {
 	if d := k.parsed.policy.Load(); d != nil || k.parsed.broken.Load() {
 		return d

@@ -10,6 +10,7 @@ import (
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/iam/iamtest"
 	"github.com/cofferstore/coffer/internal/secret"
+	"github.com/cofferstore/coffer/internal/store/meta"
 )
 
 // town is a node with accounts, in which there are users and roles.
@@ -359,4 +360,43 @@ func TestActionsWithoutAKey(t *testing.T) {
 	}
 	_, err := n.CreateKey(t.Context(), user, CreateKey{Tags: []Tag{{"a", "b"}}})
 	refused(t, "tags", err, AccessDenied, "")
+}
+
+// What a key's policy denies is not known when it does not parse, so that grants do not
+// allow anything either.
+func TestGrantsOfAKeyWhosePolicyDoesNotParse(t *testing.T) {
+	n := newTown(t)
+	k, user := n.key(), n.user(home, "user", "")
+	made := n.grant(owner, CreateGrant{KeyId: k.KeyId, GranteePrincipal: user.ARN, Operations: []string{"Encrypt", "RetireGrant"}})
+	must(n.change(t.Context(), keyRef{home, k.KeyId}, func(k *key, _ *meta.Batch) error {
+		k.Policy = documentOf(names("Deny", user.ARN)) + "}"
+		return nil
+	}))(t)
+	refused(t, "by the grant", n.encrypts(user, k.Arn, nil), AccessDenied, "")
+	_, err := n.RetireGrant(t.Context(), user, RetireGrant{KeyId: k.Arn, GrantId: made.GrantId})
+	refused(t, "retiring the grant", err, AccessDenied, "")
+}
+
+// A letter of Unicode that folds to one of ASCII makes no second value of a pair that
+// S3 gives.
+func TestFoldedLettersNameNoOtherPair(t *testing.T) {
+	n := newTown(t)
+	user := n.user(home, "user", "")
+	k := n.keyWith(strings.Replace(names("Allow", user.ARN), `"Resource"`, `"Condition":{"StringLike":{"kms:EncryptionContext:aws:s3:arn":"arn:aws:s3:::hers"}},"Resource"`, 1))
+	for _, c := range []struct {
+		ec      Context
+		allowed bool
+	}{
+		{Context{"aws:s3:arn": "arn:aws:s3:::hers"}, true},
+		{Context{"aws:s3:arn": "arn:aws:s3:::his"}, false},
+		{Context{"aws:s3:arn": "arn:aws:s3:::his", "aw\u017f:s3:arn": "arn:aws:s3:::hers"}, false},
+	} {
+		if err := n.ViaS3().Check(t.Context(), user, Generate, k.Arn, c.ec); (err == nil) != c.allowed {
+			t.Errorf("%v: %v", c.ec, err)
+		}
+	}
+	tagged := facts{Key: &key{Tags: []Tag{{"\u017ftage", "open"}, {"Stage", "closed"}}}}
+	if got, _ := tagged.Values("aws:resourcetag/stage"); len(got) != 1 || got[0] != "closed" {
+		t.Errorf("the tag Stage is %q", got)
+	}
 }

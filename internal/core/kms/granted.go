@@ -58,7 +58,7 @@ func identities(p *iam.Principal) [3]string {
 	case iam.Root:
 		return [3]string{ofAccount(p.Account)}
 	case iam.AssumedRole:
-		return [3]string{"id/" + p.RoleID, "arn/" + p.ARN, ofAccount(p.Account)}
+		return [3]string{"id/" + p.RoleID, "id/" + p.PrincipalID, ofAccount(p.Account)}
 	case iam.FederatedUser:
 		return [3]string{"arn/" + p.ARN, ofAccount(p.Account)}
 	case iam.IAMUser:

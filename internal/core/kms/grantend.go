@@ -146,7 +146,9 @@ func (s *Service) mayRetire(ctx context.Context, by iam.Caller, k *key, g *grant
 	// The policies of the caller's own account are asked as for a resource of its own.
 	q := policy.Question{Action: action, Resource: need.Resource, Owner: by.Account, Context: &f}
 	if concerns {
-		q.Policy, q.Decides, q.Granted = s.policyOf(k), true, true
+		if q.Policy, q.Decides, q.Granted = s.policyOf(k), true, true; q.Policy == nil {
+			return denied(by, need, f, policy.Decision{Layer: policy.ByResource})
+		}
 	}
 	d, err := s.ask(ctx, by, false, &q)
 	if err == nil && !d.Allowed {

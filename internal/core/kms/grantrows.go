@@ -51,10 +51,12 @@ type grant struct {
 // principal is who a grant is for: an account's root, a user, a role, a session.
 type principal struct {
 	ARN string `json:"arn"`
-	ID  string `json:"id,omitempty"` // unique, of a user or role
+	// ID is unique: that of the user or role; of a role's session the role's, ":" and
+	// the session's name.
+	ID string `json:"id,omitempty"`
 }
 
-// identity is the principal as index: a user or role by the unique id.
+// identity is the principal as index: a user, role or role's session by the unique id.
 func (p principal) identity() string {
 	if p.ID != "" {
 		return "id/" + p.ID
@@ -80,8 +82,8 @@ func (p principal) account() string {
 	return a.Account
 }
 
-// newGrant makes what a request asks for. Errors: InvalidArn.
-func (s *Service) newGrant(ctx context.Context, by iam.Caller, in CreateGrant) (*grant, error) {
+// newGrant makes what a request asks for, without its principals.
+func newGrant(by iam.Caller, in CreateGrant) *grant {
 	id := make([]byte, 32)
 	rand.Read(id)
 	g := &grant{Version: 1, ID: hex.EncodeToString(id), Name: in.Name, Created: now(), Issuer: by.Account}
@@ -89,18 +91,17 @@ func (s *Service) newGrant(ctx context.Context, by iam.Caller, in CreateGrant) (
 	if c := in.Constraints; c != nil {
 		g.Equals, g.Subset = c.EncryptionContextEquals, c.EncryptionContextSubset
 	}
-	var err error
-	if g.Grantee, err = s.principalNamed(ctx, in.GranteePrincipal); err != nil {
-		return nil, err
+	return g
+}
+
+// namePrincipals finds the principals that a request names. Error: InvalidArn.
+func (s *Service) namePrincipals(ctx context.Context, g *grant, in CreateGrant) (err error) {
+	if g.Grantee, err = s.principalNamed(ctx, in.GranteePrincipal); err != nil || in.RetiringPrincipal == "" {
+		return err
 	}
-	if in.RetiringPrincipal != "" {
-		retiring, err := s.principalNamed(ctx, in.RetiringPrincipal)
-		if err != nil {
-			return nil, err
-		}
-		g.Retiring = &retiring
-	}
-	return g, nil
+	retiring, err := s.principalNamed(ctx, in.RetiringPrincipal)
+	g.Retiring = &retiring
+	return err
 }
 
 // context is what the grant demands of encryption contexts.
@@ -257,10 +258,13 @@ func (s *Service) principalNamed(ctx context.Context, arn string) (principal, er
 		return principal{}, fault.New(Unavailable, "").Because(err)
 	}
 	p := principal{ARN: arn}
-	if kind == "user" || kind == "role" {
+	if kind == "user" || kind == "role" || kind == "assumed-role" {
 		if p.ID = ids[arn]; p.ID == "" {
 			return principal{}, invalid
 		}
+	}
+	if kind == "assumed-role" {
+		p.ID += ":" + a.Resource[strings.LastIndexByte(a.Resource, '/')+1:]
 	}
 	return p, nil
 }
@@ -279,7 +283,8 @@ func (s *Service) shown(ctx context.Context, p principal) (string, error) {
 	if p.ID == "" {
 		return p.ARN, nil
 	}
-	text, err := s.policies.Show(ctx, principalPolicy(p.ARN), map[string]string{p.ARN: p.ID})
+	id, _, _ := strings.Cut(p.ID, ":")
+	text, err := s.policies.Show(ctx, principalPolicy(p.ARN), map[string]string{p.ARN: id})
 	if err != nil {
 		return "", fault.New(Unavailable, "").Because(err)
 	}
@@ -287,6 +292,9 @@ func (s *Service) shown(ctx context.Context, p principal) (string, error) {
 		Statement []struct{ Principal struct{ AWS string } }
 	}
 	if json.Unmarshal([]byte(text), &d) != nil || len(d.Statement) != 1 || d.Statement[0].Principal.AWS == "" {
+		return p.ID, nil
+	}
+	if d.Statement[0].Principal.AWS == id { // deleted
 		return p.ID, nil
 	}
 	return d.Statement[0].Principal.AWS, nil

@@ -57,14 +57,15 @@ func (s *Service) CreateGrant(ctx context.Context, by iam.Caller, in CreateGrant
 		if err := in.check(); err != nil {
 			return GrantMade{}, err
 		}
-		g, err := s.newGrant(ctx, by, in)
-		if err != nil {
-			return GrantMade{}, err
-		}
+		g := newGrant(by, in)
 		f := facts{Context: g.context(), Tokens: in.GrantTokens, Keys: in.conditions(), grant: g}
 		defer s.oneByOne(in.KeyId)()
 		k, err := s.editWith(ctx, by, "CreateGrant", in.KeyId, f, func(k *key, b *meta.Batch) error {
 			if err := s.fitsGrant(k, g); err != nil {
+				return err
+			}
+			// Not before: who exists is not for everybody to know.
+			if err := s.namePrincipals(ctx, g, in); err != nil {
 				return err
 			}
 			if in.DryRun {

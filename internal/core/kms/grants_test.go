@@ -438,6 +438,49 @@ func TestGrantsAndPoliciesAreOfTheUserNotTheName(t *testing.T) {
 	}
 }
 
+// A session of a role that is made again under the old name is another one, as for
+// policies.
+func TestGrantsToSessionsAreOfTheRoleNotTheName(t *testing.T) {
+	n := newTown(t)
+	_, session := n.role(home, "role", "")
+	k := n.key()
+	n.grant(owner, CreateGrant{KeyId: k.KeyId, GranteePrincipal: session.ARN, RetiringPrincipal: session.ARN, Operations: []string{"Encrypt"}})
+	if err := n.encrypts(session, k.Arn, nil); err != nil {
+		t.Fatal(err)
+	}
+	list := func() GrantListEntry {
+		return must(n.ListGrants(t.Context(), owner, ListGrants{KeyId: k.KeyId}))(t).Grants[0]
+	}
+	if g := list(); g.GranteePrincipal != session.ARN {
+		t.Errorf("the grant is to %s", g.GranteePrincipal)
+	}
+	must(n.iam.DeleteRole(t.Context(), owner, iam.DeleteRole{RoleName: "role"}))(t)
+	_, again := n.role(home, "role", "")
+	if again.ARN != session.ARN || again.RoleID == session.RoleID {
+		t.Fatalf("made again: %+v", again.Principal)
+	}
+	refused(t, "by the grant", n.encrypts(again, k.Arn, nil), AccessDenied, "")
+	g := list()
+	if g.GranteePrincipal != session.PrincipalID || g.RetiringPrincipal != session.PrincipalID {
+		t.Errorf("the grant is to %s, and %s retires it", g.GranteePrincipal, g.RetiringPrincipal)
+	}
+	_, err := n.RetireGrant(t.Context(), again, RetireGrant{KeyId: k.Arn, GrantId: g.GrantId})
+	refused(t, "retiring the grant", err, AccessDenied, "")
+}
+
+// Who may make no grants learns nothing of the principals of others.
+func TestRefusedGrantsDoNotTellWhoExists(t *testing.T) {
+	n := newTown(t)
+	k, user, abroad := n.key(), n.user(home, "user", ""), n.user(elsewhere, "abroad", "")
+	for _, arn := range []string{abroad.ARN, abroad.ARN + "x"} {
+		for _, in := range []CreateGrant{{GranteePrincipal: arn}, {GranteePrincipal: user.ARN, RetiringPrincipal: arn}} {
+			in.KeyId, in.Operations = k.KeyId, []string{"Decrypt"}
+			_, err := n.CreateGrant(t.Context(), user, in)
+			refused(t, "a grant to "+arn, err, AccessDenied, "")
+		}
+	}
+}
+
 func TestGrantsGoWithTheKey(t *testing.T) {
 	n := newTown(t)
 	k, user := n.key(), n.user(home, "user", "")
