@@ -88,7 +88,7 @@ func (s *Service) SimulateCustomPolicy(ctx context.Context, by Caller, in Simula
 	if err := s.may(ctx, by, "SimulateCustomPolicy", "*", nil); err != nil {
 		return Simulation{}, err
 	}
-	m := &simulation{account: by.Account, sources: map[string]source{}}
+	m := &simulation{account: by.Account, sources: map[string]source{}, places: map[*policy.Document][][2]policy.Position{}}
 	m.who = policy.Principal{Type: policy.User, Account: by.Account, ARN: entityARN(by.Account, kindUser, "/", "simulated")}
 	return s.simulate(ctx, m, in.Simulated, in.PolicyInputList)
 }
@@ -99,7 +99,7 @@ func (s *Service) SimulatePrincipalPolicy(ctx context.Context, by Caller, in Sim
 	if err := s.may(ctx, by, "SimulatePrincipalPolicy", in.PolicySourceArn, nil); err != nil {
 		return Simulation{}, err
 	}
-	m := &simulation{account: by.Account, sources: map[string]source{}}
+	m := &simulation{account: by.Account, sources: map[string]source{}, places: map[*policy.Document][][2]policy.Position{}}
 	if err := s.simulated(ctx, m, in.PolicySourceArn); err != nil {
 		return Simulation{}, err
 	}
@@ -127,9 +127,9 @@ func (s *Service) simulate(ctx context.Context, m *simulation, in Simulated, mor
 			return out, fault.New(ValidationError, "Invalid Marker.")
 		}
 	}
-	all := len(in.ActionNames) * len(resources)
+	all, matched := len(in.ActionNames)*len(resources), 0
 	for at := first; at < all; at++ {
-		if at-first == in.size() {
+		if at-first == in.size() || matched >= maxMatched {
 			out.Page = Page{true, marker("simulation", strconv.Itoa(at))}
 			return out, nil
 		}
@@ -141,9 +141,14 @@ func (s *Service) simulate(ctx context.Context, m *simulation, in Simulated, mor
 			return out, err
 		}
 		out.EvaluationResults = append(out.EvaluationResults, r)
+		matched += len(r.MatchedStatements)
 	}
 	return out, nil
 }
+
+// maxMatched is after how many statements a page ends: a megabyte of policies has twenty
+// thousand, and may be asked for a thousand times.
+const maxMatched = 10_000
 
 // prepare adds what the request itself says.
 func (s *Service) prepare(ctx context.Context, m *simulation, in Simulated, more []string) error {
@@ -242,7 +247,7 @@ func (s *Service) decideOne(m *simulation, in Simulated, action, resource string
 		if match.Layer == policy.ByResource {
 			from = source{"ResourcePolicy", "resource", q.Policy}
 		}
-		out.MatchedStatements = append(out.MatchedStatements, from.matched(match.Index))
+		out.MatchedStatements = append(out.MatchedStatements, m.matched(from, match.Index))
 	}
 	if m.config.Boundary != nil {
 		alone := policy.RightsConfig{Policies: []policy.Attached{*m.config.Boundary}}
@@ -306,17 +311,18 @@ func everything() []policy.Attached {
 	return []policy.Attached{{Name: "everything", Doc: d}}
 }
 
-func (from source) matched(index int) MatchedStatement {
+// matched says where a statement stands.
+func (m *simulation) matched(from source, index int) MatchedStatement {
 	out := MatchedStatement{SourcePolicyId: from.id, SourcePolicyType: from.kind}
 	if from.doc == nil {
 		return out
 	}
-	for _, st := range from.doc.Statements() {
-		if st.Index == index {
-			out.StartPosition.Line, out.StartPosition.Column = from.doc.Position(st.Start)
-			out.EndPosition.Line, out.EndPosition.Column = from.doc.Position(st.End)
-		}
+	places, ok := m.places[from.doc]
+	if !ok {
+		places = from.doc.Positions()
+		m.places[from.doc] = places
 	}
+	out.StartPosition, out.EndPosition = Position(places[index][0]), Position(places[index][1])
 	return out
 }
 

@@ -5,6 +5,7 @@ package iam
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -176,5 +177,27 @@ func TestSimulationsKnowGroupsBoundariesAndControls(t *testing.T) {
 		if d := r.OrganizationsDecisionDetail; d == nil || fmt.Sprint(r.EvalDecision, " ", d.AllowedByOrganizations) != want {
 			t.Errorf("%s under a service control policy: %s, %+v; want %s", action, r.EvalDecision, d, want)
 		}
+	}
+}
+
+// A page ends when it has become long, however many results were asked for.
+func TestSimulationsOfManyStatementsEndEarly(t *testing.T) {
+	w := newTown(t)
+	one := `{"Effect":"Allow","Action":"*","Resource":"*"},`
+	text := `{"Version":"2012-10-17","Statement":[` + strings.TrimSuffix(strings.Repeat(one, 2600), ",") + `]}`
+	in := SimulateCustomPolicy{
+		PolicyInputList: slices.Repeat([]string{text}, 5),
+		Simulated:       Simulated{ActionNames: []string{"s3:GetObject", "s3:PutObject"}},
+	}
+	for page := range in.ActionNames {
+		out := ok[Simulation](t)(w.SimulateCustomPolicy(t.Context(), w.rootOf(home), in))
+		if len(out.EvaluationResults) != 1 || out.IsTruncated == (page == 1) {
+			t.Fatalf("page %d has %d results, and more follow: %t", page, len(out.EvaluationResults), out.IsTruncated)
+		}
+		r := out.EvaluationResults[0]
+		if r.EvalActionName != in.ActionNames[page] || len(r.MatchedStatements) != 5*2600 {
+			t.Errorf("%s has %d statements", r.EvalActionName, len(r.MatchedStatements))
+		}
+		in.Marker = out.Marker
 	}
 }

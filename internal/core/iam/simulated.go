@@ -27,7 +27,8 @@ type simulation struct {
 	entries policy.Values
 	rights  *policy.Rights
 	parsed  map[policy.Kind]*policy.Document // the resource's policy
-	written map[string]string                // condition keys as policies write them, by lower case
+	places  map[*policy.Document][][2]policy.Position
+	written map[string]string // condition keys as policies write them, by lower case
 }
 
 // simulated fills in whose policies are simulated. Faults: NoSuchEntity, InvalidInput.

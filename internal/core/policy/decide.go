@@ -31,14 +31,15 @@ type evaluation struct {
 	forms   form  // by which the resource's policy allows
 }
 
-// found is statements of one layer that allow; the first is kept in its ready form.
+// found is statements of one layer that allow; the first is kept in its ready form, which
+// has no room for a second: what is added goes elsewhere.
 type found []Match
 
 func (f *found) add(e *entry) {
 	if *f == nil {
 		*f = e.match
 	} else {
-		*f = append((*f)[:len(*f):len(*f)], e.match...)
+		*f = append(*f, e.match...)
 	}
 }
 

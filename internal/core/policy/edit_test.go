@@ -101,8 +101,8 @@ func TestStatementsAreShownAsWritten(t *testing.T) {
 	if second.Index != 1 || second.Sid != "two" || !slices.Equal(second.Principals, []PrincipalName{{"*", "*"}}) {
 		t.Errorf("second: %+v", second)
 	}
-	if line, column := d.Position(second.Start); line != 6 || column != 2 {
-		t.Errorf("second begins at %d, %d", line, column)
+	if at := d.Positions()[second.Index][0]; at != (Position{6, 2}) {
+		t.Errorf("second begins at %v", at)
 	}
 	if got := written[second.Start:second.End]; !strings.HasPrefix(got, `{"Sid":"two"`) || !strings.HasSuffix(got, "}}") {
 		t.Errorf("second stands at %q", got)

@@ -2,11 +2,6 @@
 
 package policy
 
-import (
-	"strings"
-	"unicode/utf8"
-)
-
 // PrincipalName is one of a statement's principals as it is written. Type is "AWS",
 // "Service", "Federated" or "CanonicalUser"; of the principal "*" alone both are "*".
 type PrincipalName struct{ Type, Value string }
@@ -69,12 +64,28 @@ func (d *Document) Statements() []Statement {
 	return all
 }
 
-// Position returns the line and the column, both from 1, of a byte of the document's text,
-// as simulations name where a statement begins and ends. Columns count characters.
-func (d *Document) Position(offset int) (line, column int) {
-	before := d.text[:min(max(offset, 0), len(d.text))]
-	line = 1 + strings.Count(before, "\n")
-	return line, 1 + utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:])
+// Position is a place in a document's text: line and column, both from 1. Columns count
+// characters.
+type Position struct{ Line, Column int }
+
+// Positions returns where each statement begins and where it ends, by its index, as
+// simulations name them.
+func (d *Document) Positions() [][2]Position {
+	all := make([][2]Position, len(d.statements))
+	here, at := Position{1, 1}, 0
+	to := func(offset int) Position {
+		for _, c := range d.text[at:offset] {
+			if here.Column++; c == '\n' {
+				here = Position{here.Line + 1, 1}
+			}
+		}
+		at = offset
+		return here
+	}
+	for i := range d.statements {
+		all[i] = [2]Position{to(d.statements[i].start), to(d.statements[i].end)}
+	}
+	return all
 }
 
 // namesOf returns the principals of a valid Principal or NotPrincipal.
