@@ -115,6 +115,13 @@ func (q *question) existingTag(name string) ([]string, bool) {
 // bucket's default, as its ARN. A name that does not resolve is returned as it is. "" is
 // for what is not encrypted under KMS, and for requests that write nothing.
 func (q *question) keyARN() string {
+	if !q.resolved {
+		q.keyName, q.resolved = q.resolve(), true
+	}
+	return q.keyName
+}
+
+func (q *question) resolve() string {
 	if q.key == "" || q.bucket == nil || !ofNew(q.Action) && q.Action != "s3:UpdateObjectEncryption" {
 		return ""
 	}
@@ -169,9 +176,13 @@ func (q *question) askedOfUpload(key string) string {
 
 // upload tells how the object of the request's upload will be encrypted.
 func (q *question) upload() (a sse.Applied, byDefault bool) {
-	a, byDefault, err := q.a.objects.UploadEncryption(q.ctx, q.bucket.Bucket, q.r.In.(uploader).Upload())
-	if err != nil && !errors.Is(err, object.NoSuchUpload) {
-		q.err = err
+	if !q.uploadAsked {
+		q.uploadAsked = true
+		var err error
+		q.applied, q.byDefault, err = q.a.objects.UploadEncryption(q.ctx, q.bucket.Bucket, q.r.In.(uploader).Upload())
+		if err != nil && !errors.Is(err, object.NoSuchUpload) {
+			q.err = err
+		}
 	}
-	return a, byDefault
+	return q.applied, q.byDefault
 }

@@ -3,6 +3,7 @@
 package access
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/cofferstore/coffer/internal/core/bucket"
@@ -90,4 +91,19 @@ func TestTheKeyOfTheBucketsDefault(t *testing.T) {
 	insecure = nobody
 	insecure.Secure = false
 	w.decides("a copy, before the policy of its source", insecure, object.Copy{Ref: object1("b"), Source: object.Source{VersionRef: object.VersionRef{Ref: object1("a")}}}, sse.NeedsSecureTransport)
+}
+
+// What a policy asks for in every statement is found once.
+func TestManyConditionsOnOneKey(t *testing.T) {
+	w := newWorld(t)
+	w.uploads["up"] = sse.Applied{Algorithm: sse.KMS, KeyARN: keyOne}
+	deny := `{"Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::photos/*","Condition":{"StringNotEquals":{"s3:x-amz-server-side-encryption-aws-kms-key-id":"` + keyOne + `"}}}`
+	w.policy(deny + strings.Repeat(","+deny, 50))
+	in := put("a")
+	in.SSE = sse.Request{Algorithm: sse.KMS, KeyID: "alias/one"}
+	w.decides("an object", root, in, nil)
+	w.decides("a part", root, object.UploadPart{UploadRef: object.UploadRef{Ref: object1("a"), UploadID: "up"}}, nil)
+	if w.resolved != 1 || w.looked != 1 {
+		t.Errorf("the key was resolved %d times and the upload read %d times", w.resolved, w.looked)
+	}
 }

@@ -27,8 +27,16 @@ type question struct {
 	key    string
 
 	facts object.Facts
-	asked bool  // facts were looked for
-	err   error // why a value could not be found: then nothing is allowed
+	asked bool // facts were looked for
+
+	// However many conditions a policy has, these are found once.
+	keyName     string // of the write, when resolved
+	resolved    bool
+	applied     sse.Applied // of the upload, when uploadAsked
+	byDefault   bool
+	uploadAsked bool
+
+	err error // why a value could not be found: then nothing is allowed
 }
 
 var questions = sync.Pool{New: func() any { return new(question) }}

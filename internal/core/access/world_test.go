@@ -52,6 +52,7 @@ type world struct {
 	objects  map[string]object.Facts
 	uploads  map[string]sse.Applied
 	looked   int
+	resolved int
 	broken   error // what looking at an object comes to
 	*Authorizer
 }
@@ -133,6 +134,7 @@ func (w *world) Facts(_ context.Context, _ *bucket.Bucket, key, version string) 
 }
 
 func (w *world) UploadEncryption(_ context.Context, _ *bucket.Bucket, ref object.UploadRef) (a sse.Applied, byDefault bool, err error) {
+	w.looked++
 	a, ok := w.uploads[ref.UploadID]
 	if !ok {
 		return a, false, object.NoSuchUpload
@@ -141,6 +143,7 @@ func (w *world) UploadEncryption(_ context.Context, _ *bucket.Bucket, ref object
 }
 
 func (w *world) Resolve(_ context.Context, by iam.Caller, key string) (string, error) {
+	w.resolved++
 	switch key {
 	case "":
 		return "arn:aws:kms:us-east-1:" + by.Account + ":key/managed", nil
