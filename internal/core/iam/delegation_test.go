@@ -111,3 +111,20 @@ func TestForgedMarkersStayInTheAccount(t *testing.T) {
 		w.must(err)
 	}
 }
+
+// What is written of a role's use goes with its account.
+func TestAccountsTakeTheirRowsWithThem(t *testing.T) {
+	w := newTown(t)
+	ctx := t.Context()
+	ann := w.user(abroad, "ann", allow("sts:AssumeRole"))
+	arn := w.role(abroad, "ops", strings.ReplaceAll(trusts, home, abroad), "")
+	c := ok[RoleSession](t)(w.AssumeRole(ctx, ann, AssumeRole{RoleArn: arn, RoleSessionName: "monday"})).Credentials
+	w.may(w.enter(c), "s3:GetObject", "arn:aws:s3:::photos/a")
+	w.must(w.Flush(ctx))
+	w.must(w.Flush(ctx))
+	w.must(w.DeleteAccount(ctx, abroad))
+	w.must(w.scan(ctx, lastUsedRows, "", func(row string, _ []byte) (bool, error) {
+		t.Errorf("%s is left", row)
+		return true, nil
+	}))
+}

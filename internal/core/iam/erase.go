@@ -84,6 +84,7 @@ func (c *change) eraseParts(row string, value []byte) error {
 			return err
 		}
 		c.delete(idRow(of.ID))
+		c.delete(lastUsedRow(of.ID)) // of a role
 	}
 	return nil
 }
