@@ -47,7 +47,7 @@ func (s *Service) authorize(ctx context.Context, by iam.Caller, need policy.Need
 	if err != nil {
 		return err
 	}
-	q.Granted = grants.allows
+	q.Granted, q.ToRole = grants.allows || grants.toRole, !grants.allows
 	return s.decided(ctx, by, need, &f, &q, grants.delegates)
 }
 

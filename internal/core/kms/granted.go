@@ -16,6 +16,9 @@ import (
 // granted is what grants say to a question.
 type granted struct {
 	allows bool
+	// toRole: a grant to the caller's role allows it, within what boundary and session
+	// policies let the role's sessions do.
+	toRole bool
 	// delegates: a grant for the account's root allows it, to those whom the account's
 	// own policies allow it too.
 	delegates bool
@@ -26,8 +29,12 @@ type granted struct {
 func (s *Service) grantsSay(ctx context.Context, by iam.Caller, action string, k *key, f *facts) (out granted, err error) {
 	operation := strings.TrimPrefix(action, "kms:")
 	for _, g := range f.tokens {
-		if g.of == k.ref() && g.grantee(&by.Principal) {
-			out.allows = out.allows || g.allows(operation, f)
+		if g.of == k.ref() && g.grantee(&by.Principal) && g.allows(operation, f) {
+			if g.Grantee.isRoleOf(&by.Principal) {
+				out.toRole = true
+			} else {
+				out.allows = true
+			}
 		}
 	}
 	if k.Grants == 0 || out.allows || !slices.Contains(grantOperations, operation) {
@@ -42,10 +49,14 @@ func (s *Service) grantsSay(ctx context.Context, by iam.Caller, action string, k
 			return out, err
 		}
 		if set.allow(operation, f) {
-			if identity != ofAccount(by.Account) || by.Type == iam.Root {
+			switch {
+			case by.Type == iam.AssumedRole && identity == "id/"+by.RoleID:
+				out.toRole = true
+			case identity != ofAccount(by.Account) || by.Type == iam.Root:
 				return granted{allows: true}, nil
+			default:
+				out.delegates = true
 			}
-			out.delegates = true
 		}
 	}
 	return out, nil
@@ -75,6 +86,11 @@ func (p principal) is(who *iam.Principal) bool {
 	}
 	of := identities(who)
 	return slices.Contains(of[:], identity)
+}
+
+// isRoleOf reports whether the principal is the role that the caller is a session of.
+func (p principal) isRoleOf(who *iam.Principal) bool {
+	return who.Type == iam.AssumedRole && p.ID == who.RoleID
 }
 
 // grantSet is the grants of a key to one principal, by what decides of them. The same

@@ -139,14 +139,20 @@ func (s *Service) grantToRetire(by iam.Caller, in RetireGrant) (keyRef, string, 
 func (s *Service) mayRetire(ctx context.Context, by iam.Caller, k *key, g *grant) error {
 	const action = "kms:RetireGrant"
 	need, f := policy.Need{Action: action, Resource: s.arnOf(k)}, facts{Key: k, service: s, account: by.Account}
-	concerns := g.Retiring != nil && g.Retiring.is(&by.Principal) || g.Grantee.is(&by.Principal) && g.allows("RetireGrant", &f)
+	concerns, toRole := false, true
+	for _, p := range g.retirers(&f) {
+		if p.is(&by.Principal) {
+			concerns, toRole = true, toRole && p.isRoleOf(&by.Principal)
+		}
+	}
 	if by.IsAnonymous() || !concerns && by.Account != g.Issuer {
 		return denied(by, need, f, policy.Decision{Layer: policy.ByResource})
 	}
 	// The policies of the caller's own account are asked as for a resource of its own.
 	q := policy.Question{Action: action, Resource: need.Resource, Owner: by.Account, Context: &f}
 	if concerns {
-		if q.Policy, q.Decides, q.Granted = s.policyOf(k), true, true; q.Policy == nil {
+		q.Decides, q.Granted, q.ToRole = true, true, toRole
+		if q.Policy = s.policyOf(k); q.Policy == nil {
 			return denied(by, need, f, policy.Decision{Layer: policy.ByResource})
 		}
 	}
@@ -155,6 +161,17 @@ func (s *Service) mayRetire(ctx context.Context, by iam.Caller, k *key, g *grant
 		return denied(by, need, f, d)
 	}
 	return err
+}
+
+// retirers are those whom the grant itself lets retire it.
+func (g *grant) retirers(f *facts) (out []principal) {
+	if g.Retiring != nil {
+		out = append(out, *g.Retiring)
+	}
+	if g.allows("RetireGrant", f) {
+		out = append(out, g.Grantee)
+	}
+	return out
 }
 
 // A grant token names a grant. It lets nobody do anything that the grant does not: a

@@ -4,6 +4,7 @@ package kms
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/secret"
 	"github.com/cofferstore/coffer/internal/store/meta"
 )
 
@@ -466,6 +468,40 @@ func TestGrantsToSessionsAreOfTheRoleNotTheName(t *testing.T) {
 	}
 	_, err := n.RetireGrant(t.Context(), again, RetireGrant{KeyId: k.Arn, GrantId: g.GrantId})
 	refused(t, "retiring the grant", err, AccessDenied, "")
+}
+
+// A grant to a role is for its sessions as far as their session policies go, as the
+// key's policy that names the role is; one to the session itself is not limited.
+func TestGrantsToARoleAreLimitedBySessionPolicies(t *testing.T) {
+	n := newTown(t)
+	for what, account := range map[string]string{"at home": home, "abroad": elsewhere} {
+		roleARN, session := n.role(account, "role", "")
+		k := n.key()
+		toRole := n.grant(owner, CreateGrant{KeyId: k.KeyId, GranteePrincipal: roleARN, Operations: []string{"Encrypt", "RetireGrant"}})
+		narrowed := func(policy string) iam.Caller {
+			by := session
+			by.Session = &iam.Session{Name: "s1", Narrowed: true, Policies: []string{policy}}
+			by.Scope = sha256.Sum256([]byte(policy))
+			return by
+		}
+		within := narrowed(statement1(`"Effect":"Allow","Action":"kms:*","Resource":"*"`))
+		without := narrowed(statement1(`"Effect":"Allow","Action":"s3:GetObject","Resource":"*"`))
+		for _, by := range []iam.Caller{session, within} {
+			if err := n.encrypts(by, k.Arn, nil); err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		refused(t, what, n.encrypts(without, k.Arn, nil), AccessDenied, "")
+		_, err := n.Encrypt(t.Context(), without, Encrypt{KeyId: k.Arn, Plaintext: secret.New([]byte("x")), GrantTokens: []string{toRole.GrantToken}})
+		refused(t, what+", with the token", err, AccessDenied, "")
+		_, err = n.RetireGrant(t.Context(), without, RetireGrant{GrantToken: toRole.GrantToken})
+		refused(t, what+", retiring it", err, AccessDenied, "")
+		n.grant(owner, CreateGrant{KeyId: k.KeyId, GranteePrincipal: session.ARN, Operations: []string{"Encrypt"}})
+		if err := n.encrypts(without, k.Arn, nil); err != nil {
+			t.Errorf("%s, to the session itself: %v", what, err)
+		}
+		must(n.RetireGrant(t.Context(), within, RetireGrant{GrantToken: toRole.GrantToken}))(t)
+	}
 }
 
 // Who may make no grants learns nothing of the principals of others.

@@ -105,7 +105,11 @@ func (e *evaluation) ofResource(q *Question, same bool) {
 	// RestrictPublicBuckets: strangers may be denied, but not allowed.
 	closed := q.Closed && !same && q.Principal.Type != Service
 	if q.Granted && !closed {
-		e.forms |= elsewhere
+		if q.ToRole {
+			e.forms |= byRole
+		} else {
+			e.forms |= elsewhere
+		}
 	}
 	if q.Policy == nil {
 		return
@@ -167,7 +171,7 @@ func (e *evaluation) combine(q *Question, same, identity, boundary, session bool
 	}
 	own := identity && boundary && session
 	// A grant of a key is enough by itself, wherever the grantee is.
-	if q.Decides && e.forms&elsewhere != 0 {
+	if q.Decides && (e.forms&elsewhere != 0 || q.Granted && q.ToRole && boundary && session) {
 		return Decision{Allowed: true, Layer: ByResource, Matched: e.granted}
 	}
 	if !same {

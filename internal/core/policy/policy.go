@@ -117,6 +117,9 @@ type Question struct {
 	// Granted says that the resource allows it in another way: a grant of a KMS key,
 	// an access control list.
 	Granted bool
+	// ToRole says that what is Granted is so to the principal's role, which boundary and
+	// session policies limit, as they do an allow that names the role.
+	ToRole bool
 	// Closed says that the allows of the resource's policy, and Granted, count only for
 	// principals of the owner's account and for services (RestrictPublicBuckets).
 	Closed bool
