@@ -64,6 +64,20 @@ func TestPoliciesThatAreRefused(t *testing.T) {
 	s.do("PUT", "/photos?policy", byAccount, "no digest").wantCode(400, "InvalidRequest")
 }
 
+// Who may read and not list learns of nothing that it is not there, however they ask.
+func TestWhatIsMissing(t *testing.T) {
+	s := photos(t)
+	s.do("DELETE", "/photos?publicAccessBlock", "").want(204)
+	s.do("PUT", "/photos?policy", strings.Replace(readByAll, `"s3:GetObject"`, `["s3:GetObject*","s3:PutObject"]`, 1)).want(204)
+	for _, c := range []struct{ method, target, header string }{
+		{"GET", "", "Accept: */*"}, {"HEAD", "", "Accept: */*"}, {"GET", "?attributes", "x-amz-object-attributes: ETag"}, {"GET", "?tagging", "Accept: */*"}, {"GET", "?acl", "Accept: */*"},
+		{"PUT", "2", "x-amz-copy-source: photos/dog.jpg"},
+	} {
+		s.do(c.method, "/photos/dog.jpg"+c.target, "", c.header).want(404)
+		s.do(c.method, "/photos/dog.jpg"+c.target, "", c.header, "by nobody", "no digest").want(403)
+	}
+}
+
 // Another account's root may do what the policy allows its account, but not touch the
 // policy.
 func TestAnotherAccount(t *testing.T) {
