@@ -178,6 +178,19 @@ func TestWhatStopsIt(t *testing.T) {
 		}
 		_, err = w.kms.EnableKey(t.Context(), alice, kms.KeyOnly{KeyId: k})
 		w.must(err)
+		// The key's policy.
+		policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + alice.Account + `"},"Action":"kms:*","Resource":"*"}`
+		put := func(text string) {
+			_, err := w.kms.PutKeyPolicy(t.Context(), alice, kms.PutKeyPolicy{KeyId: k, Policy: policy + text + `]}`})
+			w.must(err)
+		}
+		put(`,{"Effect":"Deny","Principal":{"Service":"s3.amazonaws.com"},"Action":"kms:Decrypt","Resource":"*"}`)
+		w.done(w.consolidate())
+		if n := w.generations()[k]; n != 9 {
+			t.Errorf("%d generations under a key whose policy denies it, want 9", n)
+		}
+		w.readable("when the policy denies upkeep")
+		put("")
 		w.done(w.consolidate())
 		if n := w.generations()[k]; n != 2 {
 			t.Errorf("%d generations, want 2", n)

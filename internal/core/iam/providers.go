@@ -309,7 +309,7 @@ func (s *Service) TagOpenIDConnectProvider(ctx context.Context, by Caller, in Ta
 }
 
 func sameKey(key string) func(Tag) bool {
-	return func(t Tag) bool { return strings.ToLower(t.Key) == strings.ToLower(key) }
+	return func(t Tag) bool { return strings.EqualFold(t.Key, key) }
 }
 
 // UntagProvider removes tags of a provider.

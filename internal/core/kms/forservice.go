@@ -19,7 +19,7 @@ import (
 // Every use of a customer's key and of the service-owned key is recorded as a
 // service event before it returns.
 //
-// Its methods share these errors: NotFound, Disabled, InvalidState, InvalidKeyUsage,
+// Its methods share these errors: NotFound, AccessDenied (the key's policy denies it), Disabled, InvalidState, InvalidKeyUsage,
 // InvalidCiphertext, IncorrectKey, KeyUnavailable, Unavailable, Internal.
 type ForService struct{ s *Service }
 
@@ -152,7 +152,10 @@ func (f *ForService) key(ctx context.Context, keyARN string) (*key, error) {
 	if err != nil || k.Account == ownedBy {
 		return k, err
 	}
-	return k, f.s.fitsService(k, Decrypt)
+	if err := f.s.fitsService(k, Decrypt); err != nil {
+		return k, err
+	}
+	return k, f.allowsUpkeep(ctx, k)
 }
 
 // fresh returns the key after a rotation that is due. The service-owned key does

@@ -16,8 +16,11 @@ type roots struct{}
 
 func (roots) Decide(_ context.Context, by iam.Caller, q *policy.Question) (policy.Decision, error) {
 	q.Principal = policy.Principal{Type: policy.User, Account: by.Account, ARN: by.ARN, ID: by.PrincipalID}
-	if by.Type == iam.Root {
+	switch by.Type {
+	case iam.Root:
 		q.Principal.Type = policy.Account
+	case iam.AWSService:
+		q.Principal.Type = policy.Service
 	}
 	return policy.Decide(q), nil
 }
