@@ -175,6 +175,10 @@ func (s *Service) authorizeAlias(ctx context.Context, by iam.Caller, action, nam
 func (s *Service) authorizeKey(ctx context.Context, by iam.Caller, action string, ref keyRef, k *key, err error, f facts) error {
 	need := policy.Need{Action: action}
 	if k == nil && (by.IsAnonymous() || ref.account != by.Account && isNotFound(err)) {
+		// Grant tokens are looked at as if there were the key.
+		if _, err := s.tokenGrants(ctx, f.Tokens); err != nil {
+			return err
+		}
 		need.Resource = ref.arn(s.region)
 		return denied(by, need, f, policy.Decision{Layer: policy.ByResource})
 	}

@@ -400,3 +400,36 @@ func TestFoldedLettersNameNoOtherPair(t *testing.T) {
 		t.Errorf("the tag Stage is %q", got)
 	}
 }
+
+// A request of another account is answered the same whether what it names is there or
+// not, also when it brings a grant token.
+func TestGrantTokensDoNotTellWhatExists(t *testing.T) {
+	n := newTown(t)
+	k := n.key()
+	must(n.CreateAlias(t.Context(), owner, CreateAlias{AliasName: "alias/there", TargetKeyId: k.KeyId}))(t)
+	base := strings.TrimSuffix(k.Arn, "key/"+k.KeyId)
+	blob := n.encrypt(k.KeyId, "x", nil)
+	for _, tokens := range [][]string{nil, {"x"}, {grantToken(keyRef{home, k.KeyId}, strings.Repeat("0", 64))}} {
+		kind := AccessDenied
+		if tokens != nil {
+			kind = InvalidGrantToken
+		}
+		for _, name := range []string{"key/" + k.KeyId, "key/00000000-0000-0000-0000-000000000001", "alias/there", "alias/missing"} {
+			_, err := n.DescribeKey(t.Context(), stranger, DescribeKey{KeyId: base + name, GrantTokens: tokens})
+			refused(t, "describe "+name, err, kind, "")
+			_, err = n.Encrypt(t.Context(), stranger, Encrypt{KeyId: base + name, Plaintext: secret.New([]byte("x")), GrantTokens: tokens})
+			refused(t, "encrypt with "+name, err, kind, "")
+			if strings.HasPrefix(name, "key/") {
+				_, err = n.CreateGrant(t.Context(), stranger, CreateGrant{KeyId: base + name, GranteePrincipal: stranger.ARN, Operations: []string{"Decrypt"}, GrantTokens: tokens})
+				refused(t, "a grant of "+name, err, kind, "")
+			}
+		}
+		refused(t, "decrypt", n.decrypts(stranger, "", blob, nil, tokens...), kind, "")
+	}
+	must(n.ScheduleKeyDeletion(t.Context(), owner, ScheduleKeyDeletion{KeyId: k.KeyId}))(t)
+	must(n.change(t.Context(), keyRef{home, k.KeyId}, func(k *key, _ *meta.Batch) error { k.Deletion.Date = now(); return nil }))(t)
+	if err := n.deleteKey(t.Context(), must(n.rawKey(k))(t)); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, "decrypt under a key that is gone", n.decrypts(stranger, "", blob, nil, "x"), InvalidGrantToken, "")
+}

@@ -187,7 +187,7 @@ func (s *Service) DescribeKey(ctx context.Context, by iam.Caller, in DescribeKey
 		if err := p.err(); err != nil {
 			return KeyMetadata{}, err
 		}
-		ref, alias, err := s.describedKey(ctx, by, in.KeyId)
+		ref, alias, err := s.describedKey(ctx, by, in)
 		if err != nil {
 			return KeyMetadata{}, err
 		}
@@ -201,9 +201,9 @@ func (s *Service) DescribeKey(ctx context.Context, by iam.Caller, in DescribeKey
 
 // describedKey makes the managed key when its predefined alias is asked for, as
 // S3 would.
-func (s *Service) describedKey(ctx context.Context, by iam.Caller, name string) (ref keyRef, alias string, err error) {
-	ref, alias, err = s.resolve(ctx, by, "kms:DescribeKey", name, facts{})
-	if isNotFound(err) && s.namesManaged(by, name) {
+func (s *Service) describedKey(ctx context.Context, by iam.Caller, in DescribeKey) (ref keyRef, alias string, err error) {
+	ref, alias, err = s.resolve(ctx, by, "kms:DescribeKey", in.KeyId, facts{Tokens: in.GrantTokens})
+	if isNotFound(err) && s.namesManaged(by, in.KeyId) {
 		ref, err = s.managedKey(ctx, by)
 		return ref, managedAlias, err
 	}

@@ -44,6 +44,9 @@ func (s *Service) resolve(ctx context.Context, by iam.Caller, action, name strin
 	ref, alias, err = s.keyOrAliasNamed(ctx, by, name)
 	if alias != "" && isNotFound(err) {
 		if a, ok := aws.ParseARN(name); ok && a.Account != by.Account {
+			if _, err := s.tokenGrants(ctx, f.Tokens); err != nil { // as of an alias that is there
+				return keyRef{}, "", err
+			}
 			return keyRef{}, "", denied(by, policy.Need{Action: action, Resource: name}, f, policy.Decision{Layer: policy.ByResource})
 		}
 	}
@@ -87,6 +90,9 @@ func (s *Service) ciphertextOf(ctx context.Context, by iam.Caller, action, name 
 		return ciphertext{k, ref, wrong}, nil
 	}
 	if wrong != nil {
+		if _, err := s.tokenGrants(ctx, f.Tokens); err != nil { // as of a key that is there
+			return ciphertext{}, err
+		}
 		return ciphertext{}, wrong
 	}
 	k, err := s.permitted(ctx, by, action, owner, f)
