@@ -83,7 +83,7 @@ func (q *question) value(v string) ([]string, bool) {
 // of a tag is: the values are those of all the tags that may be meant.
 func (q *question) tag(tags []bucket.Tag, name string) (values []string, ok bool) {
 	for _, t := range tags {
-		if strings.EqualFold(t.Key, name) {
+		if len(t.Key) == len(name) && strings.EqualFold(t.Key, name) { // no letter that folds to ASCII
 			values = append(values, t.Value)
 		}
 	}

@@ -308,8 +308,11 @@ func (s *Service) TagOpenIDConnectProvider(ctx context.Context, by Caller, in Ta
 	})
 }
 
+// sameKey tells keys apart as policies do: by their lower case, which is not
+// [strings.EqualFold]'s, for which a long s is an s.
 func sameKey(key string) func(Tag) bool {
-	return func(t Tag) bool { return strings.EqualFold(t.Key, key) }
+	lower := strings.ToLower(key)
+	return func(t Tag) bool { return strings.ToLower(t.Key) == lower }
 }
 
 // UntagProvider removes tags of a provider.
