@@ -246,5 +246,5 @@ func (r *reader) reportTorn(at position) {
 }
 
 func (r *reader) chosen(rec Record) bool {
-	return (!r.filter.KMSOnly || rec.EventSource == kmsSource) && !rec.EventTime.Before(r.filter.Since)
+	return (!r.filter.KMSOnly || rec.EventSource == kmsSource) && (r.filter.Since.IsZero() || !rec.EventTime.Before(r.filter.Since))
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	engine "github.com/cockroachdb/pebble/v2"
 
@@ -61,11 +62,16 @@ func (s *Store) enter(steps []meta.Step) (ver uint64, batch *engine.Batch, met u
 	if err != nil {
 		return 0, nil, met, err
 	}
-	batch, deletes := s.encode(steps)
+	batch, deletes, marks := s.encode(steps)
 	if batch == nil {
 		return 0, nil, met, nil
 	}
 	ver, err = s.apply(batch, deletes)
+	if err == nil {
+		for _, family := range marks {
+			s.marked.add(family)
+		}
+	}
 	return ver, batch, 0, err
 }
 
@@ -110,10 +116,13 @@ func (s *Store) needsNoLook(step meta.Step) bool {
 	case meta.Remove:
 		return !step.Cond
 	case meta.Write:
-		return !step.Cond && !s.counted.Load()
+		return !step.Cond && !s.counted.has(step.Key)
 	case meta.Increment:
-		s.counted.Store(true)
-		return s.counters.has(step.Key)
+		if s.counters.has(step.Key) {
+			return true
+		}
+		s.counted.add(familyOf(step.Key))
+		return false
 	}
 	return false
 }
@@ -150,8 +159,8 @@ func (s *Store) look(pebbleKey []byte) (ver uint64, kind byte, err error) {
 }
 
 // encode returns the batch, still without its version, and the keys that it
-// deletes; no batch when the steps write nothing.
-func (s *Store) encode(steps []meta.Step) (*engine.Batch, []string) {
+// deletes, and the families that it marks; no batch when the steps write nothing.
+func (s *Store) encode(steps []meta.Step) (_ *engine.Batch, deletes []string, marks [][]byte) {
 	writes, size := 0, len(lastVersionKey)+headerSize
 	for _, step := range steps {
 		if step.Op != meta.Demand {
@@ -160,11 +169,9 @@ func (s *Store) encode(steps []meta.Step) (*engine.Batch, []string) {
 		}
 	}
 	if writes == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	batch := s.db.NewBatchWithSize(32 + size + 12*(writes+1)) // its header, and each entry's kind and lengths
-	var deletes []string
-	counts := false
 	last := batch.SetDeferred(len(lastVersionKey), headerSize)
 	copy(last.Key, lastVersionKey)
 	last.Value[0] = kindLast
@@ -193,16 +200,19 @@ func (s *Store) encode(steps []meta.Step) (*engine.Batch, []string) {
 			op.Value[0] = kindCounter
 			binary.BigEndian.PutUint64(op.Value[headerSize:], uint64(step.Delta))
 			op.Finish()
-			counts = true
+			// A mark that is in the log before this batch need not be put again.
+			if f := familyOf(step.Key); !s.marked.has(f) && !slices.ContainsFunc(marks, func(g []byte) bool { return bytes.Equal(f, g) }) {
+				marks = append(marks, f)
+			}
 		}
 	}
-	if counts {
-		mark := batch.SetDeferred(len(countedKey), headerSize)
-		copy(mark.Key, countedKey)
+	for _, family := range marks {
+		mark := batch.SetDeferred(len(countedPrefix)+len(family), headerSize)
+		copy(mark.Key[copy(mark.Key, countedPrefix):], family)
 		mark.Value[0] = kindLast
 		mark.Finish()
 	}
-	return batch, deletes
+	return batch, deletes, marks
 }
 
 // apply gives the batch the next version and puts it into the log, where it can

@@ -2,7 +2,10 @@
 
 package pebble
 
-import "sync"
+import (
+	"bytes"
+	"sync"
+)
 
 // maxKnown bounds each set: at 100 bytes or so an entry, a few MiB.
 const maxKnown = 1 << 15
@@ -35,6 +38,52 @@ func (c *counterSet) remove(key []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.keys, string(key))
+}
+
+// familySet remembers the families of keys in which there may be counters: a put
+// elsewhere need not look whether it falls on one.
+type familySet struct {
+	mu   sync.RWMutex
+	all  bool // too many to tell apart
+	sure bool // when there are too many, none is known rather than all
+	keys map[string]struct{}
+}
+
+// maxFamily bounds what a family takes of a key.
+const maxFamily = 32
+
+// familyOf returns what tells a key's family: all to its first slash.
+func familyOf(key []byte) []byte {
+	key = key[:min(len(key), maxFamily)]
+	if i := bytes.IndexByte(key, '/'); i >= 0 {
+		return key[:i+1]
+	}
+	return key
+}
+
+func (f *familySet) has(key []byte) bool {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if f.all {
+		return true
+	}
+	_, ok := f.keys[string(familyOf(key))]
+	return ok
+}
+
+func (f *familySet) add(family []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.keys) >= maxKnown {
+		f.all, f.keys = !f.sure, nil
+	}
+	if f.all {
+		return
+	}
+	if f.keys == nil {
+		f.keys = make(map[string]struct{})
+	}
+	f.keys[string(family)] = struct{}{}
 }
 
 // versionSet remembers the versions of rows that commits demand and do not write: the

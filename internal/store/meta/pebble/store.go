@@ -85,7 +85,8 @@ type Store struct {
 	last     uint64     // the last version given out; guarded by commitMu
 
 	counters counterSet
-	counted  atomic.Bool // there may be counters
+	counted  familySet // where there may be counters
+	marked   familySet // the same, as the log has it
 	demanded versionSet
 	failed   atomic.Bool
 
@@ -155,14 +156,21 @@ func (cfg Config) withDefaults() Config {
 	return cfg
 }
 
-// readOwn returns the last version that was given out before Open, and notes whether
+// readOwn returns the last version that was given out before Open, and notes where
 // there are counters.
 func (s *Store) readOwn() (last uint64, err error) {
-	counted, err := s.readVersion(countedKey)
+	marks, err := s.db.NewIter(&engine.IterOptions{LowerBound: countedPrefix, UpperBound: meta.PrefixEnd(countedPrefix)})
 	if err != nil {
 		return 0, err
 	}
-	s.counted.Store(counted != 0)
+	s.marked.sure = true
+	for ok := marks.First(); ok; ok = marks.Next() {
+		s.counted.add(marks.Key()[len(countedPrefix):])
+		s.marked.add(marks.Key()[len(countedPrefix):])
+	}
+	if err := marks.Close(); err != nil {
+		return 0, err
+	}
 	if last, err = s.readVersion(lastVersionKey); last == 0 {
 		last = meta.CounterVersion
 	}

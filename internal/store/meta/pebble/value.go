@@ -21,9 +21,9 @@ const (
 // lastVersionKey is the row of the last version given out.
 var lastVersionKey = []byte{ownPrefix, 'v', 'e', 'r', 's', 'i', 'o', 'n'}
 
-// countedKey is the row that every addition to a counter puts. While it is not there,
-// no row can be a counter.
-var countedKey = []byte{ownPrefix, 'c', 'o', 'u', 'n', 't', 'e', 'd'}
+// countedPrefix, with the family of a counter's key behind it, is the row that every
+// addition puts. While it is not there, no row of the family can be a counter.
+var countedPrefix = []byte{ownPrefix, 'c', 'o', 'u', 'n', 't', 'e', 'd', '/'}
 
 // The kinds of value.
 const (
