@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/jobs"
 	"github.com/cofferstore/coffer/internal/core/kms"
@@ -75,8 +77,36 @@ type GenerationStatus struct {
 	Into     string      `json:"into,omitempty"` // where the data keys of a retired one go
 }
 
-// Status describes a bucket's generations, the oldest first. It uses no key. Fault:
-// NoSuchBucket.
+// countWithin bounds how long Status counts what is under each generation.
+const countWithin = 5 * time.Second
+
+// countNow counts the data keys under each generation. It gives up on a bucket that is
+// too large to be counted while somebody waits: counted is then false.
+func (c *Consolidator) countNow(ctx context.Context, uid bucket.UID) (under map[uuid.UUID]int64, counted bool, err error) {
+	begun := time.Now()
+	under = map[uuid.UUID]int64{}
+	for from := []byte(nil); ; {
+		rows, next, err := c.objects.Wraps(ctx, uid, from)
+		if err != nil {
+			return nil, false, err
+		}
+		for _, r := range rows {
+			for _, gen := range r.Generations {
+				under[gen]++
+			}
+		}
+		switch from = next; {
+		case next == nil:
+			return under, true, nil
+		case time.Since(begun) > countWithin:
+			return nil, false, nil
+		}
+	}
+}
+
+// Status describes a bucket's generations, the oldest first, and counts what is under
+// each; in a bucket that is too large for that it gives what the last consolidation
+// counted. It uses no key. Fault: NoSuchBucket.
 func (c *Consolidator) Status(ctx context.Context, name string) (Status, error) {
 	b, err := c.buckets.Find(ctx, bucket.Ref{Bucket: name})
 	if err != nil {
@@ -89,6 +119,10 @@ func (c *Consolidator) Status(ctx context.Context, name string) (Status, error) 
 	out := Status{Bucket: b.Name, Consolidation: !b.NoConsolidation, Keys: []KeyStatus{}, Generations: []GenerationStatus{}}
 	at := map[string]int{}
 	now := time.Now()
+	under, counted, err := c.countNow(ctx, b.UID)
+	if err != nil {
+		return Status{}, err
+	}
 	for i := range entries {
 		e := &entries[i]
 		n, ok := at[e.KeyARN]
@@ -104,6 +138,9 @@ func (c *Consolidator) Status(ctx context.Context, name string) (Status, error) 
 		if !e.Counted.IsZero() {
 			g.Counted = e.Counted.UTC()
 		}
+		if counted {
+			g.Objects, g.Counted = under[e.ID], now.UTC()
+		}
 		if e.Successor() {
 			g.Into = e.Into.String()
 		}
@@ -112,7 +149,7 @@ func (c *Consolidator) Status(ctx context.Context, name string) (Status, error) 
 		}
 		k := &out.Keys[n]
 		k.Generations++
-		k.Objects += e.Objects
+		k.Objects += g.Objects
 		if g.Outdated {
 			k.Outdated++
 		}
