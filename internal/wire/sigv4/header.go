@@ -56,12 +56,12 @@ func (v *Verifier) claimOfHeader(headers http.Header, value string, services []s
 	if !c.setTime(at) {
 		return nil, c.complain(MalformedAuthorization, "Invalid credential date. Date is not the same as X-Amz-Date.")
 	}
-	now := time.Now()
-	if off := now.Sub(c.at); off > v.skew || off < -v.skew {
+	now, skew := time.Now(), v.skewOf(c.service)
+	if off := now.Sub(c.at); off > skew || off < -skew {
 		return nil, fault.New(RequestTimeTooSkewed, "").
 			With("RequestTime", c.timestamp).
 			With("ServerTime", now.UTC().Format(time.RFC3339)).
-			With("MaxAllowedSkewMilliseconds", strconv.FormatInt(v.skew.Milliseconds(), 10))
+			With("MaxAllowedSkewMilliseconds", strconv.FormatInt(skew.Milliseconds(), 10))
 	}
 	c.token = headers.Get("X-Amz-Security-Token")
 	return c, nil

@@ -143,7 +143,7 @@ func (v *Verifier) readExpires(c *claim, text string) error {
 		if c.service == "s3" {
 			return missingParameters()
 		}
-		c.expires = v.skew
+		c.expires = v.skewOf(c.service)
 		return nil
 	}
 	seconds, err := strconv.ParseInt(text, 10, 64)
@@ -166,7 +166,7 @@ func (v *Verifier) checkLife(c *claim) error {
 	now, end := time.Now(), c.at.Add(c.expires)
 	var f *fault.Error
 	switch {
-	case c.at.After(now.Add(v.skew)):
+	case c.at.After(now.Add(v.skewOf(c.service))):
 		f = fault.New(NotYetValid, "Request is not valid yet")
 	case c.expires == 0 || !now.Before(end):
 		f = fault.New(Expired, "Request has expired")

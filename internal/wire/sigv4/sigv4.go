@@ -57,7 +57,7 @@ type Credentials interface {
 // Config is the part of the settings that signatures depend on.
 type Config struct {
 	Region string        // that scopes must name; "" is us-east-1
-	Skew   time.Duration // how far the client's clock may be off; 0 is 15 minutes
+	Skew   time.Duration // how far the client's clock may be off; 0 is 15 minutes for S3 and 5 for the others, as on AWS
 }
 
 // Verifier verifies requests. It is safe for concurrent use.
@@ -75,11 +75,19 @@ func New(c Credentials, cfg Config) *Verifier {
 	if v.region == "" {
 		v.region = usEast1
 	}
-	if v.skew == 0 {
-		v.skew = 15 * time.Minute
-	}
 	v.scratches.New = func() any { return new(scratch) }
 	return v
+}
+
+// skewOf returns how far the clock of a service's client may be off.
+func (v *Verifier) skewOf(service string) time.Duration {
+	switch {
+	case v.skew != 0:
+		return v.skew
+	case service == "s3":
+		return 15 * time.Minute
+	}
+	return 5 * time.Minute
 }
 
 // Method is the way in which a request was signed.

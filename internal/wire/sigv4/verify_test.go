@@ -146,21 +146,34 @@ func TestFaultsOfTheHeader(t *testing.T) {
 }
 
 func TestClockSkew(t *testing.T) {
-	for off, ok := range map[time.Duration]bool{
-		0: true, 15 * time.Minute: true, -15 * time.Minute: true,
-		15*time.Minute + time.Second: false, -15*time.Minute - time.Second: false, 24 * time.Hour: false,
+	for _, c := range []struct {
+		service string
+		off     time.Duration
+		ok      bool
+		allowed string // milliseconds
+	}{
+		{"s3", 0, true, ""},
+		{"s3", 15 * time.Minute, true, ""},
+		{"s3", -15 * time.Minute, true, ""},
+		{"s3", 15*time.Minute + time.Second, false, "900000"},
+		{"s3", -15*time.Minute - time.Second, false, "900000"},
+		{"s3", 24 * time.Hour, false, "900000"},
+		{"kms", 5 * time.Minute, true, ""},
+		{"kms", 5*time.Minute + time.Second, false, "300000"},
+		{"sts", -5*time.Minute - time.Second, false, "300000"},
 	} {
+		off, ok := c.off, c.ok
 		atTime(t, exampleDay, func(t *testing.T) {
 			date := time.Now().UTC().Add(off).Format("20060102T150405Z")
 			client := request(t, "GET", "http://examplebucket.s3.amazonaws.com/cat.jpg")
 			client.Header.Set("X-Amz-Content-Sha256", emptyHash)
-			sign(t, client, emptyHash, "s3", time.Now().Add(off), "")
-			_, err := verifier().Verify(received(t, client), "s3")
+			sign(t, client, emptyHash, c.service, time.Now().Add(off), "")
+			_, err := verifier().Verify(received(t, client), c.service)
 			if ok && err != nil {
 				t.Errorf("clock off by %v: %v", off, err)
 			} else if !ok {
 				wantFault(t, err, sigv4.RequestTimeTooSkewed, "RequestTime="+date,
-					"ServerTime=2013-05-24T00:00:00Z", "MaxAllowedSkewMilliseconds=900000")
+					"ServerTime=2013-05-24T00:00:00Z", "MaxAllowedSkewMilliseconds="+c.allowed)
 			}
 		})
 	}
