@@ -44,7 +44,7 @@ var drivers = []string{
 	"store/blob/fs", "store/blob/mem", "store/blob/faulty", "store/blob/blobtest",
 	"store/crashtest",
 	"link/keystore/builtin", "link/keystore/keystoretest", "link/oidc/remote", "link/oidc/oidctest",
-	"fips/fipstest",
+	"fips/fipstest", "fault/faulttest",
 }
 
 // confined are imports with the only directories that may have them; a path

@@ -3,16 +3,9 @@
 package iamapi
 
 import (
-	"go/ast"
-	"go/parser"
-	"go/token"
-	"io/fs"
-	"os"
-	"strconv"
-	"strings"
 	"testing"
 
-	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/fault/faulttest"
 )
 
 // TestEveryKindHasACode reads the kinds that the packages below raise from their
@@ -22,7 +15,7 @@ func TestEveryKindHasACode(t *testing.T) {
 	for _, dir := range []string{
 		".", "../pipeline", "../sigv4", "../../core/iam", "../../core/policy", "../../core/audit", "../../link/oidc", "../../store/meta",
 	} {
-		for _, kind := range kindsIn(t, dir) {
+		for kind := range faulttest.Declared(t, dir) {
 			found++
 			if _, known := codes[kind]; !known {
 				t.Errorf("no code for %q", kind)
@@ -32,40 +25,4 @@ func TestEveryKindHasACode(t *testing.T) {
 	if found < 40 {
 		t.Errorf("found %d kinds: the sources were not read", found)
 	}
-}
-
-// kindsIn returns the values of the constants of type fault.Kind in a directory.
-func kindsIn(t *testing.T, dir string) (kinds []fault.Kind) {
-	t.Helper()
-	names, err := fs.Glob(os.DirFS(dir), "*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
-		}
-		file, err := parser.ParseFile(token.NewFileSet(), dir+"/"+name, nil, parser.SkipObjectResolution)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ast.Inspect(file, func(n ast.Node) bool {
-			spec, ok := n.(*ast.ValueSpec)
-			if !ok {
-				return true
-			}
-			if typ, ok := spec.Type.(*ast.SelectorExpr); !ok || typ.Sel.Name != "Kind" {
-				return true
-			}
-			for _, v := range spec.Values {
-				text, err := strconv.Unquote(v.(*ast.BasicLit).Value)
-				if err != nil {
-					t.Fatal(err)
-				}
-				kinds = append(kinds, fault.Kind(text))
-			}
-			return true
-		})
-	}
-	return kinds
 }

@@ -3,15 +3,9 @@
 package kmsapi
 
 import (
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"io"
-	"io/fs"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +17,7 @@ import (
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/kms"
 	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/fault/faulttest"
 )
 
 // TestEveryKindHasACode reads the kinds that the packages below raise from their
@@ -32,7 +27,7 @@ func TestEveryKindHasACode(t *testing.T) {
 	for _, dir := range []string{
 		".", "../pipeline", "../sigv4", "../../core/kms", "../../core/iam", "../../core/audit", "../../link/keystore", "../../store/meta",
 	} {
-		for _, kind := range kindsIn(t, dir) {
+		for kind := range faulttest.Declared(t, dir) {
 			if strings.HasPrefix(string(kind), "iam operation:") { // not of a caller, but of a call to IAM
 				continue
 			}
@@ -45,43 +40,6 @@ func TestEveryKindHasACode(t *testing.T) {
 	if found < 50 {
 		t.Errorf("found %d kinds: the sources were not read", found)
 	}
-}
-
-// kindsIn returns the values of the constants of type fault.Kind in a directory.
-func kindsIn(t *testing.T, dir string) (kinds []fault.Kind) {
-	t.Helper()
-	names, err := fs.Glob(os.DirFS(dir), "*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
-		}
-		file, err := parser.ParseFile(token.NewFileSet(), dir+"/"+name, nil, parser.SkipObjectResolution)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ast.Inspect(file, func(n ast.Node) bool {
-			spec, ok := n.(*ast.ValueSpec)
-			if !ok {
-				return true
-			}
-			typ, ok := spec.Type.(*ast.SelectorExpr)
-			if !ok || typ.Sel.Name != "Kind" {
-				return true
-			}
-			for _, v := range spec.Values {
-				text, err := strconv.Unquote(v.(*ast.BasicLit).Value)
-				if err != nil {
-					t.Fatal(err)
-				}
-				kinds = append(kinds, fault.Kind(text))
-			}
-			return true
-		})
-	}
-	return kinds
 }
 
 // TestCodesAgreeWithCore compares the table with the names that core records for

@@ -3,18 +3,16 @@
 package s3api
 
 import (
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"io/fs"
-	"os"
-	"strconv"
+	"maps"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/object"
 	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/fault/faulttest"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
 )
 
@@ -86,7 +84,7 @@ func TestFaultHeaders(t *testing.T) {
 
 // notS3 are kinds that no S3 request can end in, with the reason. If one does all
 // the same, it is an internal error.
-var notS3 = map[string]string{
+var notS3 = map[fault.Kind]string{
 	"blob: no such stream":              "package object turns it into Damaged",
 	"blob: stream already exists":       "stream ids are random; a second use is a mistake of ours",
 	"keystore: algorithm not allowed":   "KMS API only: package kms turns it into UnsupportedOperation",
@@ -118,26 +116,18 @@ var notS3 = map[string]string{
 // Every kind of fault that a layer below can raise has a code, or a reason why it
 // needs none. The root key's are of starting the server and of its own commands.
 func TestEveryKindHasACode(t *testing.T) {
-	root := os.DirFS("../..")
-	kinds := map[string]string{}
+	kinds := map[fault.Kind]string{}
 	for _, dir := range []string{"core", "store", "link", "checksum", "wire/sigv4", "wire/pipeline", "wire/s3api"} {
-		err := fs.WalkDir(root, dir, func(name string, entry fs.DirEntry, err error) error {
-			if err != nil {
+		err := filepath.WalkDir("../../"+dir, func(path string, entry fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
 				return err
-			}
-			if entry.IsDir() && entry.Name() == "rootkey" {
+			case !entry.IsDir():
+				return nil
+			case entry.Name() == "rootkey":
 				return fs.SkipDir
 			}
-			if entry.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
-				return nil
-			}
-			text, err := fs.ReadFile(root, name)
-			if err != nil {
-				return err
-			}
-			for _, k := range declaredKinds(t, name, text) {
-				kinds[k] = name
-			}
+			maps.Copy(kinds, faulttest.Declared(t, path))
 			return nil
 		})
 		if err != nil {
@@ -148,10 +138,10 @@ func TestEveryKindHasACode(t *testing.T) {
 		t.Fatalf("found %d kinds: this is not the repository", len(kinds))
 	}
 	for kind, file := range kinds {
-		_, coded := codes[fault.Kind(kind)]
+		_, coded := codes[kind]
 		_, excused := notS3[kind]
 		// Not of a caller, but of a call to IAM or STS.
-		excused = excused || strings.HasPrefix(kind, "iam operation:") || strings.HasPrefix(kind, "oidc:")
+		excused = excused || strings.HasPrefix(string(kind), "iam operation:") || strings.HasPrefix(string(kind), "oidc:")
 		if coded == excused {
 			t.Errorf("%s declares %q: has a code: %t, is excused: %t", file, kind, coded, excused)
 		}
@@ -161,33 +151,6 @@ func TestEveryKindHasACode(t *testing.T) {
 			t.Errorf("%q is excused and not declared", kind)
 		}
 	}
-}
-
-// declaredKinds returns the constants of type fault.Kind in a file.
-func declaredKinds(t *testing.T, name string, text []byte) (kinds []string) {
-	file, err := parser.ParseFile(token.NewFileSet(), name, text, parser.SkipObjectResolution)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ast.Inspect(file, func(n ast.Node) bool {
-		spec, ok := n.(*ast.ValueSpec)
-		if !ok {
-			return true
-		}
-		typ, ok := spec.Type.(*ast.SelectorExpr)
-		if !ok || typ.Sel.Name != "Kind" {
-			return true
-		}
-		for _, v := range spec.Values {
-			if lit, ok := v.(*ast.BasicLit); ok {
-				if s, err := strconv.Unquote(lit.Value); err == nil {
-					kinds = append(kinds, s)
-				}
-			}
-		}
-		return true
-	})
-	return kinds
 }
 
 func TestCodesAreWhole(t *testing.T) {
