@@ -81,9 +81,8 @@ func addPlaced(in *preflight.Input, placed *iam.Placed) {
 		in.Documents = append(in.Documents, preflight.Document{Kind: preflight.Managed, Name: p.Name, Text: p.Text})
 	}
 	for _, p := range placed.Controls {
-		account, _, _ := strings.Cut(strings.TrimPrefix(p.Name, "account "), ",")
 		in.Documents = append(in.Documents, preflight.Document{
-			Kind: preflight.ServiceControl, Name: p.Name, Concerns: []string{"every principal of account " + account}, Text: p.Text,
+			Kind: preflight.ServiceControl, Name: "account " + p.Account + ", " + p.Name, Concerns: []string{"every principal of account " + p.Account}, Text: p.Text,
 		})
 	}
 }

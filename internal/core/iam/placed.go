@@ -12,7 +12,13 @@ import (
 type Placed struct {
 	Entities []PlacedEntity
 	Managed  []PlacedPolicy // by ARN, in the version that counts
-	Controls []PlacedPolicy // service control policies, by account and name
+	Controls []PlacedControl
+}
+
+// PlacedControl is a service control policy of an account.
+type PlacedControl struct {
+	Account string
+	PlacedPolicy
 }
 
 // PlacedEntity is a user, group or role with its policies.
@@ -102,7 +108,7 @@ func (s *Service) placeManaged(ctx context.Context, out *Placed) error {
 			return false, err
 		}
 		for _, c := range a.Controls {
-			out.Controls = append(out.Controls, PlacedPolicy{"account " + a.ID + ", " + c.Name, c.Text})
+			out.Controls = append(out.Controls, PlacedControl{a.ID, PlacedPolicy{c.Name, c.Text}})
 		}
 		return true, nil
 	})

@@ -43,7 +43,7 @@ func TestPlaced(t *testing.T) {
 			{ARN: "arn:aws:iam::" + abroad + ":role/job"},
 		},
 		Managed:  []iam.PlacedPolicy{{Name: managed, Text: text}},
-		Controls: []iam.PlacedPolicy{{Name: "account " + abroad + ", limit", Text: text}},
+		Controls: []iam.PlacedControl{{Account: abroad, PlacedPolicy: iam.PlacedPolicy{Name: "limit", Text: text}}},
 	}
 	got, err := s.Placed(ctx)
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
