@@ -77,6 +77,10 @@ func (p *Private) Decrypt(algorithm keystore.Algorithm, ciphertext []byte) (secr
 	if err != nil {
 		return secret.Bytes{}, err
 	}
+	// RFC 8017, 7.1.2, step 1. crypto/rsa takes a ciphertext that has lost leading zeros.
+	if len(ciphertext) != k.Size() {
+		return secret.Bytes{}, fault.New(keystore.BadCiphertext, "")
+	}
 	plain, err := rsa.DecryptOAEP(h, nil, k, ciphertext, nil)
 	if err != nil {
 		return secret.Bytes{}, fault.New(keystore.BadCiphertext, "")
