@@ -108,7 +108,7 @@ func (s *Service) placeManaged(ctx context.Context, out *Placed) error {
 			return false, err
 		}
 		for _, c := range a.Controls {
-			out.Controls = append(out.Controls, PlacedControl{a.ID, PlacedPolicy{c.Name, c.Text}})
+			out.Controls = append(out.Controls, PlacedControl{a.ID, PlacedPolicy(c)})
 		}
 		return true, nil
 	})
