@@ -79,7 +79,7 @@ func TestRecoveryOnAFullDevice(t *testing.T) {
 func TestRecoveredOnceWithTheClockSetBack(t *testing.T) {
 	fs, journal := newDisk(t, vfs.NewMem()), mem.New()
 	row := journaled{
-		journalKey("id"), position{segmentName(time.Now().Add(time.Hour)), 0}, []byte(`{"eventID":"id","requestID":"A"}` + "\n"),
+		journalKey("id"), Position{segmentName(time.Now().Add(time.Hour)), 0}, []byte(`{"eventID":"id","requestID":"A"}` + "\n"),
 	}
 	var b meta.Batch
 	b.Put(row.key, row.encode())

@@ -30,15 +30,15 @@ func journalKey(eventID string) []byte { return append([]byte(journalRows), even
 // before which the line is not. docs/formats.md, "Audit files".
 type journaled struct {
 	key  []byte
-	from position
+	from Position
 	line []byte
 }
 
 func (j journaled) encode() []byte {
-	b := make([]byte, 0, 2+len(j.from.name)+8+len(j.line))
-	b = binary.BigEndian.AppendUint16(b, uint16(len(j.from.name)))
-	b = append(b, j.from.name...)
-	b = binary.BigEndian.AppendUint64(b, uint64(j.from.offset))
+	b := make([]byte, 0, 2+len(j.from.Segment)+8+len(j.line))
+	b = binary.BigEndian.AppendUint16(b, uint16(len(j.from.Segment)))
+	b = append(b, j.from.Segment...)
+	b = binary.BigEndian.AppendUint64(b, uint64(j.from.Offset))
 	return append(b, j.line...)
 }
 
@@ -52,8 +52,8 @@ func decodeJournaled(it meta.Item) (journaled, error) {
 	if v = v[2:]; len(v) < n+8 {
 		return journaled{}, bad
 	}
-	j := journaled{key: it.Key, from: position{name: string(v[:n]), offset: int64(binary.BigEndian.Uint64(v[n:]))}, line: v[n+8:]}
-	if _, ok := parseName(j.from.name); !ok || !bytes.HasSuffix(j.line, []byte("\n")) {
+	j := journaled{key: it.Key, from: Position{Segment: string(v[:n]), Offset: int64(binary.BigEndian.Uint64(v[n:]))}, line: v[n+8:]}
+	if _, ok := parseName(j.from.Segment); !ok || !bytes.HasSuffix(j.line, []byte("\n")) {
 		return journaled{}, bad
 	}
 	return j, nil
@@ -100,26 +100,26 @@ func (t *Trail) committed(j joined, category string) {
 
 // here returns the position at which the next line will be at the earliest, if
 // lines can be written at all.
-func (t *Trail) here() (position, error) {
+func (t *Trail) here() (Position, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.position()
 }
 
 // position is here with mu held.
-func (t *Trail) position() (position, error) {
+func (t *Trail) position() (Position, error) {
 	if err := t.catchUp(); err != nil { // it lets go of mu
-		return position{}, err
+		return Position{}, err
 	}
 	if t.closed {
-		return position{}, errors.New("trail is closed")
+		return Position{}, errors.New("trail is closed")
 	}
 	if t.active == nil {
 		if err := t.begin(); err != nil {
-			return position{}, err
+			return Position{}, err
 		}
 	}
-	return position{t.active.name, t.active.size}, nil
+	return Position{t.active.name, t.active.size}, nil
 }
 
 // catchUp writes what an error kept from the files. mu is held, but not while the disk
@@ -244,7 +244,7 @@ func (t *Trail) recover(ctx context.Context) error {
 // recoverPage writes the records of some rows that no file has, and returns how many.
 func (t *Trail) recoverPage(ctx context.Context, rows []meta.Item) (int, error) {
 	missing := make(map[string]journaled, len(rows))
-	var from position
+	var from Position
 	newest := t.last
 	for _, it := range rows {
 		j, err := decodeJournaled(it)
@@ -252,10 +252,10 @@ func (t *Trail) recoverPage(ctx context.Context, rows []meta.Item) (int, error) 
 			return 0, err
 		}
 		missing[string(j.key[len(journalRows):])] = j
-		if from.name == "" || j.from.before(from) {
+		if from.Segment == "" || j.from.Before(from) {
 			from = j.from
 		}
-		if begun, _ := parseName(j.from.name); begun.After(newest) {
+		if begun, _ := parseName(j.from.Segment); begun.After(newest) {
 			newest = begun
 		}
 	}
@@ -271,7 +271,7 @@ func (t *Trail) recoverPage(ctx context.Context, rows []meta.Item) (int, error) 
 		return 0, err
 	}
 	// What a file has need not be durable in it.
-	if err := syncFrom(t.fs, t.dir, from.name); err != nil {
+	if err := syncFrom(t.fs, t.dir, from.Segment); err != nil {
 		return 0, err
 	}
 	t.mu.Lock()

@@ -192,7 +192,7 @@ func TestRowsOfAFailedSyncStay(t *testing.T) {
 }
 
 func FuzzJournaled(f *testing.F) {
-	at := position{name: segmentName(time.Unix(1, 0)), offset: 7}
+	at := Position{Segment: segmentName(time.Unix(1, 0)), Offset: 7}
 	f.Add(journaled{nil, at, []byte("{}\n")}.encode())
 	f.Add([]byte{0, 1})
 	f.Fuzz(func(t *testing.T, value []byte) {

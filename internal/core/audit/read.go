@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -68,16 +69,16 @@ func newReader(fs vfs.FS, dir string, f Filter) *reader {
 	return &reader{fs, dir, f}
 }
 
-// position is where in which file reading has come to. All files before it have
-// been read to their ends.
-type position struct {
-	name   string
-	offset int64
+// Position is where in which file reading has come to. All files before it have
+// been read to their ends. The zero value is the beginning.
+type Position struct {
+	Segment string `json:"segment"` // name of the file
+	Offset  int64  `json:"offset"`  // in bytes, where a line begins
 }
 
-// before reports whether p is earlier in the trail.
-func (p position) before(q position) bool {
-	return p.name < q.name || p.name == q.name && p.offset < q.offset
+// Before reports whether p is earlier in the trail.
+func (p Position) Before(q Position) bool {
+	return p.Segment < q.Segment || p.Segment == q.Segment && p.Offset < q.Offset
 }
 
 // all reads what is there.
@@ -91,19 +92,19 @@ func (r *reader) all(ctx context.Context, fn func(Entry) error) error {
 
 // existing reads what is there, and returns where it ended. A line without an
 // end in the newest file, which may still be written, is not reported.
-func (r *reader) existing(ctx context.Context, fn func(Entry) error) (position, error) {
+func (r *reader) existing(ctx context.Context, fn func(Entry) error) (Position, error) {
 	names, err := listSegments(r.fs, r.dir)
 	if err != nil {
-		return position{}, err
+		return Position{}, err
 	}
 	names = r.since(names)
 	if r.filter.Limit > 0 {
 		return r.newest(ctx, names, fn)
 	}
-	var at position
+	var at Position
 	for _, name := range names {
 		r.reportTorn(at)
-		if at, err = r.file(ctx, position{name: name}, fn); err != nil {
+		if at, err = r.file(ctx, Position{Segment: name}, fn); err != nil {
 			return at, err
 		}
 	}
@@ -124,13 +125,13 @@ func (r *reader) since(names []string) []string {
 
 // newest reads files from the last one back until it has as many records as
 // the filter's limit, and then calls fn in the order written.
-func (r *reader) newest(ctx context.Context, names []string, fn func(Entry) error) (position, error) {
-	var last position
+func (r *reader) newest(ctx context.Context, names []string, fn func(Entry) error) (Position, error) {
+	var last Position
 	var found []Entry
 	for i := len(names) - 1; i >= 0 && len(found) < r.filter.Limit; i-- {
 		var here []Entry
 		keep := r.filter.Limit - len(found)
-		at, err := r.file(ctx, position{name: names[i]}, func(e Entry) error {
+		at, err := r.file(ctx, Position{Segment: names[i]}, func(e Entry) error {
 			if here = append(here, e); len(here) >= 2*keep {
 				here = append(here[:0:0], here[len(here)-keep:]...)
 			}
@@ -139,7 +140,7 @@ func (r *reader) newest(ctx context.Context, names []string, fn func(Entry) erro
 		if err != nil {
 			return at, err
 		}
-		if last.name == "" {
+		if last.Segment == "" {
 			last = at
 		} else {
 			r.reportTorn(at)
@@ -175,24 +176,24 @@ func (r *reader) follow(ctx context.Context, fn func(Entry) error) error {
 }
 
 // proceed reads on from a position through all newer files.
-func (r *reader) proceed(ctx context.Context, at position, fn func(Entry) error) (position, error) {
+func (r *reader) proceed(ctx context.Context, at Position, fn func(Entry) error) (Position, error) {
 	// Listed first: a file is never written after a newer one has appeared, so
 	// what is then read of it to its end is all there will be.
 	names, err := listSegments(r.fs, r.dir)
 	if err != nil {
 		return at, err
 	}
-	if at.name != "" {
+	if at.Segment != "" {
 		if at, err = r.file(ctx, at, fn); err != nil {
 			return at, err
 		}
 	}
 	for _, name := range names {
-		if name <= at.name {
+		if name <= at.Segment {
 			continue
 		}
 		r.reportTorn(at)
-		if at, err = r.file(ctx, position{name: name}, fn); err != nil {
+		if at, err = r.file(ctx, Position{Segment: name}, fn); err != nil {
 			return at, err
 		}
 	}
@@ -201,16 +202,35 @@ func (r *reader) proceed(ctx context.Context, at position, fn func(Entry) error)
 
 // file reads complete lines from a position to the end of its file, calls fn with
 // the chosen records, and returns the position after the last complete line.
-func (r *reader) file(ctx context.Context, at position, fn func(Entry) error) (position, error) {
-	f, err := r.fs.Open(r.fs.PathJoin(r.dir, at.name))
+func (r *reader) file(ctx context.Context, at Position, fn func(Entry) error) (Position, error) {
+	offset := at.Offset
+	return r.raw(ctx, at, math.MaxInt64, func(line []byte) error {
+		e := Entry{JSON: bytes.TrimSuffix(line, []byte("\n"))}
+		if err := json.Unmarshal(e.JSON, &e.Record); err != nil {
+			r.filter.Skipped(at.Segment, offset, err)
+		} else if r.chosen(e.Record) {
+			if err := fn(e); err != nil {
+				return err
+			}
+		}
+		offset += int64(len(line))
+		return nil
+	})
+}
+
+// raw calls fn with the complete lines of a file, with their newlines, from a position up
+// to an offset, and returns the position after the last one that fn took. A line is the
+// receiver's own.
+func (r *reader) raw(ctx context.Context, at Position, end int64, fn func(line []byte) error) (Position, error) {
+	f, err := r.fs.Open(r.fs.PathJoin(r.dir, at.Segment))
 	if errors.Is(err, fs.ErrNotExist) {
 		return at, nil // an empty file, removed when its trail was closed
 	}
 	if err != nil {
-		return at, fmt.Errorf("audit: read %s: %w", at.name, err)
+		return at, fmt.Errorf("audit: read %s: %w", at.Segment, err)
 	}
 	defer f.Close()
-	lines := bufio.NewReaderSize(io.NewSectionReader(f, at.offset, 1<<62), 64<<10)
+	lines := bufio.NewReaderSize(io.NewSectionReader(f, at.Offset, end-at.Offset), 64<<10)
 	for {
 		if err := ctx.Err(); err != nil {
 			return at, err
@@ -220,28 +240,23 @@ func (r *reader) file(ctx context.Context, at position, fn func(Entry) error) (p
 			return at, nil
 		}
 		if err != nil {
-			return at, fmt.Errorf("audit: read %s: %w", at.name, err)
+			return at, fmt.Errorf("audit: read %s: %w", at.Segment, err)
 		}
-		e := Entry{JSON: bytes.TrimSuffix(line, []byte("\n"))}
-		if err := json.Unmarshal(e.JSON, &e.Record); err != nil {
-			r.filter.Skipped(at.name, at.offset, err)
-		} else if r.chosen(e.Record) {
-			if err := fn(e); err != nil {
-				return at, err
-			}
+		if err := fn(line); err != nil {
+			return at, err
 		}
-		at.offset += int64(len(line))
+		at.Offset += int64(len(line))
 	}
 }
 
 // reportTorn reports what follows the last complete line of a file that is read.
-func (r *reader) reportTorn(at position) {
-	if at.name == "" {
+func (r *reader) reportTorn(at Position) {
+	if at.Segment == "" {
 		return
 	}
-	info, err := r.fs.Stat(r.fs.PathJoin(r.dir, at.name))
-	if err == nil && info.Size() > at.offset {
-		r.filter.Skipped(at.name, at.offset, errTorn)
+	info, err := r.fs.Stat(r.fs.PathJoin(r.dir, at.Segment))
+	if err == nil && info.Size() > at.Offset {
+		r.filter.Skipped(at.Segment, at.Offset, errTorn)
 	}
 }
 

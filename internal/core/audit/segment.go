@@ -65,6 +65,7 @@ type segment struct {
 	// may be lost, and the file is not synced again, because a second fsync
 	// may report success for pages that the first one gave up.
 	written, synced uint64
+	durable         int64 // of size, what is known to be durable
 	err             error
 	rows            []journalRow // of the journal, that go when the record is durable here
 }

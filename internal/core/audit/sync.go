@@ -38,7 +38,9 @@ func (t *Trail) sync() {
 		batch = append(batch[:len(batch):len(batch)], t.active)
 	}
 	upTo := make([]uint64, len(batch)) // of each file, what this sync covers
+	sizes := make([]int64, len(batch))
 	for i, s := range batch {
+		sizes[i] = s.size
 		if s.err == nil {
 			upTo[i] = s.written
 		}
@@ -64,11 +66,14 @@ func (t *Trail) sync() {
 		if errs[i] != nil {
 			t.giveUp(s, errs[i])
 		} else {
-			s.synced = max(s.synced, upTo[i])
+			s.synced, s.durable = max(s.synced, upTo[i]), max(s.durable, sizes[i])
 			t.settled = append(t.settled, s.takeSettled()...)
 		}
 	}
+	t.open = slices.DeleteFunc(t.open, func(s *segment) bool { return s.err != nil || slices.Contains(closing, s) })
 	t.ended.Broadcast()
+	close(t.advanced)
+	t.advanced = make(chan struct{})
 }
 
 // giveUp ends a file that could not be synced. mu is held.

@@ -63,13 +63,17 @@ type Trail struct {
 	last    time.Time  // in the newest file's name
 	active  *segment   // nil after an error
 	retired []*segment // not written any more, not yet synced and closed
-	waiting *lines     // to be written next; nil when there are none
-	writing *segment   // the file that is being written
-	spare   []byte     // memory for lines
-	late    []joined   // in the journal, and not yet in a file
-	settled [][]byte   // rows of the journal that can go
-	syncing bool
-	closed  bool
+	open    []*segment // those of which something may not be durable yet, oldest first
+	// advanced is closed, and made again, when more of the trail has become durable.
+	advanced chan struct{}
+	holds    map[string]Position // how far consumers have come
+	waiting  *lines              // to be written next; nil when there are none
+	writing  *segment            // the file that is being written
+	spare    []byte              // memory for lines
+	late     []joined            // in the journal, and not yet in a file
+	settled  [][]byte            // rows of the journal that can go
+	syncing  bool
+	closed   bool
 }
 
 // Open makes the directory if need be and begins a file. A line that a crash tore
@@ -79,6 +83,7 @@ func Open(ctx context.Context, dir string, cfg Config) (*Trail, error) {
 	t := &Trail{
 		fs: cfg.FS, dir: dir, max: cfg.MaxSize, log: cfg.Log, metrics: newMetrics(cfg.Metrics), journal: cfg.Journal,
 		dirty: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+		advanced: make(chan struct{}), holds: map[string]Position{},
 	}
 	t.ended.L = &t.mu
 	if t.fs == nil {

@@ -105,6 +105,7 @@ func (t *Trail) begin() error {
 	}
 	t.retire()
 	t.last, t.active = begun, s
+	t.open = append(t.open, s)
 	return nil
 }
 

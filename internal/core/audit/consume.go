@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package audit
+
+import (
+	"bytes"
+	"context"
+	"math"
+)
+
+// Consumers read the trail in its order and at their own pace: they deliver it, send it
+// on, index it. A consumer keeps the position to which it has come, and after a crash
+// goes on from there: it sees every record at least once. The trail's files are its queue.
+
+// Line is a record in the trail.
+type Line struct {
+	At   Position // where it begins
+	Next Position // where to go on after it
+	JSON []byte   // the record, without newline; valid until the function that got it returns
+}
+
+// Head returns the position up to which the trail is durable. Consumers do not see what
+// is behind it: what a crash may take back must not have been told to others.
+func (t *Trail) Head() Position {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.head()
+}
+
+// head is Head with mu held.
+func (t *Trail) head() Position {
+	for _, s := range t.open {
+		if s != t.active {
+			return Position{s.name, s.durable} // what is behind it waits for the rest of it
+		}
+	}
+	if t.active != nil {
+		return Position{t.active.name, t.active.durable}
+	}
+	return Position{segmentName(t.last), math.MaxInt64}
+}
+
+// Consume calls fn with the durable records from a position on, in the order written, and
+// returns the position to go on from. It ends at fn's first error, which it returns with
+// the position before that record. A position in a file that is gone is the beginning of
+// the next one. Lines that are no records are passed over.
+func (t *Trail) Consume(ctx context.Context, at Position, fn func(Line) error) (Position, error) {
+	head := t.Head()
+	r := newReader(t.fs, t.dir, Filter{})
+	names, err := listSegments(t.fs, t.dir)
+	if err != nil {
+		return at, err
+	}
+	for _, name := range names {
+		if name < at.Segment || name > head.Segment {
+			continue
+		}
+		from, end := Position{Segment: name}, int64(math.MaxInt64)
+		if name == at.Segment {
+			from = at
+		}
+		if name == head.Segment {
+			end = head.Offset
+		}
+		if at, err = r.lines(ctx, from, end, fn); err != nil {
+			return at, err
+		}
+	}
+	return at, nil
+}
+
+// Await returns when there is something durable behind a position, or with ctx's error.
+func (t *Trail) Await(ctx context.Context, at Position) error {
+	for {
+		t.mu.Lock()
+		head, advanced := t.head(), t.advanced
+		t.mu.Unlock()
+		if n, err := t.bytes(at, head); err != nil || n > 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-advanced:
+		}
+	}
+}
+
+// Behind returns how many bytes of the durable trail are behind a position: a consumer's
+// backlog.
+func (t *Trail) Behind(at Position) (int64, error) {
+	return t.bytes(at, t.Head())
+}
+
+// bytes returns how many bytes of the files lie between two positions.
+func (t *Trail) bytes(from, to Position) (n int64, err error) {
+	names, err := listSegments(t.fs, t.dir)
+	if err != nil {
+		return 0, err
+	}
+	for _, name := range names {
+		if name < from.Segment || name > to.Segment {
+			continue
+		}
+		info, err := t.fs.Stat(t.fs.PathJoin(t.dir, name))
+		if err != nil {
+			continue // removed since
+		}
+		size := info.Size()
+		if name == to.Segment {
+			size = min(size, to.Offset)
+		}
+		if name == from.Segment {
+			size -= from.Offset
+		}
+		n += max(size, 0)
+	}
+	return n, nil
+}
+
+// Hold says that a consumer of that name has come to a position: files from there on are
+// not removed, whatever limits there are to what is kept. Release ends it.
+func (t *Trail) Hold(name string, at Position) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.holds[name] = at
+}
+
+// Release forgets a consumer.
+func (t *Trail) Release(name string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.holds, name)
+}
+
+// lines calls fn with the complete lines of a file from a position up to an offset.
+func (r *reader) lines(ctx context.Context, at Position, end int64, fn func(Line) error) (Position, error) {
+	return r.raw(ctx, at, end, func(line []byte) error {
+		next := Position{at.Segment, at.Offset + int64(len(line))}
+		text := bytes.TrimSuffix(line, []byte("\n"))
+		if isRecord(text) {
+			if err := fn(Line{at, next, text}); err != nil {
+				return err
+			}
+		}
+		at = next
+		return nil
+	})
+}
+
+// isRecord reports whether a line looks like one: what a crash tore has no end.
+func isRecord(line []byte) bool {
+	return len(line) > 1 && line[0] == '{' && line[len(line)-1] == '}'
+}
