@@ -67,6 +67,10 @@ func (f *facts) global(key string) (string, bool) {
 		return strconv.FormatBool(by.Type == AWSService), true
 	case "aws:principalservicename":
 		return by.ARN, by.Type == AWSService
+	case "aws:sourcearn":
+		return by.SourceARN, by.SourceARN != ""
+	case "aws:sourceaccount":
+		return by.SourceAccount, by.SourceAccount != ""
 	case "aws:viaawsservice":
 		return "false", true
 	case "aws:sourceip":

@@ -7,6 +7,7 @@ package iam
 import (
 	"time"
 
+	"github.com/cofferstore/coffer/internal/aws"
 	"github.com/cofferstore/coffer/internal/fault"
 )
 
@@ -109,4 +110,17 @@ type Caller struct {
 	UserAgent string
 	Secure    bool // the transport counts as secure (TLS, loopback, or a listed proxy's word)
 	SigV4     bool // signed with Signature Version 4
+	// Of a service that calls for itself: the resource for which it does (aws:SourceArn,
+	// aws:SourceAccount).
+	SourceARN, SourceAccount string
+}
+
+// ServiceCaller returns a service that calls for itself, on account of a resource:
+// "cloudtrail.amazonaws.com" delivers a trail's files. Policies must allow it as they
+// must allow anybody.
+func ServiceCaller(name, sourceARN, sourceAccount string) Caller {
+	return Caller{
+		Principal: Principal{Type: AWSService, ARN: name}, RequestID: aws.NewRequestID(), UserAgent: name,
+		Secure: true, SigV4: true, SourceARN: sourceARN, SourceAccount: sourceAccount,
+	}
 }

@@ -16,6 +16,9 @@ func (p Principal) Identity() audit.Identity {
 	if p.IsAnonymous() {
 		return audit.Identity{Type: p.Type, AccountID: "anonymous"}
 	}
+	if p.Type == AWSService {
+		return audit.Identity{Type: p.Type, InvokedBy: p.ARN}
+	}
 	i := audit.Identity{
 		Type: p.Type, PrincipalID: p.PrincipalID, ARN: p.ARN, AccountID: p.Account,
 		AccessKeyID: p.AccessKeyID, UserName: p.UserName,
