@@ -119,7 +119,8 @@ func (t *Trail) bytes(from, to Position) (n int64, err error) {
 }
 
 // Hold says that a consumer of that name has come to a position: files from there on are
-// not removed, whatever limits there are to what is kept. Release ends it.
+// not removed, whatever limits there are to what is kept. Release ends it. Until then the
+// metrics say how far the consumer is behind; its name is their label, so there must be few.
 func (t *Trail) Hold(name string, at Position) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -131,6 +132,8 @@ func (t *Trail) Release(name string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.holds, name)
+	t.metrics.taken.DeleteLabelValues(name)
+	t.metrics.refused.DeleteLabelValues(name)
 }
 
 // lines calls fn with the complete lines of a file from a position up to an offset.

@@ -79,13 +79,13 @@ func (t *Trail) Join(b *meta.Batch, r Record) (committed func(), err error) {
 	}
 	row := journaled{journalKey(r.EventID), from, line}
 	b.Put(row.key, row.encode())
-	return func() { t.committed(joined{row.key, line}, category(r)) }, nil
+	return func() { t.committed(joined{row.key, line}, kindOf(&r)) }, nil
 }
 
 // committed writes a record to the trail's files, to which it may find its way only
 // later: what is in the journal is not lost.
-func (t *Trail) committed(j joined, category string) {
-	t.metrics.records.WithLabelValues(category).Inc()
+func (t *Trail) committed(j joined, k kind) {
+	t.metrics.byKind[k].Inc()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {

@@ -5,10 +5,14 @@ package audit
 import "github.com/prometheus/client_golang/prometheus"
 
 type metrics struct {
-	records  *prometheus.CounterVec // by category
+	records  *prometheus.CounterVec
+	byKind   [kinds]prometheus.Counter // of records, by kind
 	failures prometheus.Counter
 	unsynced prometheus.Counter
 	syncs    prometheus.Histogram
+
+	taken   *prometheus.CounterVec // by consumer
+	refused *prometheus.CounterVec
 }
 
 // newMetrics registers the trail's metrics; a nil registerer leaves them unseen.
@@ -16,8 +20,8 @@ func newMetrics(to prometheus.Registerer) metrics {
 	m := metrics{
 		records: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "coffer_audit_records_total",
-			Help: "Audit records written, by event category.",
-		}, []string{"category"}),
+			Help: "Audit records written, by category of event, what the call does, and how it ended.",
+		}, []string{"category", "access", "outcome"}),
 		failures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "coffer_audit_failures_total",
 			Help: "Audit records that could not be written; their calls were refused.",
@@ -31,17 +35,44 @@ func newMetrics(to prometheus.Registerer) metrics {
 			Help:    "Time that a sync of an audit file took.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 8), // 0.1 ms to 1.6 s
 		}),
+		taken: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "coffer_audit_sink_records_total",
+			Help: "Audit records that a consumer of the trail has taken.",
+		}, []string{"sink"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "coffer_audit_sink_failures_total",
+			Help: "Tries to bring audit records to a consumer that failed and are made again.",
+		}, []string{"sink"}),
+	}
+	for kind := range m.byKind {
+		m.byKind[kind] = m.records.WithLabelValues(categories[kind>>2], accesses[kind>>1&1], outcomes[kind&1])
 	}
 	if to != nil {
-		to.MustRegister(m.records, m.failures, m.unsynced, m.syncs)
+		to.MustRegister(m.records, m.failures, m.unsynced, m.syncs, m.taken, m.refused)
 	}
 	return m
 }
 
-// category is the record's event category as a label of a fixed set.
-func category(r Record) string {
-	if r.EventCategory == Data {
-		return "data"
+// Labels of records. Their sets are fixed.
+var (
+	categories = [3]string{"management", "data", "kms"}
+	accesses   = [2]string{"write", "read"}
+	outcomes   = [2]string{"ok", "error"}
+)
+
+// kind is an index of the labels of a record.
+type kind uint8
+
+const kinds = kind(len(categories) * len(accesses) * len(outcomes))
+
+// kindOf returns a record's kind.
+func kindOf(r *Record) kind {
+	k := kind(CategoryOf(r.EventSource, r.EventCategory)) << 2
+	if r.ReadOnly {
+		k |= 1 << 1
 	}
-	return "management"
+	if r.ErrorCode != "" {
+		k |= 1
+	}
+	return k
 }

@@ -104,6 +104,9 @@ func Open(ctx context.Context, dir string, cfg Config) (*Trail, error) {
 			return nil, errors.Join(fmt.Errorf("audit: open trail %s: %w", dir, err), t.dirFile.Close())
 		}
 	}
+	if cfg.Metrics != nil {
+		cfg.Metrics.MustRegister(lags{t})
+	}
 	go t.background()
 	return t, nil
 }
@@ -167,7 +170,7 @@ func (t *Trail) Append(ctx context.Context, r Record, durable bool) error {
 		t.metrics.failures.Inc()
 		return fault.New(Unavailable, "").Because(err)
 	}
-	t.metrics.records.WithLabelValues(category(r)).Inc()
+	t.metrics.byKind[kindOf(&r)].Inc()
 	return nil
 }
 
