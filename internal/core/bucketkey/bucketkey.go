@@ -251,8 +251,8 @@ func (c *Cache) Sealer(ctx context.Context, by iam.Caller, k ForWrite) (*Sealer,
 	if s != nil || err != nil {
 		return s, err
 	}
-	return unwrap(ctx, c, by, kms.Generate, w.gen, func(aead *secret.AEAD) *Sealer {
-		return &Sealer{window: w, aead: aead}
+	return unwrap(ctx, c, by, kms.Generate, w.gen, func(aead *secret.AEAD, event string) *Sealer {
+		return &Sealer{window: w, aead: aead, event: event}
 	})
 }
 
@@ -283,8 +283,8 @@ func (c *Cache) Opener(ctx context.Context, by iam.Caller, k ForRead) (*Opener, 
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errPatience)
 	defer cancel()
-	return unwrap(ctx, c, by, kms.Decrypt, gen, func(aead *secret.AEAD) *Opener {
-		return &Opener{gen: gen, aead: aead}
+	return unwrap(ctx, c, by, kms.Decrypt, gen, func(aead *secret.AEAD, event string) *Opener {
+		return &Opener{gen: gen, aead: aead, event: event}
 	})
 }
 
@@ -292,8 +292,13 @@ func (c *Cache) Opener(ctx context.Context, by iam.Caller, k ForRead) (*Opener, 
 // for concurrent use. Hold it for one request, not longer.
 type Sealer struct {
 	*window
-	aead *secret.AEAD
+	aead  *secret.AEAD
+	event string
 }
+
+// Event returns the id of the audit event of the KMS request by which the requester
+// proved the permission.
+func (s *Sealer) Event() string { return s.event }
 
 // Generation returns the generation's id.
 func (s *Sealer) Generation() uuid.UUID { return s.gen.ID }
@@ -311,9 +316,14 @@ func (s *Sealer) Stale() bool { return time.Now().After(s.gen.NotAfter.Add(s.sta
 // Opener unwraps data keys of one generation and can do nothing else. It is safe
 // for concurrent use. Hold it for one request, not longer.
 type Opener struct {
-	gen  *Generation
-	aead *secret.AEAD
+	gen   *Generation
+	aead  *secret.AEAD
+	event string
 }
+
+// Event returns the id of the audit event of the KMS request by which the requester
+// proved the permission.
+func (o *Opener) Event() string { return o.event }
 
 // Generation returns the generation's id.
 func (o *Opener) Generation() uuid.UUID { return o.gen.ID }

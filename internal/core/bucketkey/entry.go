@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/kms"
 	"github.com/cofferstore/coffer/internal/fault"
@@ -165,7 +166,7 @@ func (c *Cache) late(ctx context.Context, err error) error {
 // unwrap returns the key under gen for a requester who proves class: from an entry
 // that came meanwhile, from a flight under way for the same requester and class,
 // or by a request of its own.
-func unwrap[K *Sealer | *Opener](ctx context.Context, c *Cache, by iam.Caller, class kms.Class, gen *Generation, typed func(*secret.AEAD) K) (K, error) {
+func unwrap[K *Sealer | *Opener](ctx context.Context, c *Cache, by iam.Caller, class kms.Class, gen *Generation, typed func(aead *secret.AEAD, event string) K) (K, error) {
 	id := entryID{gen.ID, by.Requester(), class}
 	c.mu.Lock()
 	if c.closed {
@@ -188,9 +189,10 @@ func unwrap[K *Sealer | *Opener](ctx context.Context, c *Cache, by iam.Caller, c
 			c.unwrapping[id] = f
 		}
 		c.launch(ctx, func(ctx context.Context) {
+			ctx, event := audit.Naming(ctx)
 			aead, err := c.open(ctx, by, class, gen)
 			if err == nil {
-				f.key = typed(aead)
+				f.key = typed(aead, event)
 			}
 			f.err = err
 			c.mu.Lock()
@@ -252,6 +254,9 @@ func (c *Cache) refuse(ctx context.Context, by iam.Caller, denial error, held bo
 	key, err := ask(ctx)
 	if err != nil {
 		_ = c.refused(ctx, by.Account, err) // for the breaker; the denial says why
+		if event := audit.EventOf(err); event != "" {
+			denial = audit.Recorded(denial, event)
+		}
 	}
 	key.Clear()
 	return denial

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/cofferstore/coffer/internal/aws"
+	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/kms"
 	"github.com/cofferstore/coffer/internal/fault"
@@ -74,6 +75,7 @@ type fakeKMS struct {
 	gate      func(context.Context, request)                   // runs before an answer, without the lock
 	made      map[string]func() (secret.Bytes, string, []byte) // by ciphertext
 	given     []secret.Bytes
+	events    []string // of the requests
 }
 
 func newFake() *fakeKMS {
@@ -108,6 +110,8 @@ func (f *fakeKMS) Check(_ context.Context, by iam.Caller, class kms.Class, keyAR
 func (f *fakeKMS) begin(ctx context.Context, r request) error {
 	f.mu.Lock()
 	f.requests = append(f.requests, r)
+	event := audit.Named(ctx)
+	f.events = append(f.events, event)
 	gate, fail := f.gate, f.fail
 	f.mu.Unlock()
 	if gate != nil {
@@ -117,7 +121,9 @@ func (f *fakeKMS) begin(ctx context.Context, r request) error {
 		return err
 	}
 	if fail != nil {
-		return fail(r)
+		if err := fail(r); err != nil {
+			return audit.Recorded(err, event)
+		}
 	}
 	return nil
 }
@@ -129,7 +135,7 @@ func (f *fakeKMS) GenerateDataKey(ctx context.Context, by iam.Caller, keyARN str
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.decide(by, kms.Generate, keyARN); err != nil {
-		return secret.Bytes{}, nil, err
+		return secret.Bytes{}, nil, audit.Recorded(err, f.events[len(f.events)-1])
 	}
 	key := secret.Random(secret.Size)
 	kept := bytes.Clone(key.Reveal())

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/kms"
 	"github.com/cofferstore/coffer/internal/fault"
@@ -212,6 +213,7 @@ func (c *Cache) make(ctx context.Context, by iam.Caller, k ForWrite, pointer, co
 	if err != nil {
 		return nil, nil, err
 	}
+	ctx, event := audit.Naming(ctx)
 	key, blob, err := c.keys.GenerateDataKey(ctx, by, k.KeyARN, k.Context, id.String())
 	if err != nil {
 		return nil, nil, c.refused(ctx, by.Account, err)
@@ -235,7 +237,7 @@ func (c *Cache) make(ctx context.Context, by iam.Caller, k ForWrite, pointer, co
 		return nil, nil, err
 	}
 	w := &window{gen: gen, stale: c.stages.stale}
-	return w, &Sealer{window: w, aead: aead}, nil
+	return w, &Sealer{window: w, aead: aead, event: event}, nil
 }
 
 // birth is the creation time of a generation made now. It lies after the key's

@@ -42,6 +42,7 @@ func (s *Service) event(name string) audit.Record {
 
 // s3Request is a KMS request that S3 made for a caller.
 type s3Request struct {
+	event      string // its id
 	by         iam.Caller
 	class      Class
 	keyARN     string // as S3 named it
@@ -55,6 +56,7 @@ type s3Request struct {
 // recordOf describes the request as CloudTrail does: as the caller's, through S3.
 func (s *Service) recordOf(q s3Request) audit.Record {
 	r := s.event(string(q.class))
+	r.EventID = q.event
 	r.UserIdentity = q.by.Identity()
 	r.UserIdentity.InvokedBy = audit.InvokedByS3
 	r.SourceIPAddress, r.UserAgent = audit.InvokedByS3, audit.InvokedByS3

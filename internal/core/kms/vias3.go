@@ -5,6 +5,7 @@ package kms
 import (
 	"context"
 
+	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/policy"
 	"github.com/cofferstore/coffer/internal/fault"
@@ -24,6 +25,9 @@ const (
 // no call of the API opens them. GenerateDataKey, Decrypt and OpenBucketKey are
 // KMS requests: they are counted, and recorded in the audit trail as the
 // caller's, whether they succeed or not, before they return.
+//
+// The event has the id that the context names (audit.Naming); an error that an event
+// tells of names it (audit.EventOf).
 //
 // They share these errors: NotFound, AccessDenied, InvalidKeyUsage, Disabled,
 // InvalidState, InvalidCiphertext, IncorrectKey, KeyUnavailable, Unavailable,
@@ -138,9 +142,13 @@ func (v *ViaS3) request(ctx context.Context, by iam.Caller, class Class, keyARN 
 		}
 	}
 	v.s.count(string(class), fromS3, err)
-	record := v.s.recordOf(s3Request{by: by, class: class, keyARN: keyARN, key: ref, context: ec, generation: gen, materialID: m.ID, err: err})
+	record := v.s.recordOf(s3Request{event: audit.Named(ctx), by: by, class: class, keyARN: keyARN, key: ref, context: ec, generation: gen, materialID: m.ID, err: err})
 	// The client may have gone; what was done is recorded all the same.
-	if unrecorded := v.s.trail.Append(context.WithoutCancel(ctx), record, true); unrecorded != nil && err == nil {
+	unrecorded := v.s.trail.Append(context.WithoutCancel(ctx), record, true)
+	switch {
+	case unrecorded == nil && err != nil:
+		err = audit.Recorded(err, record.EventID)
+	case unrecorded != nil && err == nil:
 		err = fault.New(Unavailable, "").Because(unrecorded)
 	}
 	if err != nil {

@@ -113,7 +113,8 @@ func TestS3RequestsAreRecordedAsTheCallers(t *testing.T) {
 	n := newNode(t)
 	k, v := n.key(), n.ViaS3()
 	ec := Context{"tenant": "t-17", "aws:s3:arn": "arn:aws:s3:::example-bucket"}
-	_, blob, err := v.GenerateDataKey(t.Context(), owner, k.Arn, ec, "gen-1")
+	ctx, event := audit.Naming(t.Context())
+	_, blob, err := v.GenerateDataKey(ctx, owner, k.Arn, ec, "gen-1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +150,7 @@ func TestS3RequestsAreRecordedAsTheCallers(t *testing.T) {
 	if _, there := d.AdditionalEventData["cofferGeneration"]; there {
 		t.Error("a request without a generation names one")
 	}
-	if g.EventID == d.EventID || g.RequestID == d.RequestID || g.EventID == g.RequestID {
+	if g.EventID != event || g.EventID == d.EventID || g.RequestID == d.RequestID || g.EventID == g.RequestID {
 		t.Error("ids are not unique")
 	}
 }
@@ -157,7 +158,7 @@ func TestS3RequestsAreRecordedAsTheCallers(t *testing.T) {
 func TestRefusedS3RequestsAreRecorded(t *testing.T) {
 	n := newNode(t)
 	k, v := n.key(), n.ViaS3()
-	_, _, _ = v.GenerateDataKey(t.Context(), alice, k.Arn, bucket, "")
+	_, _, refusal := v.GenerateDataKey(t.Context(), alice, k.Arn, bucket, "")
 	must(n.DisableKey(t.Context(), owner, KeyOnly{k.KeyId}))(t)
 	_, _, _ = v.GenerateDataKey(t.Context(), owner, k.Arn, bucket, "")
 	got := n.trail.named("GenerateDataKey")
@@ -166,6 +167,9 @@ func TestRefusedS3RequestsAreRecorded(t *testing.T) {
 	}
 	if got[0].ErrorCode != "AccessDenied" || got[0].RequestParameters != nil || got[0].AdditionalEventData["keyMaterialId"] != nil || len(got[0].Resources) != 1 || got[0].UserIdentity.UserName != "alice" {
 		t.Errorf("denied: %+v", got[0])
+	}
+	if event := audit.EventOf(refusal); event != got[0].EventID {
+		t.Errorf("the refusal names event %q, want %q", event, got[0].EventID)
 	}
 	if got[1].ErrorCode != "DisabledException" || got[1].ErrorMessage != k.Arn+" is disabled." || got[1].RequestParameters == nil {
 		t.Errorf("disabled: %+v", got[1])

@@ -61,6 +61,7 @@ const redirectHeader = "x-amz-website-redirect-location"
 type Copied struct {
 	Stored
 	SourceVersionID string // "" unless the source's bucket has versioning
+	SourceSSE       sse.Applied
 }
 
 // Copy makes an object from another. How the copy is encrypted is decided by the
@@ -114,7 +115,7 @@ func (o *Objects) Copy(ctx context.Context, by iam.Caller, in Copy) (Copied, err
 	if err != nil {
 		return Copied{}, sourceError(err)
 	}
-	copied := func(stored Stored) Copied { return Copied{stored, src.versionID()} }
+	copied := func(stored Stored) Copied { return Copied{stored, src.versionID(), src.applied} }
 	stored, err := o.publish(ctx, b, in.Ref, s, r, st, publishing{
 		cond: in.Condition, fromDefault: choice.FromDefault, result: func(s Stored) any { return copied(s) },
 	})
@@ -173,6 +174,8 @@ type copySource struct {
 	r      *record
 	key    sse.CustomerKey
 	ticket *ticket
+	// applied is the source's encryption, once it is open.
+	applied sse.Applied
 }
 
 func (s *copySource) Close() { s.ticket.end() }
@@ -232,5 +235,6 @@ func (s *copySource) open(ctx context.Context, by iam.Caller, off, n int64) (io.
 	if err != nil {
 		return nil, err
 	}
+	s.applied = opening.Applied()
 	return &body{o: s.o, ctx: ctx, opening: opening, format: s.r.Body, parts: s.r.Parts, off: off, left: n, ticket: s.o.reads.begin()}, nil
 }

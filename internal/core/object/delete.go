@@ -11,6 +11,7 @@ import (
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/policy"
+	"github.com/cofferstore/coffer/internal/core/sse"
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/store/meta"
 )
@@ -40,6 +41,8 @@ type Deleted struct {
 	Marker bool
 	// Missing says that the version asked for was not there.
 	Missing bool
+	// SSE is how what was removed was encrypted, as far as that is known without a key.
+	SSE sse.Applied
 }
 
 // Delete removes the current version of a key or, in a bucket with versioning,
@@ -60,7 +63,7 @@ func (o *Objects) Delete(ctx context.Context, by iam.Caller, in Delete) (Deleted
 		case in.VersionID != "":
 			out, err = o.deleteVersion(ctx, b, in)
 		case b.Versioning == "":
-			out, err = Deleted{}, o.deleteOnly(ctx, b, in)
+			out, err = o.deleteOnly(ctx, b, in)
 		default:
 			out, err = o.hide(ctx, by, b, in)
 		}
@@ -85,13 +88,13 @@ func (in Delete) holds(r *record) error {
 }
 
 // deleteOnly removes the one version of a key in a bucket without versioning.
-func (o *Objects) deleteOnly(ctx context.Context, b *bucket.Bucket, in Delete) error {
+func (o *Objects) deleteOnly(ctx context.Context, b *bucket.Bucket, in Delete) (Deleted, error) {
 	r, ver, err := o.current(ctx, b, in.Key)
 	if err != nil {
-		return fmt.Errorf("read object: %w", err)
+		return Deleted{}, fmt.Errorf("read object: %w", err)
 	}
 	if err := in.holds(r); err != nil || r == nil {
-		return err
+		return Deleted{}, err
 	}
 	var batch meta.Batch
 	guard, guardVer := b.Guard() // without versioning still?
@@ -101,9 +104,23 @@ func (o *Objects) deleteOnly(ctx context.Context, b *bucket.Bucket, in Delete) e
 	batch.Delete(row)
 	o.release(&batch, r)
 	if err := o.depend(ctx, &batch, b.UID, dependence{r.Wrap, -1}); err != nil {
-		return err
+		return Deleted{}, err
 	}
-	return o.conclude(ctx, &batch, Deleted{})
+	gone := Deleted{SSE: o.encryptionOf(ctx, b, r)}
+	return gone, o.conclude(ctx, &batch, gone)
+}
+
+// encryptionOf is for the audit record of a version that goes: one whose encryption
+// cannot be told goes all the same.
+func (o *Objects) encryptionOf(ctx context.Context, b *bucket.Bucket, r *record) sse.Applied {
+	if r.Marker {
+		return sse.Applied{}
+	}
+	a, err := o.keys.Applied(ctx, keyBucket(b), r.Key, r.Wrap)
+	if err != nil {
+		return sse.Applied{}
+	}
+	return a
 }
 
 // hide makes a delete marker the current version.
@@ -137,7 +154,7 @@ func (o *Objects) deleteVersion(ctx context.Context, b *bucket.Bucket, in Delete
 	if err := in.holds(v.record); err != nil {
 		return Deleted{}, err
 	}
-	gone.Marker = v.Marker
+	gone.Marker, gone.SSE = v.Marker, o.encryptionOf(ctx, b, v.record)
 	var batch meta.Batch
 	guard, ver := b.Guard()
 	batch.Cond(guard, ver)

@@ -57,6 +57,7 @@ func (in UpdateEncryption) Needs() []policy.Need {
 type Updated struct {
 	VersionID string
 	SSE       sse.Applied
+	Before    sse.Applied
 }
 
 // UpdateEncryption wraps the data key of a version under another KMS key, with or
@@ -107,7 +108,7 @@ func (o *Objects) updateEncryption(ctx context.Context, by iam.Caller, in Update
 	if err := o.rewrap(ctx, in.Ref, b, v, s); err != nil {
 		return Updated{}, err
 	}
-	out := Updated{SSE: s.Applied()}
+	out := Updated{SSE: s.Applied(), Before: opening.Applied()}
 	if b.Versioning != "" {
 		out.VersionID = v.wireVersion()
 	}

@@ -105,6 +105,7 @@ func (o *Objects) head(ctx context.Context, by iam.Caller, in Get) (*Object, err
 		if err != nil {
 			return nil, err
 		}
+		out.SSE = opening.Applied()
 		opening.Clear()
 	}
 	return out, nil

@@ -170,6 +170,7 @@ func (in CopyPart) Needs() []policy.Need {
 type CopiedPart struct {
 	StoredPart
 	SourceVersionID string
+	SourceSSE       sse.Applied
 }
 
 // CopyPart stores a part that is a range of another object. Faults: as UploadPart
@@ -202,7 +203,7 @@ func (o *Objects) CopyPart(ctx context.Context, by iam.Caller, in CopyPart) (Cop
 	}
 	defer plain.Close()
 	p, err := o.storePart(ctx, b, u, s, UploadPart{UploadRef: in.UploadRef, Number: in.Number, Body: plain, Size: n})
-	return CopiedPart{p, src.versionID()}, sourceError(err)
+	return CopiedPart{p, src.versionID(), src.applied}, sourceError(err)
 }
 
 // copyRange reads x-amz-copy-source-range, which is stricter than Range: both ends

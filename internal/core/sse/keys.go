@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/cofferstore/coffer/internal/aws"
+	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/bucketkey"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/kms"
@@ -32,6 +33,10 @@ type Applied struct {
 	Algorithm, KeyARN string
 	BucketKey         bool
 	Generation        uuid.UUID // of the bucket key, also for SSE-S3; zero without one
+	// Event is the id of the audit event of the KMS request that covers this use of the
+	// key: the one by which the requester proved the permission, or the object's own. ""
+	// when the key was not used, and for SSE-S3.
+	Event string
 }
 
 // ByService reports whether nobody but the service holds a key: SSE-S3, and what is
@@ -163,7 +168,7 @@ func (s *Sealing) Verify(ctx context.Context, b bucketkey.Bucket, wrapped []byte
 	}
 	var dek secret.Bytes
 	if w.sealer != nil {
-		dek, err = s.keys.unwrapGeneration(ctx, w.by, b, layers[0], d)
+		dek, _, err = s.keys.unwrapGeneration(ctx, w.by, b, layers[0], d)
 	} else {
 		dek, err = layers[0].openDEK(w.aead.Open, d)
 	}
@@ -278,56 +283,67 @@ func (k *Keys) unwrap(ctx context.Context, by iam.Caller, b bucketkey.Bucket, ob
 	}
 	var deks dataKeys
 	for _, w := range layers {
-		dek, err := k.unwrapOne(ctx, by, b, w, d, key)
+		dek, event, err := k.unwrapOne(ctx, by, b, w, d, key)
 		if err != nil {
 			deks.clear()
 			return nil, Applied{}, err
+		}
+		if event != "" {
+			a.Event = event
 		}
 		deks = append(deks, dek)
 	}
 	return deks, a, nil
 }
 
-func (k *Keys) unwrapOne(ctx context.Context, by iam.Caller, b bucketkey.Bucket, w wrap, d [32]byte, key CustomerKey) (secret.Bytes, error) {
+// unwrapOne opens a layer. event is that of the KMS request that covers it, "" for none.
+func (k *Keys) unwrapOne(ctx context.Context, by iam.Caller, b bucketkey.Bucket, w wrap, d [32]byte, key CustomerKey) (dek secret.Bytes, event string, err error) {
 	switch w.source {
 	case fromKMS:
 		return k.unwrapDirect(ctx, by, w, d)
 	case fromCustomer:
 		aead, err := customerAEAD(w, key)
 		if err != nil {
-			return secret.Bytes{}, err
+			return secret.Bytes{}, "", err
 		}
-		return w.openDEK(aead.Open, d)
+		dek, err = w.openDEK(aead.Open, d)
+		return dek, "", err
 	}
 	return k.unwrapGeneration(ctx, by, b, w, d)
 }
 
-func (k *Keys) unwrapGeneration(ctx context.Context, by iam.Caller, b bucketkey.Bucket, w wrap, d [32]byte) (secret.Bytes, error) {
+func (k *Keys) unwrapGeneration(ctx context.Context, by iam.Caller, b bucketkey.Bucket, w wrap, d [32]byte) (dek secret.Bytes, event string, err error) {
 	cache := k.cache
 	if w.source.ofService() {
 		cache, by = k.owned, service(by)
 	}
 	o, err := cache.Opener(ctx, by, bucketkey.ForRead{Bucket: b, Generation: w.ref})
 	if err != nil {
-		return secret.Bytes{}, err
+		return secret.Bytes{}, "", err
 	}
-	return w.openDEK(o.Open, d)
+	if !w.source.ofService() {
+		event = o.Event()
+	}
+	dek, err = w.openDEK(o.Open, d)
+	return dek, event, err
 }
 
-func (k *Keys) unwrapDirect(ctx context.Context, by iam.Caller, w wrap, d [32]byte) (secret.Bytes, error) {
+func (k *Keys) unwrapDirect(ctx context.Context, by iam.Caller, w wrap, d [32]byte) (dek secret.Bytes, event string, err error) {
 	p, err := parseDirect(w.vary)
 	if err != nil {
-		return secret.Bytes{}, fault.New(Damaged, "").Because(err)
+		return secret.Bytes{}, "", fault.New(Damaged, "").Because(err)
 	}
+	ctx, event = audit.Naming(ctx)
 	key, err := k.s3.Decrypt(ctx, by, p.keyARN, p.blob, p.context)
 	if err != nil {
-		return secret.Bytes{}, err
+		return secret.Bytes{}, "", err
 	}
 	aead, err := directAEAD(key, w.ref)
 	if err != nil {
-		return secret.Bytes{}, fault.New(Damaged, "").Because(err)
+		return secret.Bytes{}, "", fault.New(Damaged, "").Because(err)
 	}
-	return w.openDEK(aead.Open, d)
+	dek, err = w.openDEK(aead.Open, d)
+	return dek, event, err
 }
 
 // directAEAD returns what wraps a data key under a KMS data key, and wipes that.

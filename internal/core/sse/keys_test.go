@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/bucketkey"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/kms"
@@ -50,6 +51,7 @@ type fakeKMS struct {
 	denied  string // a caller
 	arn     string // of "" resolved
 	garbage bool   // answer with a short key
+	events  []string
 }
 
 type fakeKey struct {
@@ -84,9 +86,10 @@ func (f *fakeKMS) note(by iam.Caller, op string, ec kms.Context) error {
 	return f.Check(context.Background(), by, "", "", nil)
 }
 
-func (f *fakeKMS) GenerateDataKey(_ context.Context, by iam.Caller, arn string, ec kms.Context, _ string) (secret.Bytes, []byte, error) {
+func (f *fakeKMS) GenerateDataKey(ctx context.Context, by iam.Caller, arn string, ec kms.Context, _ string) (secret.Bytes, []byte, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.events = append(f.events, audit.Named(ctx))
 	if err := f.note(by, "GenerateDataKey", ec); err != nil {
 		return secret.Bytes{}, nil, err
 	}
@@ -105,9 +108,10 @@ func (f *fakeKMS) Decrypt(ctx context.Context, by iam.Caller, arn string, blob [
 	return f.OpenBucketKey(ctx, by, kms.Decrypt, arn, blob, ec, "")
 }
 
-func (f *fakeKMS) OpenBucketKey(_ context.Context, by iam.Caller, class kms.Class, arn string, blob []byte, ec kms.Context, _ string) (secret.Bytes, error) {
+func (f *fakeKMS) OpenBucketKey(ctx context.Context, by iam.Caller, class kms.Class, arn string, blob []byte, ec kms.Context, _ string) (secret.Bytes, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.events = append(f.events, audit.Named(ctx))
 	if err := f.note(by, string(class), ec); err != nil {
 		return secret.Bytes{}, err
 	}
@@ -118,6 +122,16 @@ func (f *fakeKMS) OpenBucketKey(_ context.Context, by iam.Caller, class kms.Clas
 	key := secret.Copy(k.key)
 	f.given = append(f.given, key)
 	return key, nil
+}
+
+// last returns the id of the newest event, "" without any.
+func (f *fakeKMS) last() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.events) == 0 {
+		return ""
+	}
+	return f.events[len(f.events)-1]
 }
 
 func (f *fakeKMS) total() (n int) {
@@ -253,10 +267,13 @@ func TestObjects(t *testing.T) {
 				t.Errorf("generation %v", got.Generation)
 			}
 			opening, err := f.ForRead(t.Context(), alice, photos, "a/b.jpg", last.wrap, digest, last.customer)
-			if err != nil || opening.Applied() != got {
+			if got.Event != "" {
+				t.Errorf("HEAD uses no key, and names event %s", got.Event)
+			}
+			if got.Event = f.kms.last(); err != nil || opening.Applied() != got {
 				t.Errorf("reading says %+v, %v; HEAD says %+v", opening.Applied(), err, got)
 			}
-			got.Generation = uuid.UUID{}
+			got.Generation, got.Event = uuid.UUID{}, ""
 			if got != want.applied {
 				t.Errorf("applied %+v, want %+v", got, want.applied)
 			}
@@ -379,7 +396,8 @@ func TestUploads(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if part.Applied() != created.Applied() {
+			want := created.Applied()
+			if want.Event = f.kms.last(); part.Applied() != want {
 				t.Errorf("part %+v, upload %+v", part.Applied(), created.Applied())
 			}
 			created.Clear()
@@ -501,7 +519,7 @@ func TestTooManyContexts(t *testing.T) {
 		}
 	}
 	s := sealing(bucketkey.MaxContexts)
-	want := Applied{Algorithm: KMS, KeyARN: keyARN, BucketKey: true}
+	want := Applied{Algorithm: KMS, KeyARN: keyARN, BucketKey: true, Event: f.kms.last()}
 	if s.Applied() != want {
 		t.Errorf("applied %+v, want %+v", s.Applied(), want)
 	}
@@ -513,7 +531,7 @@ func TestTooManyContexts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if opening.Applied() != want || !opening.deks[0].Equal(s.deks[0]) {
+	if want.Event = f.kms.last(); opening.Applied() != want || !opening.deks[0].Equal(s.deks[0]) {
 		t.Errorf("read back as %+v", opening.Applied())
 	}
 	if f.kms.count["bob Decrypt arn:aws:s3:::photos"] != 1 {

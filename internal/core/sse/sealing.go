@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 
+	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/bucketkey"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/secret"
@@ -59,7 +60,7 @@ func (w *wrapping) prepare(ctx context.Context) error {
 			w.sealer = sealer
 			w.applied = Applied{Algorithm: w.source.reported(), Generation: sealer.Generation()}
 			if !w.source.ofService() {
-				w.applied.KeyARN, w.applied.BucketKey = w.under.KeyARN, true
+				w.applied.KeyARN, w.applied.BucketKey, w.applied.Event = w.under.KeyARN, true, sealer.Event()
 			}
 			return nil
 		}
@@ -68,6 +69,7 @@ func (w *wrapping) prepare(ctx context.Context) error {
 		}
 		// A KMS data key in the same context: no policy sees a difference.
 	}
+	ctx, event := audit.Naming(ctx)
 	key, blob, err := w.keys.s3.GenerateDataKey(ctx, w.by, w.under.KeyARN, w.under.Context, "")
 	if err != nil {
 		return err
@@ -79,7 +81,7 @@ func (w *wrapping) prepare(ctx context.Context) error {
 	if w.vary, err = (direct{w.under.KeyARN, w.under.Context, blob}).encode(); err != nil {
 		return err
 	}
-	w.applied = Applied{Algorithm: KMS, KeyARN: w.under.KeyARN, BucketKey: w.source == fromBucketKey}
+	w.applied = Applied{Algorithm: KMS, KeyARN: w.under.KeyARN, BucketKey: w.source == fromBucketKey, Event: event}
 	w.source, w.sealer = fromKMS, nil
 	return nil
 }

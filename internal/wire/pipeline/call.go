@@ -207,11 +207,11 @@ func (c *Call) AuditResource(r ...audit.Resource) {
 }
 
 // AuditItem adds an event of its own for one item of the call: what happened to the
-// item, with the identity and the request id of the call. code is the item's error,
-// zero when there is none.
-func (c *Call) AuditItem(event string, parameters map[string]any, code Code, resources ...audit.Resource) {
+// item, with the identity and the request id of the call. data is its
+// additionalEventData; code is the item's error, zero when there is none.
+func (c *Call) AuditItem(event string, parameters, data map[string]any, code Code, resources ...audit.Resource) {
 	c.items = append(c.items, audit.Record{
-		EventName: event, RequestParameters: parameters, Resources: resources,
+		EventName: event, RequestParameters: parameters, AdditionalEventData: data, Resources: resources,
 		ErrorCode: code.Code, ErrorMessage: code.Message,
 	})
 }
@@ -237,7 +237,7 @@ func (c *Call) EventID() string {
 // AuditData adds a fact to additionalEventData of the call's audit record.
 func (c *Call) AuditData(name string, value any) {
 	if c.record.AdditionalEventData == nil {
-		c.record.AdditionalEventData = make(map[string]any, 8)
+		c.record.AdditionalEventData = make(map[string]any, 12)
 	}
 	c.record.AdditionalEventData[name] = value
 }

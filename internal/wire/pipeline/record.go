@@ -84,7 +84,7 @@ func (road *Road) auditItems(ctx context.Context, c *Call, durable bool) error {
 	for _, item := range c.items {
 		r := c.record
 		r.EventName, r.RequestParameters, r.Resources = item.EventName, item.RequestParameters, item.Resources
-		r.ErrorCode, r.ErrorMessage, r.ResponseElements, r.AdditionalEventData = item.ErrorCode, item.ErrorMessage, nil, nil
+		r.ErrorCode, r.ErrorMessage, r.ResponseElements, r.AdditionalEventData = item.ErrorCode, item.ErrorMessage, nil, item.AdditionalEventData
 		all.Go(func() error { return road.cfg.Trail.Append(ctx, r, durable) })
 	}
 	if err := all.Wait(); err != nil {

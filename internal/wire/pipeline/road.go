@@ -206,6 +206,9 @@ func (road *Road) fault(c *Call, err error) *Response {
 		road.cfg.Log.Error("internal error", "request_id", c.ID, "operation", c.operation(), "error", err)
 	}
 	c.record.ErrorCode, c.record.ErrorMessage = code.Code, code.Message
+	if event := audit.EventOf(err); event != "" { // the KMS refused, and tells why
+		c.AuditData("cofferKmsEventId", event)
+	}
 	return c.family.Fault(c, code, details)
 }
 

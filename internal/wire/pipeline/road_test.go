@@ -296,8 +296,8 @@ func TestWhoCountsAsSecure(t *testing.T) {
 
 func TestItemsHaveRecordsOfTheirOwn(t *testing.T) {
 	h := open(t, func(_ context.Context, c *Call) (*Response, error) {
-		c.AuditItem("SipTea", map[string]any{"cup": "1"}, Code{})
-		c.AuditItem("SipTea", map[string]any{"cup": "2"}, c.CodeOf(fault.New(outOfTea, "")))
+		c.AuditItem("SipTea", map[string]any{"cup": "1"}, nil, Code{})
+		c.AuditItem("SipTea", map[string]any{"cup": "2"}, nil, c.CodeOf(fault.New(outOfTea, "")))
 		return &Response{Status: 200}, nil
 	}, nil)
 	_, _, header := h.ask(t)

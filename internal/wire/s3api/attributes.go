@@ -130,7 +130,7 @@ func encodeAttributes(c *pipeline.Call, out gotAttributes) (*pipeline.Response, 
 	setHeader(r.Header, "Last-Modified", out.Modified.UTC().Format(http.TimeFormat))
 	setHeader(r.Header, "x-amz-version-id", out.VersionID)
 	auditApplied(c, out.SSE, false)
-	auditGeneration(c, out.SSE)
+	auditKey(c, ofObject, out.SSE)
 	return r, nil
 }
 

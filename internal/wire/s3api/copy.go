@@ -121,6 +121,7 @@ func encodeCopy(c *pipeline.Call, out object.Copied) (*pipeline.Response, error)
 	setCustomer(c, r.Header, out.SSE)
 	setContext(c, r.Header, out.SSE)
 	setWritten(c, r.Header, out.Stored)
+	auditKey(c, ofSource, out.SourceSSE)
 	auditApplied(c, out.SSE, out.FromDefault)
 	return r, nil
 }
@@ -162,5 +163,6 @@ func encodeCopyPart(c *pipeline.Call, out object.CopiedPart) (*pipeline.Response
 	}
 	setHeader(r.Header, "x-amz-copy-source-version-id", out.SourceVersionID)
 	setPart(c, r.Header, out.StoredPart)
+	auditKey(c, ofSource, out.SourceSSE)
 	return r, nil
 }

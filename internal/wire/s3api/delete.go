@@ -62,6 +62,7 @@ func encodeDelete(c *pipeline.Call, out object.Deleted) (*pipeline.Response, err
 	if out.Marker {
 		setHeader(h, "x-amz-delete-marker", "true")
 	}
+	auditKey(c, ofObject, out.SSE)
 	auditAnswer(c, h)
 	return &pipeline.Response{Status: http.StatusNoContent, Header: h}, nil
 }
@@ -207,7 +208,9 @@ func auditDeleted(c *pipeline.Call, r object.DeleteResult, code pipeline.Code) {
 	if r.DeleteItem.VersionID != "" {
 		p["versionId"] = r.DeleteItem.VersionID
 	}
-	c.AuditItem("DeleteObject", p, code,
+	data := map[string]any{}
+	ofObject.each(r.SSE, func(name string, value any) { data[name] = value })
+	c.AuditItem("DeleteObject", p, data, code,
 		audit.Resource{Type: "AWS::S3::Object", ARN: aws.ObjectARN(c.Bucket, r.Key)},
 		audit.Resource{Type: "AWS::S3::Bucket", ARN: aws.BucketARN(c.Bucket)})
 }

@@ -63,7 +63,7 @@ func encodeCreate(c *pipeline.Call, out object.Created) (*pipeline.Response, err
 	setHeader(r.Header, "x-amz-checksum-algorithm", string(out.Checksum.Algorithm))
 	setHeader(r.Header, checksumTypeHeader, string(out.Checksum.Type))
 	auditApplied(c, out.SSE, out.FromDefault)
-	auditGeneration(c, out.SSE)
+	auditKey(c, ofObject, out.SSE)
 	auditAnswer(c, r.Header)
 	return r, nil
 }
@@ -100,7 +100,7 @@ func encodePart(c *pipeline.Call, out object.StoredPart) (*pipeline.Response, er
 func setPart(c *pipeline.Call, h http.Header, out object.StoredPart) {
 	setEncryption(h, out.SSE)
 	setCustomer(c, h, out.SSE)
-	auditGeneration(c, out.SSE)
+	auditKey(c, ofObject, out.SSE)
 	auditAnswer(c, h)
 }
 

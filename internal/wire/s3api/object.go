@@ -82,7 +82,7 @@ func encodePut(c *pipeline.Call, out object.Stored) (*pipeline.Response, error) 
 func setWritten(c *pipeline.Call, h http.Header, out object.Stored) {
 	setEncryption(h, out.SSE)
 	setHeader(h, "x-amz-version-id", out.VersionID)
-	auditGeneration(c, out.SSE)
+	auditKey(c, ofObject, out.SSE)
 	auditAnswer(c, h)
 }
 
@@ -196,6 +196,6 @@ func describe(c *pipeline.Call, out *object.Object) (status int, h http.Header) 
 		setHeader(h, "Content-Range", fmt.Sprintf("bytes %d-%d/%d", out.Start, out.Start+out.Length-1, out.Size))
 	}
 	auditApplied(c, out.SSE, false)
-	auditGeneration(c, out.SSE)
+	auditKey(c, ofObject, out.SSE)
 	return status, h
 }

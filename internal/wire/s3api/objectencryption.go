@@ -72,7 +72,8 @@ func decodeUpdateEncryption(c *pipeline.Call) (in object.UpdateEncryption, err e
 }
 
 func encodeUpdateEncryption(c *pipeline.Call, out object.Updated) (*pipeline.Response, error) {
-	auditGeneration(c, out.SSE)
+	auditKey(c, ofObject, out.SSE)
+	auditKey(c, ofSource, out.Before)
 	auditApplied(c, out.SSE, false)
 	return &pipeline.Response{Status: http.StatusOK}, nil
 }

@@ -123,11 +123,31 @@ func sseApplied(a sse.Applied, fromDefault bool) string {
 	return name
 }
 
-// auditGeneration notes which generation of a bucket key was used. It leads from
-// an object's event to the KMS request that made the key.
-func auditGeneration(c *pipeline.Call, a sse.Applied) {
+// keyFacts are the names by which a record tells under which key an object is: whether
+// under a bucket key and of which generation, and which KMS event covers its use. They
+// lead from an object's event to the KMS request's, and back.
+type keyFacts struct{ arn, bucketKey, generation, event string }
+
+var (
+	ofObject = keyFacts{"cofferKeyArn", "cofferBucketKey", "cofferGeneration", "cofferKmsEventId"}
+	// ofSource are those of a copy's source, and of what an object was under before.
+	ofSource = keyFacts{"cofferSourceKeyArn", "cofferSourceBucketKey", "cofferSourceGeneration", "cofferSourceKmsEventId"}
+)
+
+// auditKey notes the key facts of an object; there are none without a KMS key.
+func auditKey(c *pipeline.Call, of keyFacts, a sse.Applied) { of.each(a, c.AuditData) }
+
+func (of keyFacts) each(a sse.Applied, note func(name string, value any)) {
+	if a.KeyARN == "" {
+		return
+	}
+	note(of.arn, a.KeyARN)
+	note(of.bucketKey, a.BucketKey)
 	if a.BucketKey && a.Generation != uuid.Nil {
-		c.AuditData("cofferGeneration", a.Generation.String())
+		note(of.generation, a.Generation.String())
+	}
+	if a.Event != "" {
+		note(of.event, a.Event)
 	}
 }
 
