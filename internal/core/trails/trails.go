@@ -13,6 +13,8 @@ import (
 
 // Trail is a trail of an account: a row ct/t/<account>/<name>.
 type Trail struct {
+	// ID is the trail's own: one of the same name that is made later has another.
+	ID       string            `json:"id"`
 	Account  string            `json:"account"`
 	Name     string            `json:"name"`
 	Bucket   string            `json:"bucket"`
@@ -34,6 +36,9 @@ type Trail struct {
 	// From is where in the audit trail logging began the last time: nothing before it is
 	// delivered, whatever the selectors say.
 	From audit.Position `json:"from"`
+	// Until is where in the audit trail logging ended the last time: of a trail that does
+	// not log, what is before it is delivered yet. It counts while Logging is false.
+	Until audit.Position `json:"until,omitzero"`
 }
 
 // ARN is the trail's.
@@ -100,8 +105,10 @@ type AdvancedSelector struct {
 	Fields []FieldSelector `json:"fields"`
 }
 
-// FieldSelector is a condition on a field: one of the values of each operator that has
-// any, and none of those of each that begins with Not.
+// FieldSelector is a condition on a field: it holds for one of the values of the operators
+// that choose (Equals, StartsWith, EndsWith), if there are any, and for none of those of
+// the operators that begin with Not (CloudTrail User Guide, "How CloudTrail evaluates
+// multiple conditions for a field").
 type FieldSelector struct {
 	Field         string   `json:"field"`
 	Equals        []string `json:"equals,omitempty"`
