@@ -44,6 +44,7 @@ var drivers = []string{
 	"store/blob/fs", "store/blob/mem", "store/blob/faulty", "store/blob/blobtest",
 	"store/crashtest",
 	"link/keystore/builtin", "link/keystore/keystoretest", "link/oidc/remote", "link/oidc/oidctest",
+	"link/sink/webhook", "link/sink/syslog", "link/sink/sinktest",
 	"fips/fipstest", "fault/faulttest",
 }
 
@@ -61,7 +62,7 @@ var confined = []struct {
 	{"golang.org/x/crypto/scrypt", []string{"fips"}},
 	{"golang.org/x/crypto/chacha20poly1305", []string{"fips"}},
 	{"github.com/cockroachdb/pebble/v2", []string{"store/meta/pebble"}},
-	{"net/http/...", []string{"wire", "link/oidc"}},
+	{"net/http/...", []string{"wire", "link/oidc", "link/sink/webhook"}},
 	{"encoding/xml", []string{"wire"}},
 }
 
