@@ -26,6 +26,7 @@ import (
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/bucketkey"
 	"github.com/cofferstore/coffer/internal/core/consolidate"
+	"github.com/cofferstore/coffer/internal/core/delivery"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/jobs"
 	"github.com/cofferstore/coffer/internal/core/kms"
@@ -73,6 +74,7 @@ type Server struct {
 	buckets   *bucket.Buckets
 	objects   *object.Objects
 	access    *access.Authorizer
+	delivery  *delivery.Writer
 	jobs      *jobs.Runner
 	road      *pipeline.Road
 
@@ -224,6 +226,7 @@ func (s *Server) openServices(tune Tuning) {
 	}
 	s.objects = object.New(s.buckets, s.rows, s.blobs, sse.New(viaS3, s.keys, s.owned), s.bindKey, tune.Objects)
 	s.access = access.New(s.iam, s.buckets, s.objects, viaS3, access.Config{NamedKeys: s.cfg.KMSKeyIDCondition == config.HeaderOnly})
+	s.delivery = delivery.New(s.access, s.objects, s.buckets, s.trail, delivery.Config{Region: s.cfg.Region, Name: s3api.Name, Room: s.room})
 	s.kms.CountDependents(s.objects.Dependents)
 	s.jobs = jobs.New(s.rows, jobs.Config{Log: s.log, Metrics: s.metrics})
 	ledger := bucketkey.NewLedger(s.kms.ForService(), s.rows, tune.Window)

@@ -145,7 +145,8 @@ func (q *question) denied(d policy.Decision) error {
 // grants sets Granted from the lists of the bucket and of the object, and reports
 // whether the object belongs to another account than the bucket.
 func (q *question) grants() (foreign bool, err error) {
-	who := acl.Who{ID: acl.AnonymousID, Anonymous: q.r.By.IsAnonymous()}
+	// Services that write for themselves are in no account that a list could name.
+	who := acl.Who{ID: acl.AnonymousID, Anonymous: q.r.By.IsAnonymous() || q.r.By.Type == iam.AWSService}
 	if !who.Anonymous {
 		who.ID = q.a.iam.CanonicalID(q.r.By.Account)
 	}

@@ -58,8 +58,12 @@ func (s *Service) recordOf(q s3Request) audit.Record {
 	r := s.event(string(q.class))
 	r.EventID = q.event
 	r.UserIdentity = q.by.Identity()
-	r.UserIdentity.InvokedBy = audit.InvokedByS3
-	r.SourceIPAddress, r.UserAgent = audit.InvokedByS3, audit.InvokedByS3
+	via := audit.InvokedByS3
+	if q.by.Type == iam.AWSService {
+		via = q.by.ARN // a service that calls for itself is who calls
+	}
+	r.UserIdentity.InvokedBy = via
+	r.SourceIPAddress, r.UserAgent = via, via
 	r.EventType, r.ReadOnly = audit.TypeAPICall, true
 	r.RecipientAccountID = q.by.Account
 	if r.RecipientAccountID == "" {

@@ -26,7 +26,8 @@ type granting struct {
 // to. Faults: those of bucket.AskedACL.
 func (o *Objects) granting(ctx context.Context, by iam.Caller, b *bucket.Bucket, asked acl.Asked) (granting, error) {
 	g := granting{owner: b.Owner}
-	if b.HasACLs() && !(b.Ownership == bucket.BucketOwnerPreferred && asked.Canned == acl.BucketOwnerFullControl) {
+	// A service that writes for itself has no account: what it delivers is the bucket's.
+	if by.Type != iam.AWSService && b.HasACLs() && !(b.Ownership == bucket.BucketOwnerPreferred && asked.Canned == acl.BucketOwnerFullControl) {
 		g.owner = by.Account
 	}
 	if !asked.Given() {

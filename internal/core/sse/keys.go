@@ -43,6 +43,26 @@ type Applied struct {
 // reported as not encrypted.
 func (a Applied) ByService() bool { return a.Algorithm == AES256 || a.Algorithm == NotSSE }
 
+// Audited is the encryption's name in an audit record, as SSEApplied: "" for what is
+// reported as not encrypted.
+func (a Applied) Audited(fromDefault bool) string {
+	name := ""
+	switch a.Algorithm {
+	case AES256:
+		name = "SSE_S3"
+	case KMS:
+		name = "SSE_KMS"
+	case DSSE:
+		name = "DSSE_KMS"
+	case Customer:
+		name = "SSE_C"
+	}
+	if fromDefault && name != "" {
+		name = "Default_" + name
+	}
+	return name
+}
+
 // Keys makes the keys that objects are sealed with and opens them again. It is
 // safe for concurrent use.
 type Keys struct {

@@ -56,6 +56,13 @@ func As(status int, code, message string) Code { return Code{status, code, messa
 // Codes is a protocol's table of faults.
 type Codes map[fault.Kind]Code
 
+// Of names an error for whoever is told of it without a call: what S3 says to a service
+// that delivers.
+func (t Codes) Of(err error) Code {
+	code, _, _ := t.name(err, internal)
+	return code
+}
+
 // name finds the code of an error. known is false for an error that no row names:
 // an internal error, whose text is for the log alone.
 func (t Codes) name(err error, internal Code) (code Code, details []fault.Detail, known bool) {

@@ -93,3 +93,9 @@ func renderFault(c *pipeline.Call, code pipeline.Code, details []fault.Detail) *
 func inHeader(name string) bool {
 	return name == "allow" || name == "last-modified" || strings.HasPrefix(name, "x-amz-")
 }
+
+// Name is how S3 names an error, for services that write into buckets without a request.
+func Name(err error) (code, message string) {
+	c := codes.Of(err)
+	return c.Code, c.Message
+}

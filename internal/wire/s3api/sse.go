@@ -99,28 +99,9 @@ func setEncryption(h http.Header, a sse.Applied) {
 // auditApplied notes in the audit record which encryption was applied; none for an
 // object that is reported as not encrypted.
 func auditApplied(c *pipeline.Call, a sse.Applied, fromDefault bool) {
-	if name := sseApplied(a, fromDefault); name != "" {
+	if name := a.Audited(fromDefault); name != "" {
 		c.AuditData("SSEApplied", name)
 	}
-}
-
-// sseApplied is the audit record's name of an encryption.
-func sseApplied(a sse.Applied, fromDefault bool) string {
-	name := ""
-	switch a.Algorithm {
-	case sse.AES256:
-		name = "SSE_S3"
-	case sse.KMS:
-		name = "SSE_KMS"
-	case sse.DSSE:
-		name = "DSSE_KMS"
-	case sse.Customer:
-		name = "SSE_C"
-	}
-	if fromDefault && name != "" {
-		name = "Default_" + name
-	}
-	return name
 }
 
 // keyFacts are the names by which a record tells under which key an object is: whether

@@ -87,7 +87,7 @@ func TestAuditNamesTheEncryption(t *testing.T) {
 		{sse.KMS, true, "Default_SSE_KMS"}, {sse.KMS, false, "SSE_KMS"},
 		{sse.NotSSE, true, ""}, {sse.NotSSE, false, ""},
 	} {
-		if got := sseApplied(sse.Applied{Algorithm: c.algorithm}, c.fromDefault); got != c.want {
+		if got := (sse.Applied{Algorithm: c.algorithm}).Audited(c.fromDefault); got != c.want {
 			t.Errorf("%s, from the default %v: %s, want %s", c.algorithm, c.fromDefault, got, c.want)
 		}
 	}
