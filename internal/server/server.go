@@ -118,6 +118,9 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger, tune Tuning
 		return nil, orRestore(err, cfg.Data)
 	}
 	s.openServices(tune)
+	if err := s.buckets.LoadLogged(ctx); err != nil {
+		return nil, orRestore(fmt.Errorf("read which buckets are logged: %w", err), cfg.Data)
+	}
 	if err := s.objects.Counted(ctx); err != nil {
 		return nil, fmt.Errorf("count what depends on KMS keys: %w", err)
 	}

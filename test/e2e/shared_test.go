@@ -22,6 +22,7 @@ func TestOnOneServer(t *testing.T) {
 		testABucketsNameBeginsAnew,
 		testBucketEncryptionDocument,
 		testConfigurationsThatAreRefused,
+		testBucketLogging,
 
 		testWhatIsKeptWithAnObject,
 		testHeadSaysWhatGetDoes,

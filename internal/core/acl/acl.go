@@ -81,6 +81,8 @@ func (l List) Public() bool {
 type Who struct {
 	ID        string // canonical user id of the account; [AnonymousID]
 	Anonymous bool
+	// LogDelivery is the service that delivers access logs.
+	LogDelivery bool
 	// NoPublic leaves out what is granted to everybody (IgnorePublicAcls).
 	NoPublic bool
 }
@@ -99,12 +101,27 @@ func (l List) Allows(p Permission, who Who) bool {
 			if g.ID == who.ID {
 				return true
 			}
+		case g.Group == LogDelivery:
+			if who.LogDelivery {
+				return true
+			}
 		case who.NoPublic:
 		case g.Group == AllUsers, g.Group == AuthenticatedUsers && !who.Anonymous:
 			return true
 		}
 	}
 	return false
+}
+
+// ForLogs reports whether a bucket's list lets the service deliver logs there: WRITE and
+// READ_ACP for the group of log delivery.
+func (l List) ForLogs() bool {
+	has := func(p Permission) bool {
+		return slices.ContainsFunc(l, func(g Grant) bool {
+			return g.Group == LogDelivery && (g.Permission == p || g.Permission == FullControl)
+		})
+	}
+	return has(Write) && has(ReadACP)
 }
 
 // Effective returns the list as it is shown: that of what has none of its own grants

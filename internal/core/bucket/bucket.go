@@ -16,6 +16,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cofferstore/coffer/internal/aws"
@@ -78,6 +80,7 @@ type record struct {
 	PublicAccess *PublicAccess `json:"publicAccess,omitempty"`
 	Ownership    Ownership     `json:"ownership,omitempty"`
 	ACL          acl.List      `json:"acl,omitempty"`
+	Logging      *Logging      `json:"logging,omitempty"`
 }
 
 // Bucket is a bucket as read at one moment. It must not be changed.
@@ -98,6 +101,7 @@ type Bucket struct {
 	PublicAccess PublicAccess
 	Ownership    Ownership
 	ACL          acl.List // nil: all for the owner
+	Logging      *Logging // nil: requests are not logged
 
 	policy     bool
 	ver, guard uint64
@@ -132,6 +136,9 @@ type Buckets struct {
 	cfg   Config
 	cache decoded
 	known known
+
+	logged  atomic.Pointer[map[string]*Logged] // by name; what is in it is not changed
+	logging sync.Mutex                         // held while logged is replaced
 }
 
 // New returns the service over a store.
@@ -237,7 +244,7 @@ func (r record) bucket(uid UID, ver, guard uint64) *Bucket {
 		UID: uid, Name: r.Name, Owner: r.Owner, Region: r.Region, Created: r.Created,
 		Versioning: r.Versioning, Encryption: r.Encryption, Tags: r.Tags,
 		NoConsolidation: r.NoConsolidation, Legacy: r.Legacy,
-		PublicAccess: r.publicAccess(), Ownership: r.Ownership.effective(), ACL: r.ACL,
+		PublicAccess: r.publicAccess(), Ownership: r.Ownership.effective(), ACL: r.ACL, Logging: r.Logging,
 		policy: r.Policy, ver: ver, guard: guard, deleting: r.Deleting,
 	}
 }

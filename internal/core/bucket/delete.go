@@ -54,6 +54,11 @@ func (s *Buckets) Delete(ctx context.Context, _ iam.Caller, in Delete) (struct{}
 	if err != nil {
 		return struct{}{}, errors.Join(err, s.unmark(ctx, b.UID, at))
 	}
+	if b.Logging != nil {
+		// What fails here is only that a bucket of this name, made again, is logged until
+		// the next change or start.
+		_ = s.relog(context.WithoutCancel(ctx), b)
+	}
 	// The bucket is gone, whatever comes now. The row that remove left behind has
 	// ClearDeleted try again, and say so if it fails.
 	_ = s.clear(context.WithoutCancel(ctx), b.UID)

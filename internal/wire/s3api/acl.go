@@ -93,17 +93,34 @@ func parseGrants(header, text string, p acl.Permission) (acl.List, error) {
 type aclXML struct {
 	Owner *struct{ ID, DisplayName string }
 	List  *struct {
-		Grants []struct {
-			Grantee *struct {
-				ID, URI, EmailAddress string
-			}
-			Permission string
-		} `xml:"Grant"`
+		Grants []grantElement `xml:"Grant"`
 	} `xml:"AccessControlList"`
 }
 
-// parseACL reads a document of grants and who it says is the owner. What kind a
-// grantee is follows from how it is named. Faults: acl.Invalid, acl.ByEmail.
+// grantElement is Grant.
+type grantElement struct {
+	Grantee *struct {
+		ID, URI, EmailAddress string
+	}
+	Permission string
+}
+
+// grant reads one. What kind a grantee is follows from how it is named. Fault:
+// acl.ByEmail.
+func (g *grantElement) grant() (acl.Grant, error) {
+	out := acl.Grant{Permission: acl.Permission(strings.TrimSpace(g.Permission))}
+	switch {
+	case g.Grantee == nil:
+	case strings.TrimSpace(g.Grantee.EmailAddress) != "":
+		return out, fault.New(acl.ByEmail, "")
+	default:
+		out.ID, out.Group = strings.TrimSpace(g.Grantee.ID), strings.TrimSpace(g.Grantee.URI)
+	}
+	return out, nil
+}
+
+// parseACL reads a document of grants and who it says is the owner. Faults: acl.Invalid,
+// acl.ByEmail.
 func parseACL(b []byte) (owner string, list acl.List, err error) {
 	var doc aclXML
 	if err := parseXML(b, "AccessControlPolicy", &doc); err != nil {
@@ -113,14 +130,10 @@ func parseACL(b []byte) (owner string, list acl.List, err error) {
 		return "", nil, fault.New(acl.Invalid, "").Because(errors.New("no owner, or no list or too long a one"))
 	}
 	list = acl.List{}
-	for _, g := range doc.List.Grants {
-		grant := acl.Grant{Permission: acl.Permission(strings.TrimSpace(g.Permission))}
-		switch {
-		case g.Grantee == nil:
-		case strings.TrimSpace(g.Grantee.EmailAddress) != "":
-			return "", nil, fault.New(acl.ByEmail, "")
-		default:
-			grant.ID, grant.Group = strings.TrimSpace(g.Grantee.ID), strings.TrimSpace(g.Grantee.URI)
+	for i := range doc.List.Grants {
+		grant, err := doc.List.Grants[i].grant()
+		if err != nil {
+			return "", nil, err
 		}
 		list = append(list, grant)
 	}
@@ -179,8 +192,12 @@ func auditGrants(c *pipeline.Call, asked acl.Asked) {
 	if asked.Grants == nil {
 		return
 	}
-	grants := make([]map[string]any, len(asked.Grants))
-	for i, g := range asked.Grants {
+	auditDocument(c, "AccessControlPolicy", map[string]any{"AccessControlList": map[string]any{"Grant": grantsRecorded(asked.Grants)}})
+}
+
+func grantsRecorded(l acl.List) []map[string]any {
+	grants := make([]map[string]any, len(l))
+	for i, g := range l {
 		grants[i] = map[string]any{"Permission": string(g.Permission)}
 		if g.ID != "" {
 			grants[i]["Grantee"] = map[string]any{"ID": g.ID}
@@ -188,7 +205,7 @@ func auditGrants(c *pipeline.Call, asked acl.Asked) {
 			grants[i]["Grantee"] = map[string]any{"URI": g.Group}
 		}
 	}
-	auditDocument(c, "AccessControlPolicy", map[string]any{"AccessControlList": map[string]any{"Grant": grants}})
+	return grants
 }
 
 func encodeBucketACL(_ *pipeline.Call, out bucket.Owned) (*pipeline.Response, error) {
@@ -214,20 +231,24 @@ func writeACL(out bucket.Owned) []byte {
 	x.close("Owner")
 	x.open("AccessControlList")
 	for _, g := range out.Grants {
-		x.open("Grant")
-		x.buf = append(x.buf, granteeOpen...)
-		if g.ID != "" {
-			x.buf = append(x.buf, `CanonicalUser">`...)
-			x.element("ID", g.ID)
-		} else {
-			x.buf = append(x.buf, `Group">`...)
-			x.element("URI", g.Group)
-		}
-		x.close("Grantee")
-		x.element("Permission", string(g.Permission))
-		x.close("Grant")
+		x.grant(g)
 	}
 	x.close("AccessControlList")
 	x.close("AccessControlPolicy")
 	return x.buf
+}
+
+func (m *markup) grant(g acl.Grant) {
+	m.open("Grant")
+	m.buf = append(m.buf, granteeOpen...)
+	if g.ID != "" {
+		m.buf = append(m.buf, `CanonicalUser">`...)
+		m.element("ID", g.ID)
+	} else {
+		m.buf = append(m.buf, `Group">`...)
+		m.element("URI", g.Group)
+	}
+	m.close("Grantee")
+	m.element("Permission", string(g.Permission))
+	m.close("Grant")
 }

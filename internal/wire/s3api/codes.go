@@ -170,6 +170,8 @@ var codes = pipeline.Codes{
 	bucket.NoOwnershipControls: pipeline.As(404, "OwnershipControlsNotFoundError", "The bucket ownership controls were not found"),
 	bucket.ACLWithOwnership:    pipeline.As(400, "InvalidBucketAclWithObjectOwnership", "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"),
 	bucket.PublicACLBlocked:    pipeline.As(400, "InvalidBucketAclWithBlockPublicAccessError", "Bucket cannot have public ACLs set with BlockPublicAccess enabled"),
+	bucket.InvalidLogTarget:    pipeline.As(400, "InvalidTargetBucketForLogging", "The target bucket for logging does not exist"),
+	bucket.InvalidLogging:      pipeline.As(400, "MalformedXML", malformedText),
 	acl.Invalid:                malformedACL,
 	acl.InvalidGrantee:         pipeline.As(400, "InvalidArgument", "Invalid id"),
 	acl.ByEmail:                pipeline.As(400, "UnresolvableGrantByEmailAddress", "The e-mail address you provided does not match any account on record."),

@@ -40,8 +40,6 @@ var unsupported = []struct {
 	{"DeleteBucketLifecycle", bucketRoute("DELETE", "lifecycle"), 0, ""},
 	{"GetBucketLifecycleConfiguration", bucketRoute("GET", "lifecycle"), pipeline.Read, "GetBucketLifecycle"},
 	{"PutBucketLifecycleConfiguration", bucketRoute("PUT", "lifecycle"), 0, "PutBucketLifecycle"},
-	{"GetBucketLogging", bucketRoute("GET", "logging"), pipeline.Read, ""},
-	{"PutBucketLogging", bucketRoute("PUT", "logging"), 0, ""},
 	{"CreateBucketMetadataConfiguration", bucketRoute("POST", "metadataConfiguration"), 0, ""},
 	{"DeleteBucketMetadataConfiguration", bucketRoute("DELETE", "metadataConfiguration"), 0, ""},
 	{"GetBucketMetadataConfiguration", bucketRoute("GET", "metadataConfiguration"), pipeline.Read, ""},
