@@ -5,6 +5,7 @@ package audit
 import (
 	"bytes"
 	"context"
+	"maps"
 	"math"
 )
 
@@ -16,7 +17,7 @@ import (
 type Line struct {
 	At   Position // where it begins
 	Next Position // where to go on after it
-	JSON []byte   // the record, without newline; valid until the function that got it returns
+	JSON []byte   // the record, without newline and chain value; valid until the function that got it returns
 }
 
 // Head returns the position up to which the trail is durable. Consumers do not see what
@@ -127,6 +128,13 @@ func (t *Trail) Hold(name string, at Position) {
 	t.holds[name] = at
 }
 
+// Holds returns how far each consumer has come that has called Hold.
+func (t *Trail) Holds() map[string]Position {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return maps.Clone(t.holds)
+}
+
 // Release forgets a consumer.
 func (t *Trail) Release(name string) {
 	t.mu.Lock()
@@ -142,7 +150,7 @@ func (r *reader) lines(ctx context.Context, at Position, end int64, fn func(Line
 		next := Position{at.Segment, at.Offset + int64(len(line))}
 		text := bytes.TrimSuffix(line, []byte("\n"))
 		if isRecord(text) {
-			if err := fn(Line{at, next, text}); err != nil {
+			if err := fn(Line{at, next, unchained(text)}); err != nil {
 				return err
 			}
 		}

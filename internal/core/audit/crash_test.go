@@ -109,6 +109,9 @@ func crashOnce(t *testing.T, seed uint64, journal *mem.Store) {
 	}
 
 	again := mustOpen(t, image, cfg)
+	if cfg.Journal != nil {
+		wantWhole(t, again)
+	}
 	mustAppend(t, again, putObject("after"), true)
 	ids, _ := requestIDs(t, image, Filter{})
 	there := map[string]bool{}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/store/meta"
@@ -53,7 +54,8 @@ func decodeJournaled(it meta.Item) (journaled, error) {
 		return journaled{}, bad
 	}
 	j := journaled{key: it.Key, from: Position{Segment: string(v[:n]), Offset: int64(binary.BigEndian.Uint64(v[n:]))}, line: v[n+8:]}
-	if _, ok := parseName(j.from.Segment); !ok || !bytes.HasSuffix(j.line, []byte("\n")) {
+	text, ended := bytes.CutSuffix(j.line, []byte("\n"))
+	if _, ok := parseName(j.from.Segment); !ok || !ended || !isRecord(text) {
 		return journaled{}, bad
 	}
 	return j, nil
@@ -194,6 +196,7 @@ func (t *Trail) forget() {
 	t.mu.Lock()
 	keys := t.settled
 	t.settled = nil
+	head := t.anchor() // durable when those are
 	t.mu.Unlock()
 	// A batch that names a row twice is refused, and an event may be repeated under its id.
 	slices.SortFunc(keys, bytes.Compare)
@@ -204,7 +207,7 @@ func (t *Trail) forget() {
 		for _, key := range keys[:n] {
 			b.Delete(key)
 		}
-		if _, err := t.journal.Commit(context.Background(), &b); err != nil {
+		if err := t.noteHead(context.Background(), &b, head, false); err != nil {
 			t.log.Error("audit journal not cleared; it is tried again", "rows", len(keys), "error", err)
 			t.mu.Lock()
 			t.settled = append(t.settled, keys...)
@@ -213,6 +216,12 @@ func (t *Trail) forget() {
 			return
 		}
 		keys = keys[n:]
+	}
+	if t.journal != nil && head.Position != t.noted.Position && time.Since(t.notedAt) >= anchorEvery {
+		if err := t.noteHead(context.Background(), new(meta.Batch), head, false); err != nil {
+			t.log.Error("head of the audit trail not noted; it is tried again", "error", err)
+			t.notedAt = time.Now() // in a while
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ type metrics struct {
 
 	taken   *prometheus.CounterVec // by consumer
 	refused *prometheus.CounterVec
+	lost    prometheus.Counter
 }
 
 // newMetrics registers the trail's metrics; a nil registerer leaves them unseen.
@@ -47,8 +48,12 @@ func newMetrics(to prometheus.Registerer) metrics {
 	for kind := range m.byKind {
 		m.byKind[kind] = m.records.WithLabelValues(categories[kind>>2], accesses[kind>>1&1], outcomes[kind&1])
 	}
+	m.lost = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "coffer_audit_head_lost_total",
+		Help: "Starts that did not find the head of the audit trail in its files.",
+	})
 	if to != nil {
-		to.MustRegister(m.records, m.failures, m.unsynced, m.syncs, m.taken, m.refused)
+		to.MustRegister(m.records, m.failures, m.unsynced, m.syncs, m.lost, m.taken, m.refused)
 	}
 	return m
 }

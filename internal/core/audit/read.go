@@ -31,7 +31,7 @@ type Filter struct {
 // Entry is a record as it was read.
 type Entry struct {
 	Record
-	JSON []byte // the line itself, without its newline; the receiver's own
+	JSON []byte // the record, without newline and chain value; the receiver's own
 }
 
 const (
@@ -205,7 +205,8 @@ func (r *reader) proceed(ctx context.Context, at Position, fn func(Entry) error)
 func (r *reader) file(ctx context.Context, at Position, fn func(Entry) error) (Position, error) {
 	offset := at.Offset
 	return r.raw(ctx, at, math.MaxInt64, func(line []byte) error {
-		e := Entry{JSON: bytes.TrimSuffix(line, []byte("\n"))}
+		size := int64(len(line))
+		e := Entry{JSON: unchained(bytes.TrimSuffix(line, []byte("\n")))}
 		if err := json.Unmarshal(e.JSON, &e.Record); err != nil {
 			r.filter.Skipped(at.Segment, offset, err)
 		} else if r.chosen(e.Record) {
@@ -213,7 +214,7 @@ func (r *reader) file(ctx context.Context, at Position, fn func(Entry) error) (P
 				return err
 			}
 		}
-		offset += int64(len(line))
+		offset += size
 		return nil
 	})
 }

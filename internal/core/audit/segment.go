@@ -66,6 +66,7 @@ type segment struct {
 	// may report success for pages that the first one gave up.
 	written, synced uint64
 	durable         int64 // of size, what is known to be durable
+	wrote, sure     mark  // the last complete line, and the last durable one
 	err             error
 	rows            []journalRow // of the journal, that go when the record is durable here
 }

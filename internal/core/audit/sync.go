@@ -38,9 +38,9 @@ func (t *Trail) sync() {
 		batch = append(batch[:len(batch):len(batch)], t.active)
 	}
 	upTo := make([]uint64, len(batch)) // of each file, what this sync covers
-	sizes := make([]int64, len(batch))
+	sizes, marks := make([]int64, len(batch)), make([]mark, len(batch))
 	for i, s := range batch {
-		sizes[i] = s.size
+		sizes[i], marks[i] = s.size, s.wrote
 		if s.err == nil {
 			upTo[i] = s.written
 		}
@@ -65,12 +65,18 @@ func (t *Trail) sync() {
 	for i, s := range batch {
 		if errs[i] != nil {
 			t.giveUp(s, errs[i])
-		} else {
-			s.synced, s.durable = max(s.synced, upTo[i]), max(s.durable, sizes[i])
+		} else if s.err == nil {
+			s.synced, s.durable, s.sure = max(s.synced, upTo[i]), max(s.durable, sizes[i]), marks[i]
 			t.settled = append(t.settled, s.takeSettled()...)
 		}
 	}
-	t.open = slices.DeleteFunc(t.open, func(s *segment) bool { return s.err != nil || slices.Contains(closing, s) })
+	t.open = slices.DeleteFunc(t.open, func(s *segment) bool {
+		ended := s.err != nil || slices.Contains(closing, s)
+		if ended && s.sure.end > 0 {
+			t.settledAt = anchorAt(s)
+		}
+		return ended
+	})
 	t.ended.Broadcast()
 	close(t.advanced)
 	t.advanced = make(chan struct{})

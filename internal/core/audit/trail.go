@@ -37,6 +37,8 @@ type Config struct {
 	// Journal is where records become durable before the files are. Without it a
 	// record that must be durable waits for a sync of its file.
 	Journal meta.Store
+	// Region and Account are those of the records that the trail makes of itself.
+	Region, Account string
 }
 
 // Trail appends records to the files of one directory. All methods are safe for
@@ -44,15 +46,16 @@ type Config struct {
 //
 // A file holds one JSON record a line. A new one is begun at every Open, every
 // hour, at MaxSize, and after an error, so that what follows a torn line is
-// never read as its continuation. Files are not removed.
+// never read as its continuation.
 type Trail struct {
-	fs      vfs.FS
-	dir     string
-	dirFile vfs.File
-	max     int64
-	log     *slog.Logger
-	metrics metrics
-	journal meta.Store
+	fs              vfs.FS
+	dir             string
+	dirFile         vfs.File
+	max             int64
+	log             *slog.Logger
+	metrics         metrics
+	journal         meta.Store
+	region, account string
 
 	dirty chan struct{} // something waits for a sync that nobody asked for
 	stop  chan struct{}
@@ -65,15 +68,24 @@ type Trail struct {
 	retired []*segment // not written any more, not yet synced and closed
 	open    []*segment // those of which something may not be durable yet, oldest first
 	// advanced is closed, and made again, when more of the trail has become durable.
-	advanced chan struct{}
-	holds    map[string]Position // how far consumers have come
-	waiting  *lines              // to be written next; nil when there are none
-	writing  *segment            // the file that is being written
-	spare    []byte              // memory for lines
-	late     []joined            // in the journal, and not yet in a file
-	settled  [][]byte            // rows of the journal that can go
-	syncing  bool
-	closed   bool
+	advanced  chan struct{}
+	holds     map[string]Position // how far consumers have come
+	waiting   *lines              // to be written next; nil when there are none
+	writing   *segment            // the file that is being written
+	spare     lines               // memory for lines
+	chain     Chain               // value of the last line written
+	records   int64               // with a value
+	chainer   chainer             // of the one who writes
+	settledAt Anchor              // the durable head of the files that are not in open
+	cut       *Cut                // where the trail begins since files were dropped
+	pins      int                 // of those who read all files: none is removed
+	noted     Anchor              // what the metadata store knows of the head; of the background alone
+	notedAt   time.Time
+	toSay     []Record // of the start, that are still to be recorded
+	late      []joined // in the journal, and not yet in a file
+	settled   [][]byte // rows of the journal that can go
+	syncing   bool
+	closed    bool
 }
 
 // Open makes the directory if need be and begins a file. A line that a crash tore
@@ -83,7 +95,8 @@ func Open(ctx context.Context, dir string, cfg Config) (*Trail, error) {
 	t := &Trail{
 		fs: cfg.FS, dir: dir, max: cfg.MaxSize, log: cfg.Log, metrics: newMetrics(cfg.Metrics), journal: cfg.Journal,
 		dirty: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
-		advanced: make(chan struct{}), holds: map[string]Position{},
+		advanced: make(chan struct{}), holds: map[string]Position{}, chainer: newChainer(),
+		region: cfg.Region, account: cfg.Account,
 	}
 	t.ended.L = &t.mu
 	if t.fs == nil {
@@ -95,7 +108,7 @@ func Open(ctx context.Context, dir string, cfg Config) (*Trail, error) {
 	if t.log == nil {
 		t.log = slog.New(slog.DiscardHandler)
 	}
-	if err := t.prepare(); err != nil {
+	if err := t.prepare(ctx); err != nil {
 		return nil, fmt.Errorf("audit: open trail %s: %w", dir, err)
 	}
 	if t.journal != nil {
@@ -107,11 +120,12 @@ func Open(ctx context.Context, dir string, cfg Config) (*Trail, error) {
 	if cfg.Metrics != nil {
 		cfg.Metrics.MustRegister(lags{t})
 	}
+	t.sayStarted(ctx)
 	go t.background()
 	return t, nil
 }
 
-func (t *Trail) prepare() error {
+func (t *Trail) prepare(ctx context.Context) error {
 	if err := t.fs.MkdirAll(t.dir, 0o700); err != nil {
 		return err
 	}
@@ -137,12 +151,18 @@ func (t *Trail) prepare() error {
 			t.log.Warn("audit file ends in a torn line", "file", newest, "bytes", torn)
 		}
 	}
+	if err := t.continueChain(ctx, names); err != nil {
+		return err
+	}
 	if t.dirFile, err = t.fs.OpenDir(t.dir); err != nil {
 		return err
 	}
 	if err := t.begin(); err != nil {
 		_ = t.dirFile.Close()
 		return err
+	}
+	if t.settledAt.Segment == "" {
+		t.settledAt = Anchor{Position{Segment: t.active.name}, t.chain, t.records}
 	}
 	return nil
 }
@@ -204,6 +224,7 @@ func (t *Trail) Close() error {
 
 	last := t.end()
 	t.forget()
+	t.noteClosed()
 	if last != nil {
 		err = errors.Join(err, last.err)
 		if last.size == 0 {

@@ -11,7 +11,8 @@ import (
 // lines are written together: those that came while the lines before were written.
 type lines struct {
 	text  []byte
-	ends  []int // of the lines, in text
+	ends  []int  // of the lines, in text
+	marks []mark // once they are written: the chain at each line's end
 	count uint64
 	file  *segment // to which they were written
 	first uint64   // number of the first one there
@@ -27,11 +28,11 @@ func (t *Trail) write(line []byte) (*segment, uint64, error) {
 		return nil, 0, errors.New("trail is closed")
 	}
 	if t.waiting == nil {
-		t.waiting = &lines{text: t.spare[:0]}
-		t.spare = nil
+		t.waiting = &lines{text: t.spare.text[:0], ends: t.spare.ends[:0], marks: t.spare.marks[:0]}
+		t.spare = lines{}
 	}
 	mine := t.waiting
-	mine.text = append(mine.text, line...)
+	mine.text = appendChained(mine.text, line)
 	mine.ends = append(mine.ends, len(mine.text))
 	place := mine.count
 	mine.count++
@@ -65,10 +66,12 @@ func (t *Trail) writeOut() {
 	s := t.active
 	t.writing = s
 	t.mu.Unlock()
+	t.link(w) // before the write, which may use the memory for something else
 	n, err := s.file.Write(w.text)
 	t.mu.Lock()
 	t.writing = nil
-	t.spare = w.text
+	t.spare = lines{text: w.text, ends: w.ends, marks: w.marks}
+	before := s.size
 	s.size += int64(n)
 	w.file, w.first, w.there = s, s.written+1, w.count
 	if err != nil {
@@ -83,6 +86,23 @@ func (t *Trail) writeOut() {
 		}
 	}
 	s.written += w.there
+	if w.there > 0 {
+		last := w.marks[w.there-1]
+		s.wrote = mark{before + last.end, last.chain, last.records}
+		t.chain, t.records = last.chain, last.records
+	}
+}
+
+// link chains the lines to what was written before them. The caller is the one who writes.
+func (t *Trail) link(w *lines) {
+	m := mark{chain: t.chain, records: t.records}
+	begin := 0
+	for _, end := range w.ends {
+		m.chain = t.chainer.link(&m.chain, w.text[begin:end])
+		m.end, m.records = int64(end), m.records+1
+		w.marks = append(w.marks, m)
+		begin = end
+	}
 }
 
 // full reports whether a line of n bytes belongs in a new file. mu is held.
