@@ -62,7 +62,7 @@ var confined = []struct {
 	{"golang.org/x/crypto/scrypt", []string{"fips"}},
 	{"golang.org/x/crypto/chacha20poly1305", []string{"fips"}},
 	{"github.com/cockroachdb/pebble/v2", []string{"store/meta/pebble"}},
-	{"net/http/...", []string{"wire", "link/oidc", "link/sink/webhook"}},
+	{"net/http/...", []string{"wire", "link/oidc", "link/sink"}},
 	{"encoding/xml", []string{"wire"}},
 }
 

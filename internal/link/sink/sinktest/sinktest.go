@@ -5,6 +5,7 @@ package sinktest
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -28,7 +29,11 @@ type Harness struct {
 
 // record returns a record like those of the trail.
 func record(id, more string) string {
-	return fmt.Sprintf(`{"eventVersion":"1.11","eventTime":"2026-07-14T09:30:00Z","eventName":"PutObject","eventID":%q,"userAgent":%q}`, id, more)
+	text, err := json.Marshal(more)
+	if err != nil {
+		panic(err)
+	}
+	return fmt.Sprintf(`{"eventVersion":"1.11","eventTime":"2026-07-14T09:30:00Z","eventName":"PutObject","eventID":%q,"userAgent":%s}`, id, text)
 }
 
 // Run holds a sink to its interface.
