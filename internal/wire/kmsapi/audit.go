@@ -5,14 +5,13 @@ package kmsapi
 import (
 	"context"
 	"errors"
-	"reflect"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/cofferstore/coffer/internal/aws"
 	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/kms"
+	"github.com/cofferstore/coffer/internal/wire/json11"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
 )
 
@@ -100,55 +99,8 @@ func withDefaults(p map[string]any, in any) map[string]any {
 	return p
 }
 
-// parametersOf returns the members of a request or answer as audit records have
-// them, by their names in lower camel case, or nil when there are none. Blobs, key
-// material and grant tokens are left out, and so is what the client left out.
+// parametersOf returns the members of a request or answer as audit records have them.
+// Grant tokens are left out, though they are no secret: the trail shows grants by id.
 func parametersOf(message any) map[string]any {
-	p := parameters(reflect.ValueOf(message))
-	if len(p) == 0 {
-		return nil
-	}
-	return p
+	return json11.Parameters(message, "GrantToken", "GrantTokens")
 }
-
-func parameters(v reflect.Value) map[string]any {
-	p := map[string]any{}
-	for i := range v.NumField() {
-		f := v.Type().Field(i)
-		if !f.IsExported() || f.Type == secretType || f.Type == bytesType || strings.HasPrefix(f.Name, "GrantToken") || unset(v.Field(i)) {
-			continue
-		}
-		p[lowerFirst(f.Name)] = parameter(v.Field(i))
-	}
-	return p
-}
-
-// unset reports whether a member was left out. A flag that is off says nothing;
-// but a pointer is set whatever it points to.
-func unset(v reflect.Value) bool {
-	if v.Kind() == reflect.Slice || v.Kind() == reflect.Map {
-		return v.Len() == 0
-	}
-	return v.IsZero()
-}
-
-func parameter(v reflect.Value) any {
-	if v.Type() == timeType {
-		return v.Interface().(time.Time).UTC()
-	}
-	switch v.Kind() {
-	case reflect.Pointer:
-		return parameter(v.Elem())
-	case reflect.Struct:
-		return parameters(v)
-	case reflect.Slice:
-		list := make([]any, v.Len())
-		for i := range list {
-			list[i] = parameter(v.Index(i))
-		}
-		return list
-	}
-	return v.Interface()
-}
-
-func lowerFirst(s string) string { return string(s[0]|0x20) + s[1:] }

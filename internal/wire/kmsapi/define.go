@@ -4,13 +4,11 @@ package kmsapi
 
 import (
 	"context"
-	"net/http"
 
 	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/wire/json11"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
 )
-
-const contentType = "application/x-amz-json-1.1"
 
 // request is a decoded request with its call, to whose audit record the outcome
 // belongs.
@@ -27,26 +25,24 @@ func define[In, Out any](a *API, name string, traits pipeline.Traits, do func(co
 // defineAs makes an operation whose answer is made of the result by answer.
 // Secrets of request and result are cleared when they have served.
 func defineAs[In, Out any](a *API, name string, traits pipeline.Traits, do func(context.Context, iam.Caller, In) (Out, error), answer func(Out) any) pipeline.Op {
-	return pipeline.Define(name, traits, route(name),
+	return pipeline.Define(name, traits, target.Route(name),
 		func(c *pipeline.Call) (request[In], error) {
 			in, err := decode[In](c)
 			return request[In]{c, in}, err
 		},
 		func(ctx context.Context, by iam.Caller, r request[In]) (Out, error) {
-			defer clearSecrets(r.in)
+			defer json11.ClearSecrets(r.in)
 			out, err := do(ctx, by, r.in)
 			a.noteOutcome(ctx, r.call, r.in, out, err)
 			return out, err
 		},
 		func(c *pipeline.Call, out Out) (*pipeline.Response, error) {
-			defer clearSecrets(out)
+			defer json11.ClearSecrets(out)
 			shown := answer(out)
 			if !c.Op.Traits.Has(pipeline.Read) {
 				c.AuditResponse(parametersOf(shown))
 			}
-			return &pipeline.Response{
-				Status: http.StatusOK, Header: head(c), Body: encodeAnswer(shown),
-			}, nil
+			return json11.Answer(c, json11.Encode(shown, mayBeEmpty...)), nil
 		})
 }
 
@@ -62,17 +58,12 @@ func decode[In any](c *pipeline.Call) (in In, err error) {
 	}
 	// The body may hold a plaintext, and nobody needs it any more.
 	defer clear(body)
-	if err := decodeDocument(body, &in); err != nil {
+	if err := json11.Decode(body, &in); err != nil {
 		return in, err
 	}
 	c.AuditParameters(withDefaults(parametersOf(in), in))
 	return in, nil
 }
 
-// head returns the headers that every answer has.
-func head(c *pipeline.Call) http.Header {
-	h := make(http.Header, 4)
-	h.Set("Content-Type", contentType)
-	h.Set("X-Amzn-Requestid", c.ID)
-	return h
-}
+// mayBeEmpty are the texts of answers that a user may have set to nothing.
+var mayBeEmpty = []string{"Description", "TagValue"}

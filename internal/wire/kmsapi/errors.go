@@ -6,9 +6,9 @@ import (
 	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/kms"
-	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/link/keystore"
 	"github.com/cofferstore/coffer/internal/store/meta"
+	"github.com/cofferstore/coffer/internal/wire/json11"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
 	"github.com/cofferstore/coffer/internal/wire/sigv4"
 )
@@ -26,7 +26,7 @@ const (
 // codes is the only place that says how KMS names an error. KMS answers 400 to
 // every mistake of a client, whatever its service model says.
 var codes = pipeline.Codes{
-	// In the audit trail this one has no "Exception", as on AWS; see renderFault.
+	// In the audit trail this one has no "Exception", as on AWS; see onTheWire.
 	kms.AccessDenied: pipeline.As(400, "AccessDenied", ""),
 
 	kms.AlreadyExists:        pipeline.As(400, "AlreadyExistsException", ""),
@@ -57,9 +57,9 @@ var codes = pipeline.Codes{
 	kms.UnsupportedOperation: pipeline.As(400, "UnsupportedOperationException", ""),
 	kms.Validation:           pipeline.As(400, "ValidationException", ""),
 
-	UnknownOperation:     pipeline.As(400, "UnknownOperationException", ""),
-	Malformed:            pipeline.As(400, "SerializationException", ""),
-	NeedsSecureTransport: pipeline.As(400, "ValidationException", needsTransport),
+	json11.UnknownOperation: pipeline.As(400, "UnknownOperationException", ""),
+	json11.Malformed:        pipeline.As(400, "SerializationException", ""),
+	NeedsSecureTransport:    pipeline.As(400, "ValidationException", needsTransport),
 
 	sigv4.MissingAuthentication:    pipeline.As(400, "MissingAuthenticationTokenException", "Missing Authentication Token"),
 	sigv4.MultipleAuthentication:   pipeline.As(400, "InvalidSignatureException", ""),
@@ -117,19 +117,4 @@ var codes = pipeline.Codes{
 var onTheWire = map[string]string{
 	"AccessDenied":  "AccessDeniedException",
 	"InternalError": "KMSInternalException",
-}
-
-// renderFault writes an error as KMS does. Details have no place in it.
-func renderFault(c *pipeline.Call, code pipeline.Code, _ []fault.Detail) *pipeline.Response {
-	name := code.Code
-	if n, ok := onTheWire[name]; ok {
-		name = n
-	}
-	h := head(c)
-	h.Set("X-Amzn-Errortype", name)
-	body := append([]byte(`{"__type":`), appendString(nil, name)...)
-	if code.Message != "" {
-		body = append(append(body, `,"message":`...), appendString(nil, code.Message)...)
-	}
-	return &pipeline.Response{Status: code.Status, Header: h, Body: append(body, '}')}
 }

@@ -32,12 +32,12 @@ func unsupportedOps() []pipeline.Op {
 	} {
 		err := fault.New(kms.UnsupportedOperation, "%s: not supported by Coffer.", group.what)
 		for _, name := range group.reads {
-			op := pipeline.Unsupported(name, route(name), err)
+			op := pipeline.Unsupported(name, target.Route(name), err)
 			op.Traits = pipeline.Read
 			ops = append(ops, op)
 		}
 		for _, name := range group.rest {
-			ops = append(ops, pipeline.Unsupported(name, route(name), err))
+			ops = append(ops, pipeline.Unsupported(name, target.Route(name), err))
 		}
 	}
 	return ops

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package kmsapi
+package json11
 
 import (
 	"bytes"
@@ -16,16 +16,21 @@ import (
 	"github.com/cofferstore/coffer/internal/secret"
 )
 
-// maxDepth bounds how deep a document nests. No operation takes more than three.
+// Malformed: the body is not the JSON document that the operation takes.
+const Malformed fault.Kind = "json11: malformed document"
+
+// maxDepth bounds how deep a document nests. No operation takes more than five.
 const maxDepth = 16
 
 func malformed(format string, args ...any) error { return fault.New(Malformed, format, args...) }
 
-// decodeDocument reads a JSON object into the exported fields of a request, which
-// is a pointer to a struct: field KeyId is member "KeyId", and only that. Members
-// that the request has no field for are ignored; null and absent are the same.
-// No input at all is an empty object. Error: Malformed.
-func decodeDocument(body []byte, request any) error {
+// Decode reads a JSON object into the exported fields of a request, which is a
+// pointer to a struct: field KeyId is member "KeyId", and only that; one with a tag
+// wire:"keyId" is member "keyId". The fields of an embedded struct are members, too.
+// Members that the request has no field for are ignored; null and absent are the same.
+// No input at all is an empty object. The body is cleared as far as it was taken.
+// Fault: Malformed.
+func Decode(body []byte, request any) error {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return nil
 	}
@@ -94,19 +99,37 @@ func decodeObject(text []byte, into reflect.Value, what string) error {
 	if err := json.Unmarshal(text, &members); err != nil {
 		return malformed("%s is not a JSON object.", upperFirst(what))
 	}
+	return decodeMembers(members, into)
+}
+
+func decodeMembers(members map[string]json.RawMessage, into reflect.Value) error {
 	t := into.Type()
 	for i := range t.NumField() {
 		f := t.Field(i)
-		text, ok := members[f.Name]
+		if f.Anonymous && f.IsExported() {
+			if err := decodeMembers(members, into.Field(i)); err != nil {
+				return err
+			}
+			continue
+		}
+		text, ok := members[memberName(f)]
 		if !ok || !f.IsExported() || isNull(text) {
 			continue
 		}
-		if err := decodeValue(text, into.Field(i), f.Name); err != nil {
+		if err := decodeValue(text, into.Field(i), memberName(f)); err != nil {
 			return err
 		}
 		clear(text) // it may be a plaintext
 	}
 	return nil
+}
+
+// memberName is what a field is called in documents.
+func memberName(f reflect.StructField) string {
+	if name := f.Tag.Get("wire"); name != "" {
+		return name
+	}
+	return f.Name
 }
 
 func isNull(text []byte) bool { return string(text) == "null" }
@@ -161,7 +184,7 @@ func decodeValue(text []byte, into reflect.Value, what string) error {
 		}
 		return nil
 	}
-	panic("kmsapi: no request has a member of type " + into.Type().String())
+	panic("json11: no request has a member of type " + into.Type().String())
 }
 
 func decodeList(text []byte, into reflect.Value, what string) error {

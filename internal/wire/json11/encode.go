@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package kmsapi
+package json11
 
 import (
 	"bytes"
@@ -17,17 +17,20 @@ import (
 
 var timeType = reflect.TypeFor[time.Time]()
 
-// encodeAnswer writes an answer as a JSON object of its exported fields, or
-// nothing for an answer that has none. Members that are absent are left out. Key
+// Encode writes an answer as a JSON object of its exported fields, which have the names
+// that Decode knows, or nothing for an answer that has none. Members that are absent are
+// left out: nil, and text that is empty, unless it is of a member named in keep. Key
 // material goes into the result and nowhere else: it is allocated in one piece,
 // so that no part of it is left behind by growth.
-func encodeAnswer(answer any) []byte {
+func Encode(answer any, keep ...string) []byte {
 	v := reflect.ValueOf(answer)
 	if !hasMembers(v.Type()) {
 		return nil
 	}
-	return appendObject(make([]byte, 0, 4096+blobLength(v)), v)
+	return encoder{keep}.object(make([]byte, 0, 4096+blobLength(v)), v)
 }
+
+type encoder struct{ keep []string }
 
 func hasMembers(t reflect.Type) bool {
 	for i := range t.NumField() {
@@ -55,12 +58,12 @@ func blobLength(v reflect.Value) int {
 	return total
 }
 
-func appendObject(dst []byte, v reflect.Value) []byte {
+func (e encoder) object(dst []byte, v reflect.Value) []byte {
 	dst = append(dst, '{')
 	first := true
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
-		if !f.IsExported() || absent(f.Name, v.Field(i)) {
+		if !f.IsExported() || e.absent(f.Name, v.Field(i)) {
 			continue
 		}
 		if !first {
@@ -68,16 +71,16 @@ func appendObject(dst []byte, v reflect.Value) []byte {
 		}
 		first = false
 		dst = append(dst, '"')
-		dst = append(dst, f.Name...)
+		dst = append(dst, memberName(f)...)
 		dst = append(dst, `":`...)
-		dst = appendValue(dst, v.Field(i))
+		dst = e.value(dst, v.Field(i))
 	}
 	return append(dst, '}')
 }
 
 // absent reports whether a member has nothing to say. Flags and numbers always
 // have; of the strings, those that a user may have set to nothing.
-func absent(name string, v reflect.Value) bool {
+func (e encoder) absent(name string, v reflect.Value) bool {
 	if v.Type() == secretType {
 		return v.Interface().(secret.Bytes).Len() == 0
 	}
@@ -85,12 +88,12 @@ func absent(name string, v reflect.Value) bool {
 	case reflect.Pointer, reflect.Slice, reflect.Map:
 		return v.IsNil()
 	case reflect.String:
-		return v.Len() == 0 && name != "Description" && name != "TagValue"
+		return v.Len() == 0 && !slices.Contains(e.keep, name)
 	}
 	return false
 }
 
-func appendValue(dst []byte, v reflect.Value) []byte {
+func (e encoder) value(dst []byte, v reflect.Value) []byte {
 	switch v.Type() {
 	case bytesType:
 		return appendBlob(dst, v.Bytes())
@@ -103,16 +106,16 @@ func appendValue(dst []byte, v reflect.Value) []byte {
 	}
 	switch v.Kind() {
 	case reflect.Pointer:
-		return appendValue(dst, v.Elem())
+		return e.value(dst, v.Elem())
 	case reflect.Struct:
-		return appendObject(dst, v)
+		return e.object(dst, v)
 	case reflect.Slice:
 		dst = append(dst, '[')
 		for i := range v.Len() {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = appendValue(dst, v.Index(i))
+			dst = e.value(dst, v.Index(i))
 		}
 		return append(dst, ']')
 	case reflect.Map:
@@ -124,7 +127,7 @@ func appendValue(dst []byte, v reflect.Value) []byte {
 	case reflect.Int:
 		return strconv.AppendInt(dst, v.Int(), 10)
 	}
-	panic("kmsapi: no answer has a member of type " + v.Type().String())
+	panic("json11: no answer has a member of type " + v.Type().String())
 }
 
 // appendPairs writes a map of strings, sorted.
@@ -161,8 +164,8 @@ func appendString(dst []byte, s string) []byte {
 	return append(dst, bytes.TrimSuffix(b.Bytes(), []byte("\n"))...)
 }
 
-// clearSecrets overwrites the key material in a request or result.
-func clearSecrets(message any) {
+// ClearSecrets overwrites the key material in a request or result.
+func ClearSecrets(message any) {
 	v := reflect.ValueOf(message)
 	for i := range v.NumField() {
 		if v.Type().Field(i).Type == secretType {
