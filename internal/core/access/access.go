@@ -80,6 +80,8 @@ type Request struct {
 	In any
 	// Keys are the condition keys that are on the request's surface: its headers and
 	// parameters, how it is signed and sent. nil: none.
+	// It may have a method ACLRequired(), which is called when nothing but a list of grants
+	// allows the request.
 	Keys policy.Context
 }
 

@@ -111,6 +111,9 @@ func (q *question) decideForeign() error {
 	q.Owner, q.Policy, q.Closed, q.Granted = q.facts.Owner, nil, false, granted
 	if q.Owner == "" { // nobody's: it was put there without a signature
 		if granted && q.r.By.IsAnonymous() {
+			if n, ok := q.r.Keys.(interface{ ACLRequired() }); ok {
+				n.ACLRequired()
+			}
 			return nil
 		}
 		q.Owner = q.bucket.Owner
@@ -130,7 +133,23 @@ func (q *question) ask() (policy.Decision, error) {
 	if err == nil {
 		err = q.err
 	}
+	if err == nil && d.Allowed && q.Granted {
+		q.noteGrant()
+	}
 	return d, err
+}
+
+// noteGrant tells whoever records the request if nothing but a list of grants allowed it.
+func (q *question) noteGrant() {
+	n, ok := q.r.Keys.(interface{ ACLRequired() })
+	if !ok {
+		return
+	}
+	q.Granted, q.Context = false, q
+	if d, err := q.a.iam.Decide(q.ctx, q.r.By, &q.Question); err == nil && !d.Allowed {
+		n.ACLRequired()
+	}
+	q.Granted = true
 }
 
 // denied says why not: in full to principals of the bucket's own account, and nothing

@@ -64,6 +64,7 @@ func (w *writer) record(r *Record) {
 		w.name("managementEvent")
 		w.b = strconv.AppendBool(w.b, r.ManagementEvent)
 		w.optional("recipientAccountId", r.RecipientAccountID)
+		w.optional("sharedEventID", r.SharedEventID)
 		w.text("eventCategory", r.EventCategory)
 		if len(r.ServiceEventDetails) > 0 {
 			w.name("serviceEventDetails")

@@ -33,6 +33,7 @@ type Record struct {
 	EventType           string          `json:"eventType"`
 	ManagementEvent     bool            `json:"managementEvent"`
 	RecipientAccountID  string          `json:"recipientAccountId,omitempty"`
+	SharedEventID       string          `json:"sharedEventID,omitempty"` // of the copies that other accounts have
 	EventCategory       string          `json:"eventCategory"`
 	ServiceEventDetails json.RawMessage `json:"serviceEventDetails,omitempty"`
 	TLSDetails          *TLSDetails     `json:"tlsDetails,omitempty"`
@@ -93,6 +94,9 @@ type TLSDetails struct {
 	CipherSuite              string `json:"cipherSuite"`
 	ClientProvidedHostHeader string `json:"clientProvidedHostHeader,omitempty"`
 }
+
+// BucketResource is the type of a bucket.
+const BucketResource = "AWS::S3::Bucket"
 
 // Values of EventType and EventCategory.
 const (

@@ -5,6 +5,7 @@ package kms
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -100,6 +101,19 @@ func (s *Service) recordOf(q s3Request) audit.Record {
 		}
 	}
 	return r
+}
+
+// record appends the record of a request, and a copy of it for the account of the key if
+// that is another. Both tell all of the caller; the id that they share is that of the
+// caller's.
+func (s *Service) record(ctx context.Context, r audit.Record, owner string) error {
+	if owner == "" || owner == r.RecipientAccountID {
+		return s.trail.Append(ctx, r, true)
+	}
+	r.SharedEventID = r.EventID
+	err := s.trail.Append(ctx, r, true)
+	r.EventID, r.RecipientAccountID = uuid.NewString(), owner
+	return errors.Join(err, s.trail.Append(ctx, r, true))
 }
 
 // serviceEvent describes what happened to a key without a request.

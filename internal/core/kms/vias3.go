@@ -144,7 +144,7 @@ func (v *ViaS3) request(ctx context.Context, by iam.Caller, class Class, keyARN 
 	v.s.count(string(class), fromS3, err)
 	record := v.s.recordOf(s3Request{event: audit.Named(ctx), by: by, class: class, keyARN: keyARN, key: ref, context: ec, generation: gen, materialID: m.ID, err: err})
 	// The client may have gone; what was done is recorded all the same.
-	unrecorded := v.s.trail.Append(context.WithoutCancel(ctx), record, true)
+	unrecorded := v.s.record(context.WithoutCancel(ctx), record, ref.account)
 	switch {
 	case unrecorded == nil && err != nil:
 		err = audit.Recorded(err, record.EventID)

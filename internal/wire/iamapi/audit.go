@@ -7,7 +7,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cofferstore/coffer/internal/aws"
+	"github.com/cofferstore/coffer/internal/core/audit"
+	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/secret"
+	"github.com/cofferstore/coffer/internal/wire/pipeline"
 )
 
 // recorded returns the members of a request or result as audit records have them, by
@@ -34,6 +38,25 @@ func record(v reflect.Value, into map[string]any) {
 			into[lowerFirst(f.Name)] = member(v.Field(i))
 		}
 	}
+}
+
+// noteRole notes the role whose session a call asks for.
+func noteRole(c *pipeline.Call, in any) {
+	var arn string
+	switch in := in.(type) {
+	case iam.AssumeRole:
+		arn = in.RoleArn
+	case iam.AssumeRoleWithWebIdentity:
+		arn = in.RoleArn
+	}
+	if account := accountOf(arn); account != "" {
+		c.AuditResource(audit.Resource{AccountID: account, Type: "AWS::IAM::Role", ARN: arn})
+	}
+}
+
+func accountOf(arn string) string {
+	a, _ := aws.ParseARN(arn)
+	return a.Account
 }
 
 func member(v reflect.Value) any {

@@ -25,6 +25,7 @@ func newOp[In, Out any](s service, name string, traits pipeline.Traits, do func(
 				return in, err
 			}
 			c.AuditParameters(recorded(in))
+			noteRole(c, in)
 			return in, nil
 		},
 		do,
@@ -32,6 +33,9 @@ func newOp[In, Out any](s service, name string, traits pipeline.Traits, do func(
 			defer clearSecrets(out)
 			if p, ok := any(out).(prover); ok {
 				c.Identify(p.Proved())
+			}
+			if s, ok := any(out).(iam.RoleSession); ok {
+				c.AuditFor(accountOf(s.AssumedRoleUser.Arn))
 			}
 			// Of credentials it is to be seen whose they became, though STS calls that reading.
 			if !c.Op.Traits.Has(pipeline.Read) || s == stsService && name != "GetCallerIdentity" {

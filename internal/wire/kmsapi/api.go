@@ -31,6 +31,7 @@ func (a *API) Family() *pipeline.Family {
 		Name: "kms", Source: "kms.amazonaws.com", Services: []string{"kms"}, Whole: true,
 		Match: target.Match, Find: target.Find(ops),
 		Codes: codes, Fault: json11.Fault(onTheWire), Ops: ops,
+		TellsCaller: true,
 	}
 }
 

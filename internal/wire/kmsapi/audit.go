@@ -30,7 +30,9 @@ func (a *API) noteOutcome(ctx context.Context, c *pipeline.Call, in, out any, er
 	}
 	for i, arn := range arns {
 		if !slices.Contains(arns[:i], arn) {
-			c.AuditResource(resource(arn))
+			r := resource(arn)
+			c.AuditResource(r)
+			c.AuditFor(r.AccountID)
 		}
 	}
 	if err != nil {

@@ -111,7 +111,13 @@ func TestRecordsOfFailures(t *testing.T) {
 	id, arn := s.key()
 
 	_, err := s.as("AKIAABROAD", password).Encrypt(ctx, &sdk.EncryptInput{KeyId: &arn, Plaintext: []byte("x")})
+	theirs := s.trail.last(t)
+	s.trail.records = s.trail.records[:len(s.trail.records)-1]
 	r := s.trail.last(t)
+	if theirs.RecipientAccountID != home || theirs.SharedEventID != r.EventID || r.SharedEventID != r.EventID || theirs.EventID == r.EventID ||
+		theirs.UserIdentity.ARN != r.UserIdentity.ARN || theirs.RequestID != r.RequestID {
+		t.Errorf("the key's owner has %+v", theirs)
+	}
 	if err == nil || r.ErrorCode != "AccessDenied" || !strings.HasPrefix(r.ErrorMessage, "User: ") || r.RequestParameters != nil || r.RecipientAccountID != abroad {
 		t.Errorf("a denied call: %+v", r)
 	}

@@ -57,6 +57,8 @@ type Call struct {
 	record  audit.Record
 	items   []audit.Record // of single items of the call, beside its own
 	joining *joining       // when the record has gone with a commit
+	owner   string         // account of the bucket's owner, "" if there is none
+	others  []string       // accounts whose trails have the record, too
 	in      int64          // bytes of body read
 	start   time.Time
 }

@@ -34,6 +34,13 @@ type Family struct {
 	// Failed, if set, sees the error of an authorized call and returns the one that is
 	// answered: what is not there is told only to those who may know.
 	Failed func(ctx context.Context, c *Call, in any, err error) error
+	// Owner, if set, returns the account of the owner of the call's bucket, "" if there is
+	// none. It is asked at least once a call.
+	Owner func(ctx context.Context, c *Call) string
+	// TellsCaller says that an account whose resource a caller of another one uses learns
+	// all of that caller's identity from its audit record; otherwise only the account and
+	// the principal's id.
+	TellsCaller bool
 	// Codes names faults.
 	Codes Codes
 	// Fault renders an error.

@@ -39,7 +39,7 @@ func (c *Call) join(ctx context.Context, own func(result any) bool, answer func(
 			return err
 		}
 		c.complete(resp, nil)
-		if j.committed, err = c.road.cfg.Trail.Join(b, c.record); err != nil {
+		if j.committed, err = c.joinAll(b); err != nil {
 			return fault.New(AuditFailed, "").Because(err)
 		}
 		j.resp, c.joining = resp, j

@@ -30,7 +30,7 @@ func (road *Road) audit(c *Call, resp *Response, err error) error {
 	durable := !c.Op.Traits.Has(Read|Data) || road.cfg.SyncReads
 	ctx := context.WithoutCancel(c.Request.Context())
 	if len(c.items) == 0 {
-		return road.cfg.Trail.Append(ctx, c.record, durable)
+		return road.append(ctx, c, c.record, durable)
 	}
 	return road.auditItems(ctx, c, durable)
 }
@@ -44,10 +44,8 @@ func (c *Call) complete(resp *Response, err error) {
 	r.SourceIPAddress, r.UserAgent = c.Caller.SourceIP, c.Caller.UserAgent
 	r.RequestID = c.ID
 	r.ReadOnly = c.Op.Traits.Has(Read)
-	r.EventType, r.RecipientAccountID = audit.TypeAPICall, c.Caller.Account
-	if c.Caller.IsAnonymous() {
-		r.RecipientAccountID = road.cfg.Account
-	}
+	r.EventType = audit.TypeAPICall
+	c.addressed(r)
 	r.ManagementEvent = !c.Op.Traits.Has(Data)
 	r.EventCategory = audit.Management
 	if c.Op.Traits.Has(Data) {
@@ -55,14 +53,19 @@ func (c *Call) complete(resp *Response, err error) {
 		c.AuditData("bytesTransferredIn", c.in)
 		c.AuditData("bytesTransferredOut", planned(c, resp))
 	}
-	if m := c.Auth.Method.String(); m != "" {
-		c.AuditData("SignatureVersion", "SigV4")
-		c.AuditData("AuthenticationMethod", m)
+	s3 := c.family.Source == s3Source
+	if s3 {
+		if m := c.Auth.Method.String(); m != "" {
+			c.AuditData("SignatureVersion", "SigV4")
+			c.AuditData("AuthenticationMethod", m)
+		}
+		c.AuditData("x-amz-id-2", c.HostID)
 	}
-	c.AuditData("x-amz-id-2", c.HostID)
 	if t := c.Request.TLS; t != nil {
 		suite := tls.CipherSuiteName(t.CipherSuite)
-		c.AuditData("CipherSuite", suite)
+		if s3 {
+			c.AuditData("CipherSuite", suite)
+		}
 		r.TLSDetails = &audit.TLSDetails{
 			TLSVersion: "TLSv" + tls.VersionName(t.Version)[len("TLS "):], CipherSuite: suite,
 			ClientProvidedHostHeader: c.Request.Host,
@@ -72,6 +75,10 @@ func (c *Call) complete(resp *Response, err error) {
 		r.ResponseElements = nil
 	}
 }
+
+// s3Source is the service whose records tell how a request was signed and sent in their
+// additionalEventData; those of others have nothing of it.
+const s3Source = "s3.amazonaws.com"
 
 // itemsAtOnce is how many records of a call are appended at a time, so that they
 // share syncs.
@@ -85,12 +92,13 @@ func (road *Road) auditItems(ctx context.Context, c *Call, durable bool) error {
 		r := c.record
 		r.EventName, r.RequestParameters, r.Resources = item.EventName, item.RequestParameters, item.Resources
 		r.ErrorCode, r.ErrorMessage, r.ResponseElements, r.AdditionalEventData = item.ErrorCode, item.ErrorMessage, nil, item.AdditionalEventData
-		all.Go(func() error { return road.cfg.Trail.Append(ctx, r, durable) })
+		setOwner(r.Resources, bucketOf(c.record.Resources))
+		all.Go(func() error { return road.append(ctx, c, r, durable) })
 	}
 	if err := all.Wait(); err != nil {
 		return err
 	}
-	return road.cfg.Trail.Append(ctx, c.record, durable)
+	return road.append(ctx, c, c.record, durable)
 }
 
 // planned returns how many bytes of body the answer will have.

@@ -20,11 +20,28 @@ import (
 // authorize asks whether a call is allowed, or, before its document is read, whether
 // anything may be.
 func (a *API) authorize(ctx context.Context, c *pipeline.Call, in pipeline.Needer) error {
+	c.FindOwner(ctx)
 	if in == nil {
 		return a.Access.Admit(ctx, c.Caller, c.Bucket)
 	}
 	return a.Access.Authorize(ctx, access.Request{By: c.Caller, In: in, Keys: (*conditionKeys)(c)})
 }
+
+// owner returns the account that a call's bucket belongs to. Of a bucket that is made
+// that is known only when it is: till then the name may be anybody's.
+func (a *API) owner(ctx context.Context, c *pipeline.Call) string {
+	if c.Bucket == "" {
+		return ""
+	}
+	b, err := a.Buckets.Access(ctx, c.Bucket)
+	if err != nil || c.Op.Name == "CreateBucket" && b.Owner != c.Caller.Account {
+		return ""
+	}
+	return b.Owner
+}
+
+// ACLRequired notes that it was a list of grants that allowed the call.
+func (k *conditionKeys) ACLRequired() { (*pipeline.Call)(k).AuditData("aclRequired", "Yes") }
 
 // failed answers for an object that is not there: who may not list the bucket does not
 // learn it.

@@ -38,6 +38,7 @@ func (a *API) Family() *pipeline.Family {
 		Match: func(*http.Request) bool { return true },
 		Find:  newRouter(ops, a.Domains).find,
 		First: a.expectedOwner,
+		Owner: a.owner,
 		Codes: codes, Fault: renderFault, Ops: ops,
 	}
 	if a.Access != nil {

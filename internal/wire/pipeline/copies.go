@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/cofferstore/coffer/internal/core/audit"
+	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/store/meta"
+)
+
+// What somebody does with the bucket or the key of another account is an event of both:
+// each account's trail has a copy with an id of its own, and all bear the id that the
+// caller's copy has as the one that they share (CloudTrail User Guide, "CloudTrail record
+// contents", sharedEventID).
+
+// AuditFor says that an account besides the caller's has a part in the call: its trail
+// has the call's record, too. The caller's own account is no other.
+func (c *Call) AuditFor(account string) {
+	if account != "" && account != c.Caller.Account && !slices.Contains(c.others, account) {
+		c.others = append(c.others, account)
+	}
+}
+
+// FindOwner finds out whose the call's bucket is, before the call may remove it.
+func (c *Call) FindOwner(ctx context.Context) {
+	if c.owner == "" && c.family.Owner != nil {
+		c.owner = c.family.Owner(ctx, c)
+	}
+}
+
+// addressed decides whose trail has the call's record, and whose the bucket in it is.
+func (c *Call) addressed(r *audit.Record) {
+	c.FindOwner(context.WithoutCancel(c.Request.Context()))
+	r.RecipientAccountID = c.Caller.Account
+	if c.Caller.IsAnonymous() {
+		// Nobody has a trail. What nobody did in a bucket is for its owner to know.
+		if r.RecipientAccountID = c.owner; c.owner == "" {
+			r.RecipientAccountID = c.road.cfg.Account
+		}
+	} else {
+		c.AuditFor(c.owner)
+	}
+	own := c.owner
+	if own != r.RecipientAccountID && r.ErrorCode == denied {
+		own = "" // who is refused does not learn whose it is
+	}
+	setOwner(r.Resources, own)
+}
+
+// denied is S3's code of a refusal.
+const denied = "AccessDenied"
+
+// setOwner sets the account of a record's bucket.
+func setOwner(resources []audit.Resource, account string) {
+	for i := range resources {
+		if resources[i].Type == audit.BucketResource {
+			resources[i].AccountID = account
+		}
+	}
+}
+
+// copies returns the record as the trails of other accounts have it, and marks it as one
+// of several.
+func (c *Call) copies(r *audit.Record) []audit.Record {
+	if len(c.others) == 0 {
+		return nil
+	}
+	if r.EventID == "" {
+		r.EventID = uuid.NewString()
+	}
+	r.SharedEventID = r.EventID
+	out := make([]audit.Record, len(c.others))
+	for i, account := range c.others {
+		out[i] = *r
+		out[i].EventID, out[i].RecipientAccountID = uuid.NewString(), account
+		if c.family.TellsCaller {
+			continue
+		}
+		out[i].UserIdentity = reduced(r.UserIdentity)
+		out[i].RequestParameters = withoutMail(r.RequestParameters)
+		if account == c.owner {
+			out[i].Resources = slices.Clone(r.Resources)
+			setOwner(out[i].Resources, account)
+		}
+	}
+	return out
+}
+
+// reduced is what the owner of a bucket or a role learns of a caller of another account.
+func reduced(i audit.Identity) audit.Identity {
+	if i.Type == iam.AWSService {
+		return i
+	}
+	return audit.Identity{Type: "AWSAccount", PrincipalID: i.PrincipalID, AccountID: i.AccountID}
+}
+
+// withoutMail leaves out grantees' e-mail addresses, which are for the caller's account
+// alone.
+func withoutMail(p map[string]any) map[string]any {
+	var out map[string]any
+	for name, value := range p {
+		text, ok := value.(string)
+		if !ok || !strings.HasPrefix(name, "x-amz-grant-") || !strings.Contains(strings.ToLower(text), "emailaddress") {
+			continue
+		}
+		if out == nil {
+			out = make(map[string]any, len(p))
+			for n, v := range p {
+				out[n] = v
+			}
+		}
+		delete(out, name)
+	}
+	if out == nil {
+		return p
+	}
+	return out
+}
+
+// append appends a record of the call, and its copies.
+func (road *Road) append(ctx context.Context, c *Call, r audit.Record, durable bool) error {
+	others := c.copies(&r)
+	err := road.cfg.Trail.Append(ctx, r, durable)
+	for _, other := range others {
+		err = errors.Join(err, road.cfg.Trail.Append(ctx, other, durable))
+	}
+	return err
+}
+
+// joinAll lets the call's record and its copies go with a batch.
+func (c *Call) joinAll(b *meta.Batch) (committed func(), err error) {
+	r := c.record
+	others := c.copies(&r)
+	if committed, err = c.road.cfg.Trail.Join(b, r); err != nil || others == nil {
+		return committed, err
+	}
+	all := []func(){committed}
+	for _, other := range others {
+		one, err := c.road.cfg.Trail.Join(b, other)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return func() {
+		for _, one := range all {
+			one()
+		}
+	}, nil
+}
+
+// bucketOf returns the account of the bucket among a record's resources.
+func bucketOf(resources []audit.Resource) string {
+	for i := range resources {
+		if resources[i].Type == audit.BucketResource {
+			return resources[i].AccountID
+		}
+	}
+	return ""
+}

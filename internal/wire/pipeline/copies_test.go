@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pipeline
+
+import (
+	"context"
+	"testing"
+
+	"github.com/cofferstore/coffer/internal/core/audit"
+	"github.com/cofferstore/coffer/internal/core/iam"
+)
+
+const neighbour = "222222222222"
+
+// wantCopies holds a call's two records against one another.
+func wantCopies(t *testing.T, h *house, tellsCaller bool) {
+	t.Helper()
+	if len(h.trail.records) != 2 {
+		t.Fatalf("%d records, want the caller's and the owner's", len(h.trail.records))
+	}
+	mine, theirs := h.trail.records[0], h.trail.records[1]
+	if theirs.RecipientAccountID != neighbour || mine.RecipientAccountID == neighbour || mine.RequestID != theirs.RequestID {
+		t.Errorf("for %q and %q, requests %s and %s", mine.RecipientAccountID, theirs.RecipientAccountID, mine.RequestID, theirs.RequestID)
+	}
+	if mine.EventID == theirs.EventID || theirs.EventID == "" || mine.SharedEventID != mine.EventID || theirs.SharedEventID != mine.EventID {
+		t.Errorf("ids %s and %s, shared %s and %s", mine.EventID, theirs.EventID, mine.SharedEventID, theirs.SharedEventID)
+	}
+	if mine.UserIdentity.ARN == "" || (theirs.UserIdentity.ARN != "") != tellsCaller {
+		t.Errorf("identities %+v and %+v", mine.UserIdentity, theirs.UserIdentity)
+	}
+	if i := theirs.UserIdentity; !tellsCaller && (i != audit.Identity{Type: "AWSAccount", PrincipalID: mine.UserIdentity.PrincipalID, AccountID: mine.UserIdentity.AccountID}) {
+		t.Errorf("the owner learns %+v", i)
+	}
+	bucket := audit.Resource{Type: audit.BucketResource, ARN: "arn:aws:s3:::pot", AccountID: neighbour}
+	if len(theirs.Resources) == 0 || theirs.Resources[0] != bucket {
+		t.Errorf("the owner's copy is about %+v", theirs.Resources)
+	}
+}
+
+func ownedByNeighbour(c *Call) {
+	c.Identify(iam.Principal{Type: iam.IAMUser, ARN: "arn:aws:iam::111111111111:user/ann", Account: "111111111111", PrincipalID: "AIDA1"})
+	c.family.Owner = func(context.Context, *Call) string { return neighbour }
+	c.AuditResource(audit.Resource{Type: audit.BucketResource, ARN: "arn:aws:s3:::pot"})
+}
+
+func TestOwnersHaveCopies(t *testing.T) {
+	for _, tells := range []bool{false, true} {
+		h := open(t, func(_ context.Context, c *Call) (*Response, error) {
+			ownedByNeighbour(c)
+			c.family.TellsCaller = tells
+			c.AuditFor(c.Caller.Account) // is no other
+			c.AuditFor("")               // is nobody
+			c.AuditParameters(map[string]any{"x-amz-grant-read": `emailAddress="ann@example.com"`, "x-amz-grant-write": `id="1"`})
+			return &Response{Status: 200}, nil
+		}, nil)
+		h.ask(t)
+		wantCopies(t, h, tells)
+		theirs := h.trail.records[1].RequestParameters
+		if _, told := theirs["x-amz-grant-read"]; told != tells || theirs["x-amz-grant-write"] == nil || h.trail.records[0].RequestParameters["x-amz-grant-read"] == nil {
+			t.Errorf("parameters %v and %v", h.trail.records[0].RequestParameters, theirs)
+		}
+	}
+}
+
+func TestCopiesGoWithACommit(t *testing.T) {
+	h := openPouring(t, func(ctx context.Context, c *Call) (*Response, error) {
+		ownedByNeighbour(c)
+		return pouring(3, nil)(ctx, c)
+	})
+	h.ask(t)
+	if len(h.trail.records) != 2 || h.trail.records[0].SharedEventID != h.trail.records[1].SharedEventID || h.trail.records[1].RecipientAccountID != neighbour {
+		t.Errorf("records %+v", h.trail.records)
+	}
+}
+
+// What nobody does in a bucket is in its owner's trail alone.
+func TestNobodysCallsAreTheOwners(t *testing.T) {
+	h := open(t, func(_ context.Context, c *Call) (*Response, error) {
+		c.family.Owner = func(context.Context, *Call) string { return neighbour }
+		return &Response{Status: 200}, nil
+	}, nil)
+	h.ask(t)
+	if r := h.trail.records; len(r) != 1 || r[0].RecipientAccountID != neighbour || r[0].SharedEventID != "" {
+		t.Errorf("records %+v", r)
+	}
+}
