@@ -293,12 +293,13 @@ func (s *Server) Get(bucket, key string, edit ...func(*s3.GetObjectInput)) (stri
 	return string(b), out
 }
 
-// KMSRequests returns the audit records of the KMS requests that S3 has made.
+// KMSRequests returns the audit records of the KMS requests that S3 has made, each once:
+// without the copies of keys' owners in other accounts.
 func (s *Server) KMSRequests() []audit.Record {
 	s.T.Helper()
 	var out []audit.Record
 	for _, r := range s.Audit() {
-		if r.EventSource == "kms.amazonaws.com" && r.UserIdentity.InvokedBy == audit.InvokedByS3 {
+		if r.EventSource == "kms.amazonaws.com" && r.UserIdentity.InvokedBy == audit.InvokedByS3 && !r.IsCopy() {
 			out = append(out, r)
 		}
 	}

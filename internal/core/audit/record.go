@@ -39,6 +39,11 @@ type Record struct {
 	TLSDetails          *TLSDetails     `json:"tlsDetails,omitempty"`
 }
 
+// IsCopy reports whether the record is that of another account than the caller's, of an
+// event that both have: who counts events counts it once. The id that all of its records
+// share is that of the caller's.
+func (r *Record) IsCopy() bool { return r.SharedEventID != "" && r.SharedEventID != r.EventID }
+
 // Identity is userIdentity.
 type Identity struct {
 	Type        string `json:"type,omitempty"`
