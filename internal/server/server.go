@@ -23,6 +23,7 @@ import (
 	"github.com/cofferstore/coffer/internal/config"
 	"github.com/cofferstore/coffer/internal/core/access"
 	"github.com/cofferstore/coffer/internal/core/audit"
+	"github.com/cofferstore/coffer/internal/core/audit/index"
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/bucketkey"
 	"github.com/cofferstore/coffer/internal/core/consolidate"
@@ -65,6 +66,7 @@ type Server struct {
 	rows      meta.Store // authenticated
 	blobs     blob.Store
 	trail     *audit.Trail
+	index     *index.Index // of the trail
 	rootKeys  *iam.RootKeys
 	rootState iam.RootState
 	iam       *iam.Service
@@ -177,6 +179,9 @@ func (s *Server) openStores(ctx context.Context, tune Tuning) error {
 		return err
 	}
 	s.onClose(s.trail.Close)
+	if err := s.openIndex(services.UploadBind().Key()); err != nil {
+		return err
+	}
 	s.rootKeys, s.rootState, err = iam.OpenRoot(ctx, s.rows, services.IAMSecret().Key(), iam.RootConfig{
 		Account: s.cfg.AccountID, AccessKeyID: s.cfg.RootAccessKeyID, SecretAccessKey: s.cfg.RootSecretAccessKey,
 	})

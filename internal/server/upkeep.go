@@ -11,12 +11,13 @@ import (
 
 // Upkeep runs until ctx is done: key rotation and deletion, removal of streams
 // that nothing names any more, the rest of deleted buckets, the sweep for orphans,
-// background jobs, and the consolidation of bucket keys.
+// background jobs, the audit index, and the consolidation of bucket keys.
 func (s *Server) upkeep(ctx context.Context) {
 	var all sync.WaitGroup
 	defer all.Wait()
 	all.Go(func() { s.kms.Run(ctx) })
 	all.Go(func() { s.jobs.Run(ctx) })
+	all.Go(func() { s.index.Run(ctx) })
 	all.Go(func() {
 		s.every(ctx, consolidateEvery, "begin consolidation", func() (int, error) { return s.consolidator.Sweep(ctx) })
 	})

@@ -5,8 +5,6 @@ package index
 import "github.com/prometheus/client_golang/prometheus"
 
 type metrics struct {
-	records  prometheus.Counter
-	failures prometheus.Counter
 	read     prometheus.Counter
 	searches prometheus.Histogram
 }
@@ -14,14 +12,6 @@ type metrics struct {
 // newMetrics registers the index's metrics; a nil registerer leaves them unseen.
 func newMetrics(to prometheus.Registerer, x *Index) metrics {
 	m := metrics{
-		records: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "coffer_audit_index_records_total",
-			Help: "Audit records indexed.",
-		}),
-		failures: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "coffer_audit_index_failures_total",
-			Help: "Times that the audit index could not be brought up to the trail; it tries again.",
-		}),
 		read: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "coffer_audit_search_read_bytes_total",
 			Help: "Bytes of the audit trail's files that searches read.",
@@ -33,7 +23,7 @@ func newMetrics(to prometheus.Registerer, x *Index) metrics {
 		}),
 	}
 	if to != nil {
-		to.MustRegister(m.records, m.failures, m.read, m.searches, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		to.MustRegister(m.read, m.searches, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "coffer_audit_index_files",
 			Help: "Files of the audit trail that have an index file.",
 		}, func() float64 {

@@ -189,11 +189,10 @@ func (s *search) event(at audit.Position, line []byte) (Event, bool) {
 			return Event{}, false
 		}
 	}
-	line = delivered(line)
 	if s.facts.of(line); !s.facts.match(s.plan) {
 		return Event{}, false
 	}
-	return newEvent(at, bytes.Clone(line))
+	return newEvent(at, audit.Delivered(bytes.Clone(line)))
 }
 
 // scan searches a part of the trail that has no index: lines that begin in it.

@@ -202,7 +202,7 @@ func (x *Index) Run(ctx context.Context) {
 		}
 		if err != nil && ctx.Err() == nil {
 			x.log.Error("the audit index is behind: searches read the trail itself", "error", err)
-			x.metrics.failures.Inc()
+			x.trail.Failed(Consumer)
 			pause = retryEvery
 		}
 		select {
@@ -282,6 +282,7 @@ func (x *Index) index(ctx context.Context, segment string) (audit.Position, erro
 	at := audit.Position{Segment: segment, Offset: cur.to}
 	x.mu.Unlock()
 	var f facts
+	taken := 0
 	next, err := x.trail.Consume(ctx, at, func(l audit.Line) error {
 		if l.At.Segment != segment {
 			return errNextSegment
@@ -290,8 +291,10 @@ func (x *Index) index(ctx context.Context, segment string) (audit.Position, erro
 		x.mu.Lock()
 		defer x.mu.Unlock()
 		x.add(cur, l.At.Offset, l.Next.Offset, &f)
+		taken++
 		return nil
 	})
+	x.trail.Took(Consumer, taken)
 	if errors.Is(err, errNextSegment) {
 		err = nil
 	}
@@ -311,7 +314,6 @@ func (x *Index) add(cur *building, offset, next int64, f *facts) {
 	}
 	if f.ok {
 		cur.live.add(offset, next, f)
-		x.metrics.records.Inc()
 	}
 	cur.to = next
 }

@@ -119,19 +119,3 @@ func (r *trailReader) lines(from, to, end int64, fn func(offset int64, line []by
 	}
 	return nil
 }
-
-// The last member of a line in the file, which chains it to the one before.
-const (
-	chainFront = `,"cofferChain":"`
-	chainSize  = len(chainFront) + 43 + len(`"}`)
-)
-
-// delivered returns a line without what belongs to the file alone.
-func delivered(line []byte) []byte {
-	at := len(line) - chainSize
-	if at <= 0 || !bytes.HasPrefix(line[at:], []byte(chainFront)) {
-		return line
-	}
-	// The closing brace takes the place of the comma.
-	return append(line[:at:at], '}')
-}

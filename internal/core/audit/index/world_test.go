@@ -134,6 +134,16 @@ func (w *world) found(q Query) (ids []string) {
 	}
 }
 
+// events returns the events of a query.
+func (w *world) events(q Query) []Event {
+	w.Helper()
+	page, err := w.index.Search(w.Context(), q, nil)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return page.Events
+}
+
 // expected is what found has to return: by reading all.
 func (w *world) expected(q Query) (ids []string) {
 	w.Helper()
