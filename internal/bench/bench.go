@@ -105,8 +105,11 @@ func Run(ctx context.Context, cfg Config) (_ *Report, err error) {
 		return nil, err
 	}
 	groups := plan(cfg.Scale, cfg.Concurrency, cfg.Only)
-	if cfg.Remote != nil && !local(cfg.Remote.Endpoint) {
-		groups = withoutYardsticks(groups)
+	if cfg.Remote != nil {
+		groups = without(groups, contender.byAudit) // they take servers of the run's own
+		if !local(cfg.Remote.Endpoint) {
+			groups = without(groups, contender.yardstick)
+		}
 	}
 	if len(groups) == 0 {
 		return nil, fmt.Errorf("no cell matches %s", cfg.Only)
@@ -171,6 +174,7 @@ type run struct {
 	groups  []*group
 
 	server  *server
+	audits  map[contender]*server // those with and without audit
 	bare    *httpYardsticks
 	disk    *diskYardsticks
 	closers []func() error
@@ -193,7 +197,11 @@ func (r *run) close() error {
 // blame adds to an error what a process that was started for the run has
 // complained of.
 func (r *run) blame(err error) error {
-	for _, c := range []*child{r.server.child, r.bare.child()} {
+	children := []*child{r.server.child, r.bare.child()}
+	for _, s := range r.audits {
+		children = append(children, s.child)
+	}
+	for _, c := range children {
 		if said := c.complaint(); said != "" {
 			err = fmt.Errorf("%w\n%s", err, said)
 		}

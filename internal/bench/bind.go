@@ -34,7 +34,7 @@ func (r *run) open(ctx context.Context) error {
 		for _, c := range g.cells {
 			if !c.who.yardstick() && !buckets[c.who] {
 				buckets[c.who] = true
-				if err := r.server.makeBucket(ctx, c.who); err != nil {
+				if err := r.prepare(ctx, c.who); err != nil {
 					return r.blame(err)
 				}
 				if c.who.users() {
@@ -49,6 +49,24 @@ func (r *run) open(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// prepare makes what a contender needs.
+func (r *run) prepare(ctx context.Context, who contender) error {
+	if who.byAudit() {
+		if err := r.openAudit(ctx, who); err != nil {
+			return err
+		}
+	}
+	return r.serverOf(who).makeBucket(ctx, who)
+}
+
+// serverOf returns the server that a contender is measured at.
+func (r *run) serverOf(who contender) *server {
+	if s := r.audits[who]; s != nil {
+		return s
+	}
+	return r.server
 }
 
 // openYardsticks starts those that the plan has.
@@ -119,7 +137,7 @@ func (r *run) bind(ctx context.Context, c *cell, own own, stored map[string]bool
 		r.bindYardstick(c)
 		return nil
 	}
-	c.usage = metricsOf(r.server.client)
+	c.usage = metricsOf(r.serverOf(c.who).client)
 	return r.bindServer(ctx, c, stored)
 }
 
@@ -168,12 +186,12 @@ func (r *run) bindYardstick(c *cell) {
 }
 
 func (r *run) bindServer(ctx context.Context, c *cell, stored map[string]bool) error {
-	g, cl := c.group, r.server.client
-	bucket := "/" + r.server.bucket(c.who)
+	g, at := c.group, r.serverOf(c.who)
+	cl, bucket := at.client, "/"+at.bucket(c.who)
 	body := r.content[:g.size]
 	fresh := fmt.Sprintf("%s/%d-%d/", bucket, slices.Index(r.groups, g), c.who)
 	store := func(w *worker, n int64) error {
-		return cl.do(w, call{method: http.MethodPut, path: fresh + strconv.FormatInt(n, 10), body: body, length: 0, by: r.server.by(c.who, n)})
+		return cl.do(w, call{method: http.MethodPut, path: fresh + strconv.FormatInt(n, 10), body: body, length: 0, by: at.by(c.who, n)})
 	}
 	if g.verb == put {
 		c.do = store
@@ -185,14 +203,14 @@ func (r *run) bindServer(ctx context.Context, c *cell, stored map[string]bool) e
 	}
 	if !stored[set] {
 		stored[set] = true
-		if err := r.store(ctx, set, count, body); err != nil {
+		if err := r.store(ctx, cl, set, count, body); err != nil {
 			return err
 		}
 	}
 	name := func(n int64) string { return set + object(n%count) }
 	read := func(w *worker, n int64) error {
 		o := r.reading(name(n), g.size, n)
-		o.by = r.server.by(c.who, n)
+		o.by = at.by(c.who, n)
 		return cl.do(w, o)
 	}
 	switch g.verb {
@@ -293,7 +311,7 @@ func (s Scale) objects(size int64) int64 {
 func object(n int64) string { return fmt.Sprintf("object-%05d", n) }
 
 // store puts a set of objects.
-func (r *run) store(ctx context.Context, set string, count int64, body []byte) error {
+func (r *run) store(ctx context.Context, cl *client, set string, count int64, body []byte) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var next atomic.Int64
@@ -303,9 +321,9 @@ func (r *run) store(ctx context.Context, set string, count int64, body []byte) e
 			w := newWorker(ctx)
 			for n := next.Add(1) - 1; n < count && ctx.Err() == nil; n = next.Add(1) - 1 {
 				o := call{method: http.MethodPut, path: set + object(n), body: body}
-				err := r.server.client.do(w, o)
+				err := cl.do(w, o)
 				for errors.Is(err, errThrottled) && pause(ctx, backOff) == nil {
-					err = r.server.client.do(w, o)
+					err = cl.do(w, o)
 				}
 				if err != nil {
 					cancel(err)

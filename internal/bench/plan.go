@@ -30,6 +30,8 @@ const (
 	bucketKey
 	oneUser   // the same, for a user with a policy
 	manyUsers // the same, for many users with many policies
+	audited   // the same, on a server of its own, with a trail of all data events
+	unaudited // the same, on one that records nothing
 	bare      // an HTTP server that discards, or serves memory
 	sealed    // an HTTP server that opens segments of AES-GCM from a file
 	rows      // the metadata store: a durable batch with a value of that size
@@ -42,6 +44,8 @@ var contenders = [...]struct{ name, short string }{
 	bucketKey: {"SSE-KMS, Bucket Key", "Bucket Key"},
 	oneUser:   {"1 user, 1 policy", "1 user"},
 	manyUsers: {fmt.Sprintf("%d users, %d policies", manyUsersHave, manyUsersHave*policiesPerUser), "users"},
+	audited:   {"audit, with a trail", "audit"},
+	unaudited: {"no audit", "no audit"},
 	bare:      {"bare HTTP", "bare"},
 	sealed:    {"HTTP, AES-GCM file", "AES-GCM"},
 	rows:      {"Pebble batch, synced", "Pebble"},
@@ -50,6 +54,7 @@ var contenders = [...]struct{ name, short string }{
 
 func (c contender) name() string    { return contenders[c].name }
 func (c contender) users() bool     { return c == oneUser || c == manyUsers }
+func (c contender) byAudit() bool   { return c == audited || c == unaudited }
 func (c contender) yardstick() bool { return c >= bare }
 
 // group is cells that are compared and therefore run interleaved.
@@ -101,15 +106,17 @@ func plan(s Scale, concurrency int, only *regexp.Regexp) []*group {
 	add("70 % GET, 30 % PUT "+sizeName(s.Small), mixed, s.Small, s.Small, with(bare)...)
 	add("PUT "+sizeName(s.Small)+" by users", put, s.Small, s.Small, oneUser, manyUsers)
 	add("GET "+sizeName(s.Small)+" by users", get, s.Small, s.Small, oneUser, manyUsers)
+	add("PUT "+sizeName(s.Small)+" by audit", put, s.Small, s.Small, audited, unaudited)
+	add("GET "+sizeName(s.Small)+" by audit", get, s.Small, s.Small, audited, unaudited)
 	add(fmt.Sprintf("LIST %d keys", s.Listed), list, s.Small, 0, sseS3, bare)
 	add("COPY "+sizeName(s.Medium), copies, s.Medium, s.Medium, with(file)...)
 	return out
 }
 
-// withoutYardsticks leaves out what can be compared only on one machine.
-func withoutYardsticks(groups []*group) []*group {
+// without leaves out cells of some contenders.
+func without(groups []*group, leave func(contender) bool) []*group {
 	for _, g := range groups {
-		g.cells = slices.DeleteFunc(g.cells, func(c *cell) bool { return c.who.yardstick() })
+		g.cells = slices.DeleteFunc(g.cells, func(c *cell) bool { return leave(c.who) })
 	}
 	return slices.DeleteFunc(groups, func(g *group) bool { return len(g.cells) == 0 })
 }

@@ -83,8 +83,8 @@ func (g *group) report() Group {
 	var against []*cell
 	for _, c := range g.cells {
 		// How modes compare, and the server with yardsticks; not what a Bucket Key,
-		// or many users, are to themselves.
-		if c.who != bucketKey && c.who != manyUsers && len(g.cells) > 1 {
+		// many users, or audit are to themselves.
+		if c.who != bucketKey && c.who != manyUsers && c.who != audited && len(g.cells) > 1 {
 			against = append(against, c)
 			out.Against = append(out.Against, contenders[c.who].short)
 		}

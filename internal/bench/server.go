@@ -41,12 +41,12 @@ const (
 	ownAccess = "AKIACOFFERBENCH00001"
 )
 
-// startServer starts a server of the run's own.
-func (r *run) startServer(ctx context.Context) (*child, Remote, error) {
+// startServer starts a server of the run's own, over a directory of that name.
+func (r *run) startServer(ctx context.Context, data string, more ...string) (*child, Remote, error) {
 	secretKey := rand.Text() + rand.Text()
-	c, err := startChild(ctx, []string{"COFFER_ROOT_SECRET_ACCESS_KEY=" + secretKey}, r.cfg.Program, "serve",
-		"--data", filepath.Join(r.dir, "data"), "--listen", "127.0.0.1:0", "--region", ownRegion, "--root-access-key-id", ownAccess,
-		"--log-level", "warn", "--kms-latency", r.cfg.KMSLatency.String(), "--kms-request-quota", strconv.Itoa(r.cfg.KMSQuota))
+	c, err := startChild(ctx, []string{"COFFER_ROOT_SECRET_ACCESS_KEY=" + secretKey}, r.cfg.Program, append([]string{"serve",
+		"--data", filepath.Join(r.dir, data), "--listen", "127.0.0.1:0", "--region", ownRegion, "--root-access-key-id", ownAccess,
+		"--log-level", "warn", "--kms-latency", r.cfg.KMSLatency.String(), "--kms-request-quota", strconv.Itoa(r.cfg.KMSQuota)}, more...)...)
 	if err != nil {
 		return nil, Remote{}, err
 	}
@@ -55,26 +55,36 @@ func (r *run) startServer(ctx context.Context) (*child, Remote, error) {
 
 // openServer starts the server, or connects to the one that was named.
 func (r *run) openServer(ctx context.Context) (err error) {
-	s := &server{}
-	r.server = s
-	var at Remote
 	if r.cfg.Remote != nil {
-		at = *r.cfg.Remote
-	} else {
-		if s.child, at, err = r.startServer(ctx); err != nil {
-			return err
-		}
-		r.onClose(s.child.stop)
+		r.server, err = r.connect(ctx, nil, *r.cfg.Remote)
+		return err
 	}
+	r.server, err = r.ownServer(ctx, "data")
+	return err
+}
+
+// ownServer starts a server and connects to it.
+func (r *run) ownServer(ctx context.Context, data string, more ...string) (*server, error) {
+	c, at, err := r.startServer(ctx, data, more...)
+	if err != nil {
+		return nil, err
+	}
+	r.onClose(c.stop)
+	return r.connect(ctx, c, at)
+}
+
+// connect makes the clients of a server; c is nil if it is not ours.
+func (r *run) connect(ctx context.Context, c *child, at Remote) (*server, error) {
+	s := &server{child: c}
 	have, err := at.Credentials.Retrieve(ctx)
 	if err != nil {
-		return fmt.Errorf("no credentials for %s: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: %w", at.Endpoint, err)
+		return nil, fmt.Errorf("no credentials for %s: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: %w", at.Endpoint, err)
 	}
 	s.client, err = newClient(at.Endpoint, identity{
 		accessKeyID: have.AccessKeyID, secretKey: have.SecretAccessKey, token: have.SessionToken, region: at.Region,
 	}, r.cfg.Concurrency)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	r.onClose(s.client.close)
 	common := aws.Config{Region: at.Region, BaseEndpoint: &at.Endpoint, Credentials: at.Credentials}
@@ -88,12 +98,12 @@ func (r *run) openServer(ctx context.Context) (err error) {
 	if s.child == nil {
 		r.onClose(func() error { return s.remove(context.WithoutCancel(ctx)) })
 	}
-	return nil
+	return s, nil
 }
 
 // bucket returns the name of the bucket that encrypts so, or that the users use.
 func (s *server) bucket(mode contender) string {
-	if mode.users() {
+	if mode.users() || mode.byAudit() {
 		mode = bucketKey
 	}
 	return s.prefix + [...]string{sseS3: "-s3", sseKMS: "-kms", bucketKey: "-bucketkey"}[mode]
@@ -115,7 +125,7 @@ func (s *server) makeBucket(ctx context.Context, mode contender) error {
 	s.buckets = append(s.buckets, name)
 	rule := types.ServerSideEncryptionRule{
 		ApplyServerSideEncryptionByDefault: &types.ServerSideEncryptionByDefault{SSEAlgorithm: types.ServerSideEncryptionAes256},
-		BucketKeyEnabled:                   aws.Bool(mode == bucketKey || mode.users()),
+		BucketKeyEnabled:                   aws.Bool(mode == bucketKey || mode.users() || mode.byAudit()),
 	}
 	if mode != sseS3 {
 		if s.key == "" {

@@ -40,6 +40,7 @@ type Config struct {
 	InlineLimit       int64
 	PackLimit         int64
 	MinFree           MinFree
+	Audit             bool
 	AuditSyncReads    bool
 	RequireFIPS       bool
 	LogFormat         string // Text or JSON

@@ -69,6 +69,9 @@ type joined struct{ key, line []byte }
 // only after the next start. A commit that failed needs nothing. Error: Unavailable,
 // when the files cannot be written now.
 func (t *Trail) Join(b *meta.Batch, r Record) (committed func(), err error) {
+	if t.off {
+		return func() {}, nil
+	}
 	line, err := encode(&r)
 	if err != nil {
 		t.metrics.failures.Inc()

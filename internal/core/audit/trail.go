@@ -34,6 +34,8 @@ type Config struct {
 	MaxSize int64                 // of a file in bytes; default 64 MiB
 	Metrics prometheus.Registerer // default: none
 	Log     *slog.Logger          // default: none
+	// Off makes a trail that takes records and keeps none, for measurements.
+	Off bool
 	// Journal is where records become durable before the files are. Without it a
 	// record that must be durable waits for a sync of its file.
 	Journal meta.Store
@@ -55,6 +57,7 @@ type Trail struct {
 	log             *slog.Logger
 	metrics         metrics
 	journal         meta.Store
+	off             bool
 	region, account string
 
 	dirty chan struct{} // something waits for a sync that nobody asked for
@@ -96,7 +99,7 @@ func Open(ctx context.Context, dir string, cfg Config) (*Trail, error) {
 		fs: cfg.FS, dir: dir, max: cfg.MaxSize, log: cfg.Log, metrics: newMetrics(cfg.Metrics), journal: cfg.Journal,
 		dirty: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 		advanced: make(chan struct{}), holds: map[string]Position{}, chainer: newChainer(),
-		region: cfg.Region, account: cfg.Account,
+		region: cfg.Region, account: cfg.Account, off: cfg.Off,
 	}
 	t.ended.L = &t.mu
 	if t.fs == nil {
@@ -176,6 +179,9 @@ func (t *Trail) prepare(ctx context.Context) error {
 // client that has gone. Error: Unavailable; the record may then be in the file
 // all the same.
 func (t *Trail) Append(ctx context.Context, r Record, durable bool) error {
+	if t.off {
+		return nil
+	}
 	line, err := encode(&r)
 	if err != nil {
 		t.metrics.failures.Inc()
