@@ -4,6 +4,7 @@ package audit
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strconv"
@@ -144,8 +145,19 @@ func (w *writer) array(n int, element func(i int)) {
 	w.b = append(w.b, ']')
 }
 
-// name writes the name of the next member of an object.
+// name writes the name of the next member of an object. It is the code's own and has
+// nothing in it to escape.
 func (w *writer) name(name string) {
+	if w.b[len(w.b)-1] != '{' {
+		w.b = append(w.b, ',')
+	}
+	w.b = append(w.b, '"')
+	w.b = append(w.b, name...)
+	w.b = append(w.b, '"', ':')
+}
+
+// foreign is name for one that may be anybody's.
+func (w *writer) foreign(name string) {
 	if w.b[len(w.b)-1] != '{' {
 		w.b = append(w.b, ',')
 	}
@@ -178,7 +190,7 @@ func (w *writer) members(m map[string]any) {
 	slices.Sort(names)
 	w.object(func() {
 		for _, name := range names {
-			w.name(name)
+			w.foreign(name)
 			w.value(m[name])
 		}
 	})
@@ -221,6 +233,38 @@ func (w *writer) other(v any) {
 const hexDigits = "0123456789abcdef"
 
 func (w *writer) string(s string) {
+	begun := len(w.b)
+	w.b = append(append(w.b, '"'), s...)
+	if isPlain(w.b[begun+1:]) {
+		w.b = append(w.b, '"')
+		return
+	}
+	w.b = w.b[:begun]
+	w.escaped(s)
+}
+
+// isPlain reports whether JSON has a text as it is: ASCII without control characters,
+// quotes and backslashes. It looks at eight bytes at a time, and each of its terms has
+// the highest bit of a byte set if, among others, that byte is not plain.
+func isPlain(b []byte) bool {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	for ; len(b) >= 8; b = b[8:] {
+		x := binary.LittleEndian.Uint64(b)
+		quote, slash := x^ones*'"', x^ones*'\\'
+		if (x|(x-ones*' ')&^x|(quote-ones)&^quote|(slash-ones)&^slash)&high != 0 {
+			return false
+		}
+	}
+	for _, c := range b {
+		if c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+// escaped writes a text in which something must be escaped.
+func (w *writer) escaped(s string) {
 	b := append(w.b, '"')
 	start := 0
 	for i := 0; i < len(s); {

@@ -62,3 +62,22 @@ func FuzzRecordsAreWrittenAsJSON(f *testing.F) {
 		sameAsMarshal(t, r)
 	})
 }
+
+func BenchmarkLine(b *testing.B) {
+	r := putObject("3XQ7EXAMPLE0001A")
+	r.EventID, r.UserAgent = "5d6a0a3e-3e0e-4f1c-8e0c-1a2b3c4d5e6f", "[aws-cli/2.30 md/Botocore]"
+	r.RequestParameters = map[string]any{
+		"bucketName": "example-bucket", "Host": "example-bucket.s3.us-east-1.amazonaws.com", "key": "reports/2026/03.csv",
+		"x-amz-server-side-encryption": "aws:kms", "x-amz-server-side-encryption-aws-kms-key-id": "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+	}
+	r.AdditionalEventData = map[string]any{
+		"SignatureVersion": "SigV4", "AuthenticationMethod": "AuthHeader", "bytesTransferredIn": int64(4096), "bytesTransferredOut": int64(0),
+		"SSEApplied": "SSE_KMS", "x-amz-id-2": "k0fv2exampleId2==", "cofferBucketKey": true, "cofferGeneration": "0190f3a1-6c1b-7c5e-9c0a-3b0a3a1c6d11",
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := r.line(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
