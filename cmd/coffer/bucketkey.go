@@ -21,8 +21,8 @@ import (
 )
 
 func newBucketKey() *cobra.Command {
-	return newGroup("bucketkey", "See and consolidate the bucket keys of a bucket",
-		newBucketKeyStatus(), newBucketKeyPreflight(), newBucketKeyConsolidate(), newBucketKeyAuto())
+	return newGroup("bucketkey", "See what bucket keys do and save, and consolidate them",
+		newBucketKeyStatus(), newBucketKeyPreflight(), newBucketKeyReport(), newBucketKeyConsolidate(), newBucketKeyAuto())
 }
 
 func newBucketKeyStatus() *cobra.Command {

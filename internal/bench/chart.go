@@ -3,10 +3,10 @@
 package bench
 
 import (
-	"bytes"
 	"fmt"
-	"html"
 	"io"
+
+	"github.com/cofferstore/coffer/internal/chart"
 )
 
 // Measures of the chart, in pixels.
@@ -22,34 +22,24 @@ const (
 	chartTop    = 76
 )
 
-// chartStyle has colours that can be read on white and on black, and text that
-// follows the reader's choice.
-const chartStyle = `text{font:12px system-ui,sans-serif;fill:#57606a}
-.t{font-weight:600}.h{font-size:15px;font-weight:600}.v{font-variant-numeric:tabular-nums}
-.m0{fill:#3b82c4}.m1{fill:#d9822b}.m2{fill:#2f9e74}.y{fill:#8b949e;fill-opacity:.55}
-@media(prefers-color-scheme:dark){text{fill:#b1bac4}}`
-
 // SVG writes the report as a chart: a bar for each cell, as long as its requests
 // per second are to the largest of its group.
 func (r *Report) SVG(w io.Writer) error {
 	columns, height := layOut(r.Groups)
 	width := chartPad + len(columns)*chartColumn
-	var b bytes.Buffer
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" role="img" aria-label="Requests per second">`+"\n", width, height, width, height)
-	fmt.Fprintf(&b, "<style>%s</style>\n", chartStyle)
+	c := chart.New(width, height, "Requests per second")
 	where, how := r.heading()
-	fmt.Fprintf(&b, `<text class="h" x="%d" y="26">Requests per second</text>`+"\n", chartPad)
-	fmt.Fprintf(&b, `<text x="%d" y="46">%s</text><text x="%d" y="62">%s</text>`+"\n", chartPad, html.EscapeString(where), chartPad, html.EscapeString(how))
+	c.Text("h", chartPad, 26, chart.Start, "Requests per second")
+	c.Text("", chartPad, 46, chart.Start, where)
+	c.Text("", chartPad, 62, chart.Start, how)
 	for i, groups := range columns {
 		y := chartTop
 		for _, g := range groups {
-			g.draw(&b, chartPad+i*chartColumn, y)
+			g.draw(c, chartPad+i*chartColumn, y)
 			y += g.height()
 		}
 	}
-	b.WriteString("</svg>\n")
-	_, err := w.Write(b.Bytes())
-	return err
+	return c.Write(w)
 }
 
 func (g Group) height() int { return chartHead + len(g.Cells)*chartLine + chartGap }
@@ -75,14 +65,14 @@ func layOut(groups []Group) (columns [][]Group, height int) {
 	return columns, chartTop + tallest
 }
 
-func (g Group) draw(b *bytes.Buffer, x, y int) {
+func (g Group) draw(to *chart.Chart, x, y int) {
 	most, fastest := 0.0, 0.0
 	for _, c := range g.Cells {
 		most, fastest = max(most, c.OpsPerSecond), max(fastest, c.MBPerSecond)
 	}
 	// Where objects are small, bytes say nothing that requests do not.
 	inBytes := fastest >= 150
-	fmt.Fprintf(b, `<text class="t" x="%d" y="%d">%s</text>`+"\n", x, y+chartHead-12, html.EscapeString(g.Name))
+	to.Text("t", float64(x), float64(y+chartHead-12), chart.Start, g.Name)
 	for i, c := range g.Cells {
 		at := y + chartHead + i*chartLine
 		class := "y"
@@ -93,13 +83,15 @@ func (g Group) draw(b *bytes.Buffer, x, y int) {
 		if most > 0 {
 			length = c.OpsPerSecond / most * (chartColumn - chartNames - chartValues)
 		}
-		fmt.Fprintf(b, `<text x="%d" y="%d">%s</text><rect class="%s" x="%d" y="%d" width="%.1f" height="%d" rx="2"/>`,
-			x, at+chartBar-3, html.EscapeString(c.Name), class, x+chartNames, at, max(length, 1), chartBar)
+		length = max(length, 1)
+		base := float64(at + chartBar - 3)
+		to.Text("", float64(x), base, chart.Start, c.Name)
+		to.Bar(class, float64(x+chartNames), float64(at), length, chartBar, 2, "")
 		value := figure(c.OpsPerSecond)
 		if inBytes {
 			value += " · " + figure(c.MBPerSecond) + " MB/s"
 		}
-		fmt.Fprintf(b, `<text class="v" x="%.1f" y="%d">%s</text>`+"\n", float64(x+chartNames)+max(length, 1)+5, at+chartBar-3, html.EscapeString(value))
+		to.Text("v", float64(x+chartNames)+length+5, base, chart.Start, value)
 	}
 }
 

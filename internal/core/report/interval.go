@@ -5,6 +5,7 @@ package report
 import (
 	"time"
 
+	"github.com/cofferstore/coffer/internal/aws"
 	"github.com/cofferstore/coffer/internal/fault"
 )
 
@@ -42,8 +43,17 @@ type Query struct {
 	By     Interval  // "": what suits the time
 }
 
+// Check reports what is wrong with a query. Fault: Invalid.
+func (q Query) Check(now time.Time) error {
+	_, err := q.complete(now)
+	return err
+}
+
 // complete checks a query and fills in what it leaves open.
 func (q Query) complete(now time.Time) (Query, error) {
+	if q.Bucket != "" && !aws.ValidBucketName(q.Bucket) {
+		return q, fault.New(Invalid, "%q is no name of a bucket.", q.Bucket)
+	}
 	if q.Until.IsZero() {
 		q.Until = now.Add(time.Second)
 	}

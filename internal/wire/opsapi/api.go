@@ -93,7 +93,7 @@ func (a *API) Families() []*pipeline.Family {
 	}
 	api := a.family(apiPrefix, []pipeline.Op{
 		a.versionOp(), a.configOp(), a.auditOp(), a.flushKeysOp(), a.scrubOp(),
-		a.bucketKeysOp(), a.preflightOp(), a.consolidateOp(), a.switchConsolidationOp(), a.switchLegacyOp(),
+		a.bucketKeysOp(), a.preflightOp(), a.reportKeysOp(), a.consolidateOp(), a.switchConsolidationOp(), a.switchLegacyOp(),
 		a.createAccountOp(), a.renewRootKeyOp(), a.listAccountsOp(), a.deleteAccountOp(), a.setControlsOp(),
 	})
 	api.Name, api.Source, api.Services, api.Whole, api.Fault = "operator", service, []string{service}, true, renderJSON

@@ -12,6 +12,7 @@ import (
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/policy"
 	"github.com/cofferstore/coffer/internal/core/preflight"
+	"github.com/cofferstore/coffer/internal/core/report"
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/store/meta"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
@@ -38,6 +39,7 @@ var codes = pipeline.Codes{
 	bucket.InvalidName:         pipeline.As(400, "InvalidBucketName", "The specified bucket is not valid."),
 	bucket.NoSuchBucket:        pipeline.As(404, "NoSuchBucket", "The specified bucket does not exist."),
 	consolidate.Off:            pipeline.As(409, "ConsolidationOff", "Consolidation is switched off for this bucket."),
+	report.Invalid:             pipeline.As(400, "InvalidParameter", ""),
 	preflight.Malformed:        pipeline.As(500, "MalformedPolicy", ""),
 	iam.AccountExists:          pipeline.As(409, "AccountExists", ""),
 	iam.AccountInUse:           pipeline.As(409, "AccountInUse", ""),
