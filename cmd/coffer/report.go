@@ -47,7 +47,12 @@ request of the trail in that time, and says how it adds up.
 
 The server is found as the AWS CLI finds it; with --data the files of a stopped
 server are read.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return fmt.Errorf("it takes at most one BUCKET, and there are %d arguments: see \"%s --help\"", len(args), cmd.CommandPath())
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				if o.bucket = args[0]; !aws.ValidBucketName(o.bucket) {

@@ -5,6 +5,7 @@ package report
 import (
 	"encoding/csv"
 	"io"
+	"math"
 	"strconv"
 	"time"
 )
@@ -23,7 +24,9 @@ func (r *Report) CSV(w io.Writer) error {
 		return err
 	}
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
-	cost := func(n int64) string { return strconv.FormatFloat(float64(n)*r.Price/priced, 'f', -1, 64) }
+	cost := func(n int64) string {
+		return strconv.FormatFloat(math.Round(float64(n)*r.Price/priced*1e10)/1e10, 'f', -1, 64)
+	}
 	for _, c := range r.Cells {
 		err := out.Write([]string{
 			c.Start.Format(time.RFC3339), string(r.Interval), c.Bucket, c.Key, c.Requester, c.Operation,

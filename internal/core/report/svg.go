@@ -39,10 +39,10 @@ func (r *Report) SVG(w io.Writer) error {
 	c.Text("h", 16, 26, chart.Start, "KMS requests, made and avoided: "+shorten(what, 80))
 	c.Text("", 16, 46, chart.Start, r.summary())
 	c.Text("", 16, 62, chart.Start, fmt.Sprintf("%s to %s, by %s (UTC)", x.from.Format(clock), x.to.Format(clock), x.name))
-	c.Bar("m1", 640, 36, 12, 12, 2, "")
-	c.Text("", 658, 46, chart.Start, "made")
-	c.Bar("m2", 710, 36, 12, 12, 2, "")
-	c.Text("", 728, 46, chart.Start, "avoided by Bucket Keys")
+	c.Bar("m1", 700, 52, 12, 12, 2, "")
+	c.Text("", 718, 62, chart.Start, "made")
+	c.Bar("m2", 770, 52, 12, 12, 2, "")
+	c.Text("", 788, 62, chart.Start, "avoided by Bucket Keys")
 	bars := x.bars(r.Series)
 	most := int64(0)
 	for _, b := range bars {
@@ -155,17 +155,21 @@ func (a axis) label(c *chart.Chart) {
 	for span/apart > 8 {
 		apart += 24 * time.Hour
 	}
+	taken := 0.0 // by the text before
 	for t := a.from.Truncate(apart); !t.After(a.to); t = t.Add(apart) {
 		if t.Before(a.from) {
 			continue
 		}
 		x := a.at(t)
 		c.Line("g", x, plotBottom, x, plotBottom+5)
-		anchor := chart.Middle
-		if x > plotRight-40 {
-			anchor, x = chart.End, plotRight
+		text := t.Format(format)
+		wide := chart.Width(text)
+		left := min(x-wide/2, plotRight-wide)
+		if left < taken {
+			continue
 		}
-		c.Text("v", x, plotBottom+20, anchor, t.Format(format))
+		taken = left + wide + 4
+		c.Text("v", left, plotBottom+20, chart.Start, text)
 	}
 }
 

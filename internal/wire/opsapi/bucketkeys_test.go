@@ -7,11 +7,14 @@ import (
 	"encoding/json"
 	"errors"
 	"testing"
+	"time"
 
+	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/consolidate"
 	"github.com/cofferstore/coffer/internal/core/jobs"
 	"github.com/cofferstore/coffer/internal/core/preflight"
+	"github.com/cofferstore/coffer/internal/core/report"
 )
 
 // shelf is bucket keys of one bucket, "photos".
@@ -108,4 +111,37 @@ func TestPreflight(t *testing.T) {
 	says(t, "an alias", err, "InvalidParameter", "ARN")
 	_, err = s.as("AKIAUSER", password).Preflight(ctx, "photos", "")
 	says(t, "a user", err, "AccessDenied", "coffer:PreflightBucketKeys")
+}
+
+func TestReport(t *testing.T) {
+	s := newStation(t, nil)
+	ctx := t.Context()
+	for range 3 {
+		err := s.trail.Append(ctx, audit.Record{
+			EventSource: "s3.amazonaws.com", EventName: "GetObject", EventTime: time.Now(), RequestParameters: map[string]any{"bucketName": "photos"},
+			AdditionalEventData: map[string]any{"cofferKeyArn": "k", "cofferGeneration": "g"},
+		}, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.record("kms.amazonaws.com", "CreateKey", time.Now())
+	none := func(report.Progress) {}
+	r, err := s.Report(ctx, report.Query{}, 10_000, none)
+	if err != nil || r.Total.Avoided != 3 || r.Total.Made != 1 || r.Cost != 1 || len(r.Rows) != 2 || len(r.Cells) != 2 || len(r.Buckets) != 2 || !r.Reconciles() {
+		t.Errorf("%+v, %v", r, err)
+	}
+	r, err = s.Report(ctx, report.Query{Bucket: "none", Since: time.Now().Add(-time.Hour)}, 0.03, none)
+	if err != nil || r.Total.Made != 0 || r.Rows == nil || !r.Reconciles() {
+		t.Errorf("%+v, %v", r, err)
+	}
+	_, err = s.Report(ctx, report.Query{Bucket: "No Bucket"}, 0.03, none)
+	says(t, "no name", err, "InvalidParameter", "no name of a bucket")
+	_, err = s.Report(ctx, report.Query{By: "year"}, 0.03, none)
+	says(t, "no interval", err, "InvalidParameter", "minute, hour or day")
+	_, err = s.Report(ctx, report.Query{}, -1, none)
+	says(t, "no price", err, "InvalidParameter", "price")
+	says(t, "no time", s.lines(ctx, "GET", "bucketkeys/report", map[string][]string{"since": {"yesterday"}}, nil), "InvalidParameter", "since")
+	_, err = s.as("AKIAUSER", password).Report(ctx, report.Query{}, 0.03, none)
+	says(t, "a user", err, "AccessDenied", "coffer:ReportBucketKeys")
 }
