@@ -60,8 +60,8 @@ type Saved struct {
 	IsOrganizationTrail        *bool
 }
 
-// Touches returns the ARN of the trail.
-func (r Saved) Touches() string { return r.TrailARN }
+// Touches is Toucher's.
+func (r Saved) Touches() []string { return []string{r.TrailARN} }
 
 func (s *Service) saved(t *Trail) Saved {
 	return Saved{
@@ -69,9 +69,6 @@ func (s *Service) saved(t *Trail) Saved {
 		IncludeGlobalServiceEvents: &t.Global, IsMultiRegionTrail: &t.Multi, LogFileValidationEnabled: &t.Validate, IsOrganizationTrail: new(bool),
 	}
 }
-
-// None is the result of operations that have none.
-type None struct{}
 
 // Create makes a trail, which does not log yet. Faults: InvalidName, those of its
 // settings and tags, AlreadyExists, TooMany, iam.AccessDenied.
@@ -230,19 +227,19 @@ type NameOnly struct{ Name string }
 
 // Delete deletes a trail, and what is not delivered yet is not. What was delivered stays.
 // Faults: NotFound, InvalidName, InvalidARN, InvalidHomeRegion, iam.AccessDenied.
-func (s *Service) Delete(ctx context.Context, by iam.Caller, in NameOnly) (None, error) {
+func (s *Service) Delete(ctx context.Context, by iam.Caller, in NameOnly) (Done, error) {
 	ref, err := s.own(ctx, by, "DeleteTrail", in.Name)
 	if err != nil {
-		return None{}, err
+		return Done{}, err
 	}
 	for {
 		_, ver, err := s.find(ctx, ref.account, ref.name)
 		if err != nil {
-			return None{}, err
+			return Done{}, err
 		}
 		n, counted, err := s.counted(ctx, ref.account)
 		if err != nil {
-			return None{}, err
+			return Done{}, err
 		}
 		var b meta.Batch
 		b.Cond(trailRow(ref.account, ref.name), ver)
@@ -255,7 +252,7 @@ func (s *Service) Delete(ctx context.Context, by iam.Caller, in NameOnly) (None,
 			b.Delete(countRow(ref.account))
 		}
 		if _, err = s.store.Commit(ctx, &b); !isConflict(err) {
-			return None{}, err
+			return done(ref), err
 		}
 	}
 }

@@ -120,10 +120,10 @@ func (s *Service) List(ctx context.Context, by iam.Caller, in ListTrails) (Trail
 
 // Start begins logging: what is recorded from now on is delivered. Of a trail that logs
 // already nothing changes. Faults: as Delete's.
-func (s *Service) Start(ctx context.Context, by iam.Caller, in NameOnly) (None, error) {
+func (s *Service) Start(ctx context.Context, by iam.Caller, in NameOnly) (Done, error) {
 	ref, err := s.own(ctx, by, "StartLogging", in.Name)
 	if err != nil {
-		return None{}, err
+		return Done{}, err
 	}
 	_, err = s.change(ctx, ref.account, ref.name, func(t *Trail) error {
 		if !t.Logging {
@@ -131,14 +131,14 @@ func (s *Service) Start(ctx context.Context, by iam.Caller, in NameOnly) (None, 
 		}
 		return nil
 	})
-	return None{}, err
+	return done(ref), err
 }
 
 // Stop ends logging. What was recorded before is delivered yet. Faults: as Delete's.
-func (s *Service) Stop(ctx context.Context, by iam.Caller, in NameOnly) (None, error) {
+func (s *Service) Stop(ctx context.Context, by iam.Caller, in NameOnly) (Done, error) {
 	ref, err := s.own(ctx, by, "StopLogging", in.Name)
 	if err != nil {
-		return None{}, err
+		return Done{}, err
 	}
 	_, err = s.change(ctx, ref.account, ref.name, func(t *Trail) error {
 		if t.Logging {
@@ -146,7 +146,7 @@ func (s *Service) Stop(ctx context.Context, by iam.Caller, in NameOnly) (None, e
 		}
 		return nil
 	})
-	return None{}, err
+	return done(ref), err
 }
 
 // Status is the result of Service.Status. The texts are for old clients: some are "" for

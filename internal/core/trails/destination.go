@@ -121,8 +121,6 @@ func keyFault(name string, err error) error {
 		return invalidKey(name)
 	case errors.Is(err, kms.Disabled):
 		return fault.New(KeyDisabled, "KMS key is disabled: %s", quoted(name))
-	case errors.Is(err, kms.InvalidState), errors.Is(err, kms.KeyUnavailable):
-		return fault.New(KeyUnusable, "KMS key cannot be used: %s", quoted(name)).Because(err)
 	}
-	return err
+	return fault.New(KeyUnusable, "KMS key cannot be used: %s", quoted(name)).Because(err)
 }

@@ -51,8 +51,8 @@ type EventSelectors struct {
 	AdvancedEventSelectors []AdvancedEventSelector
 }
 
-// Touches returns the ARN of the trail.
-func (r EventSelectors) Touches() string { return r.TrailARN }
+// Touches is Toucher's.
+func (r EventSelectors) Touches() []string { return []string{r.TrailARN} }
 
 // PutEventSelectors sets a trail's selectors in place of those that it has, of either
 // kind. Faults: InvalidSelectors, and as Delete's.

@@ -50,16 +50,22 @@ type Config struct {
 	Keys    Keys
 	// Head is where the audit trail ends now (audit.Trail).
 	Head func() audit.Position
+	// Index is what LookupEvents searches.
+	Index Searcher
+	// PublicKeys returns the keys that digests are signed with at some time from one to
+	// another, both included.
+	PublicKeys func(ctx context.Context, from, to time.Time) ([]PublicKey, error)
 }
 
 // Service keeps the trails of all accounts. It is safe for concurrent use.
 type Service struct {
 	store meta.Store
 	Config
+	lookups lookups
 }
 
 // New returns a service over its rows.
-func New(store meta.Store, cfg Config) *Service { return &Service{store, cfg} }
+func New(store meta.Store, cfg Config) *Service { return &Service{store: store, Config: cfg} }
 
 // Rows. A trail has two, so that its delivery does not get in the way of its settings.
 const (
@@ -208,13 +214,6 @@ func (s *Service) SaveDelivery(ctx context.Context, t *Trail, d Delivery) error 
 			return err
 		}
 	}
-}
-
-// PublicKey is a key that digests are signed with, as ListPublicKeys shows it.
-type PublicKey struct {
-	DER         []byte    // PKCS #1 RSAPublicKey
-	From, To    time.Time // when digests are signed with it
-	Fingerprint string    // as digests name it
 }
 
 // arn is the trail's.

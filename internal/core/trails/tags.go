@@ -90,7 +90,7 @@ type RemoveTags struct {
 
 // AddTags sets tags of a trail. Faults: InvalidTag, TooManyTags, ResourceNotFound,
 // UnsupportedResource, InvalidARN, InvalidHomeRegion, iam.AccessDenied.
-func (s *Service) AddTags(ctx context.Context, by iam.Caller, in AddTags) (None, error) {
+func (s *Service) AddTags(ctx context.Context, by iam.Caller, in AddTags) (Done, error) {
 	return s.retag(ctx, by, "AddTags", in.ResourceId, requestTags(in.TagsList), func(t *Trail) (err error) {
 		if len(in.TagsList) == 0 {
 			return fault.New(InvalidTag, "The list of tags is empty.")
@@ -102,7 +102,7 @@ func (s *Service) AddTags(ctx context.Context, by iam.Caller, in AddTags) (None,
 
 // RemoveTags removes tags of a trail, whatever their values; those that it has not are
 // passed over. Faults: as AddTags'.
-func (s *Service) RemoveTags(ctx context.Context, by iam.Caller, in RemoveTags) (None, error) {
+func (s *Service) RemoveTags(ctx context.Context, by iam.Caller, in RemoveTags) (Done, error) {
 	var keys policy.Values
 	for _, t := range in.TagsList {
 		if keys == nil {
@@ -121,15 +121,15 @@ func (s *Service) RemoveTags(ctx context.Context, by iam.Caller, in RemoveTags) 
 	})
 }
 
-func (s *Service) retag(ctx context.Context, by iam.Caller, action, resource string, keys policy.Values, edit func(*Trail) error) (None, error) {
+func (s *Service) retag(ctx context.Context, by iam.Caller, action, resource string, keys policy.Values, edit func(*Trail) error) (Done, error) {
 	if err := checkTaggable(resource); err != nil {
-		return None{}, err
+		return Done{}, err
 	}
 	ref, err := s.ofOwn(ctx, by, action, resource, keys)
 	if err == nil {
 		_, err = s.change(ctx, ref.account, ref.name, edit)
 	}
-	return None{}, asResource(err, resource)
+	return done(ref), asResource(err, resource)
 }
 
 // checkTaggable refuses what is no ARN of a trail: tags are reached by that alone.
