@@ -20,6 +20,13 @@ func (s *Server) ownedBy(ctx context.Context, account string) (string, error) {
 	if len(list.Buckets) > 0 {
 		return "bucket " + list.Buckets[0].Name, nil
 	}
+	trails, err := s.trails.Of(ctx, account)
+	if err != nil {
+		return "", err
+	}
+	if len(trails) > 0 {
+		return "trail " + trails[0].Name, nil
+	}
 	n, err := s.kms.CustomerKeys(ctx, account)
 	if err != nil || n == 0 {
 		return "", err

@@ -33,6 +33,7 @@ import (
 	"github.com/cofferstore/coffer/internal/core/kms"
 	"github.com/cofferstore/coffer/internal/core/object"
 	"github.com/cofferstore/coffer/internal/core/sse"
+	"github.com/cofferstore/coffer/internal/core/trails"
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/link/keystore/builtin"
 	"github.com/cofferstore/coffer/internal/link/keystore/rootkey"
@@ -48,6 +49,7 @@ import (
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
 	"github.com/cofferstore/coffer/internal/wire/s3api"
 	"github.com/cofferstore/coffer/internal/wire/sigv4"
+	"github.com/cofferstore/coffer/internal/wire/trailapi"
 )
 
 // Server is a Coffer server over one data directory. Open makes it, Serve runs it,
@@ -67,6 +69,7 @@ type Server struct {
 	blobs     blob.Store
 	trail     *audit.Trail
 	index     *index.Index // of the trail
+	trails    *trails.Service
 	rootKeys  *iam.RootKeys
 	rootState iam.RootState
 	iam       *iam.Service
@@ -236,6 +239,7 @@ func (s *Server) openServices(tune Tuning) {
 	s.access = access.New(s.iam, s.buckets, s.objects, viaS3, access.Config{NamedKeys: s.cfg.KMSKeyIDCondition == config.HeaderOnly})
 	s.delivery = delivery.New(s.access, s.objects, s.buckets, s.trail, delivery.Config{Region: s.cfg.Region, Name: s3api.Name, Room: s.room})
 	s.kms.CountDependents(s.objects.Dependents)
+	s.openTrails()
 	s.jobs = jobs.New(s.rows, jobs.Config{Log: s.log, Metrics: s.metrics})
 	ledger := bucketkey.NewLedger(s.kms.ForService(), s.rows, tune.Window)
 	s.consolidator = consolidate.New(s.buckets, s.objects, ledger, s.jobs, consolidate.Config{Log: s.log, Metrics: s.metrics, Requests: s.keys.Requests})
@@ -266,7 +270,7 @@ func (s *Server) newRoad(version any) *pipeline.Road {
 		Proxies:   s.cfg.TrustedProxies,
 		BodyIdle:  s.cfg.ReadTimeout,
 		SyncReads: s.cfg.AuditSyncReads,
-	}, slices.Concat(s.operator(version).Families(), []*pipeline.Family{(&kmsapi.API{Keys: s.kms}).Family()},
+	}, slices.Concat(s.operator(version).Families(), []*pipeline.Family{(&kmsapi.API{Keys: s.kms}).Family(), (&trailapi.API{Trails: s.trails}).Family()},
 		(&iamapi.API{IAM: s.iam}).Families(), []*pipeline.Family{s3.Control(), s3.Family()})...)
 }
 

@@ -60,9 +60,6 @@ type Saved struct {
 	IsOrganizationTrail        *bool
 }
 
-// Touches is Toucher's.
-func (r Saved) Touches() []string { return []string{r.TrailARN} }
-
 func (s *Service) saved(t *Trail) Saved {
 	return Saved{
 		Name: t.Name, S3BucketName: t.Bucket, S3KeyPrefix: t.Prefix, TrailARN: t.ARN(s.Region), KmsKeyId: t.KeyARN,
@@ -222,6 +219,9 @@ func refuse(in Settings) error {
 	return nil
 }
 
+// Done is the result of operations that have none.
+type Done struct{}
+
 // NameOnly is the request of operations on a trail.
 type NameOnly struct{ Name string }
 
@@ -252,7 +252,7 @@ func (s *Service) Delete(ctx context.Context, by iam.Caller, in NameOnly) (Done,
 			b.Delete(countRow(ref.account))
 		}
 		if _, err = s.store.Commit(ctx, &b); !isConflict(err) {
-			return done(ref), err
+			return Done{}, err
 		}
 	}
 }

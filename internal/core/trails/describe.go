@@ -131,7 +131,7 @@ func (s *Service) Start(ctx context.Context, by iam.Caller, in NameOnly) (Done, 
 		}
 		return nil
 	})
-	return done(ref), err
+	return Done{}, err
 }
 
 // Stop ends logging. What was recorded before is delivered yet. Faults: as Delete's.
@@ -146,7 +146,7 @@ func (s *Service) Stop(ctx context.Context, by iam.Caller, in NameOnly) (Done, e
 		}
 		return nil
 	})
-	return done(ref), err
+	return Done{}, err
 }
 
 // Status is the result of Service.Status. The texts are for old clients: some are "" for

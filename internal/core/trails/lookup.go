@@ -6,14 +6,12 @@ import (
 	"context"
 	"errors"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
 
 	"golang.org/x/time/rate"
 
-	"github.com/cofferstore/coffer/internal/aws"
 	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/audit/index"
 	"github.com/cofferstore/coffer/internal/core/iam"
@@ -109,12 +107,9 @@ func (s *Service) LookupEvents(ctx context.Context, by iam.Caller, in LookupEven
 	case err != nil:
 		return Events{}, err
 	}
-	out := Events{Events: make([]Event, len(page.Events))}
+	out := Events{Events: make([]Event, len(page.Events)), NextToken: page.Token}
 	for i := range page.Events {
 		out.Events[i] = shown(&page.Events[i])
-	}
-	if page.Token != "" {
-		out.NextToken = lookupToken{since: q.Since, request: in.digest(), at: page.Token}.String()
 	}
 	return out, nil
 }
@@ -124,6 +119,8 @@ func (s *Service) lookup(account string, in LookupEvents, now time.Time) (index.
 	q := index.Query{
 		Terms: []index.Term{{Field: index.Account, Value: account}, {Field: index.Category, Value: audit.Management}},
 		Since: now.AddDate(0, 0, -lookupDays).UTC().Truncate(time.Second), Limit: maxResults,
+		// The end of the 90 days moves on from page to page, the times of a request do not.
+		Bind: "LookupEvents/" + millis(in.StartTime) + "/" + millis(in.EndTime),
 	}
 	if err := in.terms(&q); err != nil {
 		return q, err
@@ -148,12 +145,18 @@ func (s *Service) lookup(account string, in LookupEvents, now time.Time) (index.
 	if in.NextToken == nil {
 		return q, nil
 	}
-	t, ok := parseLookupToken(*in.NextToken)
-	if !ok || t.request != in.digest() || in.EventCategory != nil {
+	if q.Token = *in.NextToken; q.Token == "" || in.EventCategory != nil {
 		return q, badNextToken()
 	}
-	q.Since, q.Token = t.since, t.at
 	return q, nil
+}
+
+// millis is a time as a token is bound to it; "" for none.
+func millis(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return strconv.FormatInt(t.UnixMilli(), 10)
 }
 
 func badNextToken() error {
@@ -185,34 +188,13 @@ func (in *LookupEvents) terms(q *index.Query) error {
 func shown(e *index.Event) Event {
 	out := Event{
 		EventId: e.EventID, EventName: e.EventName, ReadOnly: strconv.FormatBool(e.ReadOnly), AccessKeyId: e.UserIdentity.AccessKeyID,
-		EventTime: e.EventTime, EventSource: e.EventSource, Username: username(&e.UserIdentity), Resources: []EventResource{},
+		EventTime: e.EventTime, EventSource: e.EventSource, Username: e.Username(), Resources: []EventResource{},
 		CloudTrailEvent: string(e.JSON),
 	}
-	for _, r := range e.Resources {
-		name := r.ARN
-		if r.Type == bucketType {
-			if a, ok := aws.ParseARN(r.ARN); ok {
-				name = a.Resource
-			}
-		}
-		out.Resources = append(out.Resources, EventResource{r.Type, name})
+	for _, r := range e.Resources() {
+		out.Resources = append(out.Resources, EventResource{r.Type, r.Name})
 	}
 	return out
-}
-
-// username is what LookupEvents calls an identity: a user's name, the name of a session,
-// root, the name of a service.
-func username(i *audit.Identity) string {
-	switch i.Type {
-	case iam.Root:
-		return "root"
-	case iam.AWSService:
-		return i.InvokedBy
-	case iam.AssumedRole, iam.FederatedUser:
-		_, name, _ := strings.Cut(i.PrincipalID, ":")
-		return name
-	}
-	return i.UserName
 }
 
 // lookups bounds how often accounts look up events.

@@ -52,8 +52,11 @@ func (s *Service) ListPublicKeys(ctx context.Context, by iam.Caller, in ListPubl
 	if from.After(to) {
 		return PublicKeyList{}, fault.New(InvalidTimeRange, "The start time must be before the end time.")
 	}
-	keys, err := s.PublicKeys(ctx, from, to)
 	out := PublicKeyList{PublicKeyList: []PublicKeyEntry{}}
+	if s.PublicKeys == nil {
+		return out, nil
+	}
+	keys, err := s.PublicKeys(ctx, from, to)
 	for _, k := range keys {
 		out.PublicKeyList = append(out.PublicKeyList, PublicKeyEntry{k.DER, k.From, k.To, k.Fingerprint})
 	}

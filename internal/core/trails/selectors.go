@@ -51,9 +51,6 @@ type EventSelectors struct {
 	AdvancedEventSelectors []AdvancedEventSelector
 }
 
-// Touches is Toucher's.
-func (r EventSelectors) Touches() []string { return []string{r.TrailARN} }
-
 // PutEventSelectors sets a trail's selectors in place of those that it has, of either
 // kind. Faults: InvalidSelectors, and as Delete's.
 func (s *Service) PutEventSelectors(ctx context.Context, by iam.Caller, in PutEventSelectors) (EventSelectors, error) {

@@ -129,7 +129,7 @@ func (s *Service) retag(ctx context.Context, by iam.Caller, action, resource str
 	if err == nil {
 		_, err = s.change(ctx, ref.account, ref.name, edit)
 	}
-	return done(ref), asResource(err, resource)
+	return Done{}, asResource(err, resource)
 }
 
 // checkTaggable refuses what is no ARN of a trail: tags are reached by that alone.

@@ -14,6 +14,7 @@ import (
 	"github.com/cofferstore/coffer/internal/wire/kmsapi"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
 	"github.com/cofferstore/coffer/internal/wire/s3api"
+	"github.com/cofferstore/coffer/internal/wire/trailapi"
 )
 
 var update = flag.Bool("update", false, "write docs/api-coverage.md")
@@ -21,8 +22,8 @@ var update = flag.Bool("update", false, "write docs/api-coverage.md")
 const path = "../../../docs/api-coverage.md"
 
 func TestDocument(t *testing.T) {
-	families := append([]*pipeline.Family{(&s3api.API{}).Family(), (&s3api.API{}).Control(), (&kmsapi.API{}).Family()}, (&iamapi.API{}).Families()...)
-	titles := map[string]string{"s3": "Amazon S3", "s3control": "Amazon S3 Control", "kms": "AWS KMS", "iam": "AWS IAM", "sts": "AWS STS"}
+	families := append([]*pipeline.Family{(&s3api.API{}).Family(), (&s3api.API{}).Control(), (&kmsapi.API{}).Family(), (&trailapi.API{}).Family()}, (&iamapi.API{}).Families()...)
+	titles := map[string]string{"s3": "Amazon S3", "s3control": "Amazon S3 Control", "kms": "AWS KMS", "cloudtrail": "AWS CloudTrail", "iam": "AWS IAM", "sts": "AWS STS"}
 	var apis []apidoc.API
 	for _, f := range families {
 		apis = append(apis, apidoc.API{Title: titles[f.Name], Ops: f.Ops})

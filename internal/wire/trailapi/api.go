@@ -9,7 +9,6 @@ import (
 	"context"
 	"slices"
 
-	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/trails"
 	"github.com/cofferstore/coffer/internal/wire/json11"
@@ -71,11 +70,6 @@ func define[In, Out any](name string, traits pipeline.Traits, do func(context.Co
 		},
 		do,
 		func(c *pipeline.Call, out Out) (*pipeline.Response, error) {
-			if t, ok := any(out).(trails.Toucher); ok {
-				for _, arn := range t.Touches() {
-					c.AuditResource(audit.Resource{AccountID: c.Caller.Account, Type: "AWS::CloudTrail::Trail", ARN: arn})
-				}
-			}
 			if !c.Op.Traits.Has(pipeline.Read) {
 				c.AuditResponse(json11.Parameters(out))
 			}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"context"
+
+	"github.com/cofferstore/coffer/internal/core/kms"
+	"github.com/cofferstore/coffer/internal/core/trails"
+)
+
+// openTrails builds the trails.
+func (s *Server) openTrails() {
+	s.trails = trails.New(s.rows, trails.Config{
+		Region: s.cfg.Region, Policy: s.iam, Buckets: s.access, Keys: trailKeys{s.kms.ViaS3(), s.kms.ForService()},
+		Head: s.trail.Head, Index: s.index,
+	})
+}
+
+// trailKeys are KMS keys as trails need them: as S3 uses them, and whether they can be
+// used at all.
+type trailKeys struct {
+	*kms.ViaS3
+	upkeep *kms.ForService
+}
+
+// Usable says whether there is such a key, and its state.
+func (k trailKeys) Usable(ctx context.Context, arn string) error { return k.upkeep.Usable(ctx, arn) }
