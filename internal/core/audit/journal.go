@@ -78,7 +78,12 @@ func (t *Trail) Join(b *meta.Batch, r Record) (committed func(), err error) {
 		return nil, err
 	}
 	from, err := t.here()
-	if err != nil {
+	if err != nil && t.relaxed {
+		var ok bool
+		if from, ok = t.joinRelaxed(); !ok {
+			return func() { t.missed(err) }, nil
+		}
+	} else if err != nil {
 		t.metrics.failures.Inc()
 		return nil, fault.New(Unavailable, "").Because(err)
 	}
@@ -188,9 +193,12 @@ func (t *Trail) appendJournaled(ctx context.Context, id string, line []byte) err
 		t.settleWith(s, number, row.key)
 		return nil
 	case errors.Is(err, meta.Full): // what is only read must go on being read
-		return t.syncTo(s, number)
+		if err := t.syncTo(s, number); err != nil {
+			return inFile{err}
+		}
+		return nil
 	}
-	return fmt.Errorf("commit to the journal: %w", err)
+	return inFile{fmt.Errorf("commit to the journal: %w", err)}
 }
 
 // forget removes the rows of records that are durable in their files. What cannot be

@@ -14,6 +14,9 @@ type metrics struct {
 	taken   *prometheus.CounterVec // by consumer
 	refused *prometheus.CounterVec
 	lost    prometheus.Counter
+	missed  prometheus.Counter
+	dropped prometheus.Counter
+	held    prometheus.Gauge
 }
 
 // newMetrics registers the trail's metrics; a nil registerer leaves them unseen.
@@ -48,12 +51,24 @@ func newMetrics(to prometheus.Registerer) metrics {
 	for kind := range m.byKind {
 		m.byKind[kind] = m.records.WithLabelValues(categories[kind>>2], accesses[kind>>1&1], outcomes[kind&1])
 	}
+	m.missed = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "coffer_audit_missed_total",
+		Help: "Calls that were served without an audit record, as audit-required=false has it.",
+	})
+	m.dropped = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "coffer_audit_dropped_bytes_total",
+		Help: "Bytes of the audit trail that were dropped because of their age or number.",
+	})
+	m.held = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "coffer_audit_held_bytes",
+		Help: "Bytes of the audit trail that are over its limits and stay, because a consumer has not taken them.",
+	})
 	m.lost = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "coffer_audit_head_lost_total",
 		Help: "Starts that did not find the head of the audit trail in its files.",
 	})
 	if to != nil {
-		to.MustRegister(m.records, m.failures, m.unsynced, m.syncs, m.lost, m.taken, m.refused)
+		to.MustRegister(m.records, m.failures, m.unsynced, m.syncs, m.lost, m.missed, m.dropped, m.held, m.taken, m.refused)
 	}
 	return m
 }

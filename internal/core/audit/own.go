@@ -46,8 +46,9 @@ type dropped struct {
 	Records int64      `json:"records"`
 	First   *time.Time `json:"firstEventTime,omitempty"`
 	Last    *time.Time `json:"lastEventTime,omitempty"`
-	Chain   Chain      `json:"chain"` // of its last line
-	Reason  string     `json:"reason"`
+	Chain   Chain      `json:"chain"`            // of its last line
+	Faults  int64      `json:"faults,omitempty"` // in it
+	Reason  string     `json:"reason"`           // age or size
 }
 
 // gap is serviceEventDetails of gapEvent.

@@ -86,6 +86,9 @@ func (t *Trail) sync() {
 func (t *Trail) giveUp(s *segment, err error) {
 	lost := s.written - s.synced
 	s.err = fmt.Errorf("sync %s: %w", s.name, err)
+	if t.doubted == "" {
+		t.doubted = s.name
+	}
 	s.rows = nil // they stay in the journal, for the next start to hold against the file
 	t.metrics.unsynced.Add(float64(lost))
 	t.log.Error("audit records may be lost in a crash", "file", s.name, "records", lost, "error", err)
@@ -122,6 +125,7 @@ func (t *Trail) background() {
 		}
 		t.settle()
 		t.mu.Unlock()
+		t.sayMissed()
 		t.forget()
 	}
 }

@@ -41,6 +41,10 @@ type Config struct {
 	Journal meta.Store
 	// Region and Account are those of the records that the trail makes of itself.
 	Region, Account string
+	// Limits are those of Retain.
+	Limits Limits
+	// Relaxed trails take note of the calls that they cannot record, and do not fail them.
+	Relaxed bool
 }
 
 // Trail appends records to the files of one directory. All methods are safe for
@@ -59,6 +63,13 @@ type Trail struct {
 	journal         meta.Store
 	off             bool
 	region, account string
+
+	limits  Limits
+	relaxed bool
+	reading sync.RWMutex // by those who read all files: none is removed
+
+	heldTold   time.Time // of Retain
+	missedTold time.Time // with mu
 
 	dirty chan struct{} // something waits for a sync that nobody asked for
 	stop  chan struct{}
@@ -81,7 +92,8 @@ type Trail struct {
 	chainer   chainer             // of the one who writes
 	settledAt Anchor              // the durable head of the files that are not in open
 	cut       *Cut                // where the trail begins since files were dropped
-	pins      int                 // of those who read all files: none is removed
+	doubted   string              // the first file that could not be synced
+	missing   gap                 // calls that were served without a record
 	noted     Anchor              // what the metadata store knows of the head; of the background alone
 	notedAt   time.Time
 	toSay     []Record // of the start, that are still to be recorded
@@ -99,7 +111,7 @@ func Open(ctx context.Context, dir string, cfg Config) (*Trail, error) {
 		fs: cfg.FS, dir: dir, max: cfg.MaxSize, log: cfg.Log, metrics: newMetrics(cfg.Metrics), journal: cfg.Journal,
 		dirty: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 		advanced: make(chan struct{}), holds: map[string]Position{}, chainer: newChainer(),
-		region: cfg.Region, account: cfg.Account, off: cfg.Off,
+		region: cfg.Region, account: cfg.Account, off: cfg.Off, limits: cfg.Limits, relaxed: cfg.Relaxed,
 	}
 	t.ended.L = &t.mu
 	if t.fs == nil {
@@ -177,7 +189,7 @@ func (t *Trail) prepare(ctx context.Context) error {
 //
 // The end of ctx does not stop an append: what was done is recorded, also for a
 // client that has gone. Error: Unavailable; the record may then be in the file
-// all the same.
+// all the same. A relaxed trail returns none until it is closed.
 func (t *Trail) Append(ctx context.Context, r Record, durable bool) error {
 	if t.off {
 		return nil
@@ -191,6 +203,9 @@ func (t *Trail) Append(ctx context.Context, r Record, durable bool) error {
 		err = t.appendJournaled(ctx, r.EventID, line)
 	} else {
 		err = t.append(line, durable)
+	}
+	if err != nil {
+		err = t.relax(ctx, r.EventID, line, durable, err)
 	}
 	if err != nil {
 		t.metrics.failures.Inc()
@@ -211,12 +226,21 @@ func (t *Trail) append(line []byte, durable bool) error {
 		t.wake()
 		return nil
 	}
-	return t.syncTo(s, number)
+	if err := t.syncTo(s, number); err != nil {
+		return inFile{err}
+	}
+	return nil
 }
+
+// inFile is the error of a line that was written and may not be durable.
+type inFile struct{ error }
+
+func (e inFile) Unwrap() error { return e.error }
 
 // Close makes everything durable and releases the files. Later appends fail. It
 // returns an error when records may be lost.
 func (t *Trail) Close() error {
+	t.sayMissed()
 	t.mu.Lock()
 	if t.closed {
 		t.mu.Unlock()

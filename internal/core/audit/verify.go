@@ -66,18 +66,14 @@ func Verify(ctx context.Context, dir string, cfg VerifyConfig, progress func(Ver
 
 // Verify is [Verify] of what is durable of a trail that is being written.
 func (t *Trail) Verify(ctx context.Context, progress func(Verification), report func(Finding)) (Verification, error) {
+	t.reading.RLock() // files stay
+	defer t.reading.RUnlock()
 	v := newVerifier(t.fs, t.dir, progress, report)
 	t.mu.Lock()
 	head := t.anchor()
 	v.head, v.cut = &head, t.cut
 	end := t.head()
-	t.pins++ // files stay
 	t.mu.Unlock()
-	defer func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		t.pins--
-	}()
 	return v.run(ctx, end)
 }
 
