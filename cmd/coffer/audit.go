@@ -20,7 +20,7 @@ import (
 )
 
 func newAudit() *cobra.Command {
-	return newGroup("audit", "Read the audit trail", newAuditTail())
+	return newGroup("audit", "Read the audit trail", newAuditTail(), newAuditVerify(), newAuditStatus())
 }
 
 // auditTail is what `coffer audit tail` can be told.

@@ -42,6 +42,9 @@ type Config struct {
 	MinFree           MinFree
 	Audit             bool
 	AuditSyncReads    bool
+	AuditRequired     bool
+	AuditRetention    time.Duration // 0 is for ever
+	AuditMaxSize      int64         // 0 is no bound
 	RequireFIPS       bool
 	LogFormat         string // Text or JSON
 	LogLevel          slog.Level

@@ -155,6 +155,47 @@ func showDuration(d time.Duration) string {
 	return s
 }
 
+const day = 24 * time.Hour
+
+// spanOf is durationOf for long ones: it takes days, like 30d or 1d12h, and 0 for none.
+func spanOf(least, most time.Duration) func(string) (time.Duration, error) {
+	return func(s string) (d time.Duration, err error) {
+		bad := fmt.Errorf("%q is not a duration like 90d, 36h or 1d12h", s)
+		days, rest, found := strings.Cut(s, "d")
+		if !found {
+			days, rest = "0", s
+		}
+		n, err := strconv.ParseUint(days, 10, 32)
+		if err != nil {
+			return 0, bad
+		}
+		if rest != "" {
+			if d, err = time.ParseDuration(rest); err != nil {
+				return 0, bad
+			}
+		} else if !found {
+			return 0, bad
+		}
+		if n > uint64(most/day) {
+			d = most + 1
+		} else {
+			d += time.Duration(n) * day
+		}
+		if d != 0 && (d < least || d > most) {
+			return 0, fmt.Errorf("%s is neither 0 nor from %s to %s", s, showSpan(least), showSpan(most))
+		}
+		return d, nil
+	}
+}
+
+// showSpan writes whole days as such.
+func showSpan(d time.Duration) string {
+	if d > 0 && d%day == 0 {
+		return strconv.FormatInt(int64(d/day), 10) + "d"
+	}
+	return showDuration(d)
+}
+
 // units are those a size may have, largest first.
 var units = []struct {
 	name  string
@@ -181,6 +222,17 @@ func sizeOf(least, most int64) func(string) (int64, error) {
 		n, err := parseSize(s)
 		if err == nil && (n < least || n > most) {
 			err = fmt.Errorf("%s is not from %s to %s", s, showSize(least), showSize(most))
+		}
+		return n, err
+	}
+}
+
+// sizeOrNone is sizeOf that also takes 0.
+func sizeOrNone(least, most int64) func(string) (int64, error) {
+	return func(s string) (int64, error) {
+		n, err := parseSize(s)
+		if err == nil && n != 0 && (n < least || n > most) {
+			err = fmt.Errorf("%s is neither 0 nor from %s to %s", s, showSize(least), showSize(most))
 		}
 		return n, err
 	}

@@ -178,7 +178,10 @@ func (s *Server) openStores(ctx context.Context, tune Tuning) error {
 	if tune.Blobs != nil {
 		s.blobs = tune.Blobs(s.blobs)
 	}
-	if s.trail, err = audit.Open(ctx, AuditDir(data), audit.Config{Off: !s.cfg.Audit, Metrics: s.metrics, Log: s.log, Journal: s.rows}); err != nil {
+	if s.trail, err = audit.Open(ctx, AuditDir(data), audit.Config{
+		Off: !s.cfg.Audit, Metrics: s.metrics, Log: s.log, Journal: s.rows, Region: s.cfg.Region, Account: s.cfg.AccountID,
+		Limits: audit.Limits{Age: s.cfg.AuditRetention, Bytes: s.cfg.AuditMaxSize}, Relaxed: !s.cfg.AuditRequired,
+	}); err != nil {
 		return err
 	}
 	s.onClose(s.trail.Close)

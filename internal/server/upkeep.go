@@ -11,7 +11,8 @@ import (
 
 // Upkeep runs until ctx is done: key rotation and deletion, removal of streams
 // that nothing names any more, the rest of deleted buckets, the sweep for orphans,
-// background jobs, the audit index, and the consolidation of bucket keys.
+// background jobs, the audit index and the limits of the audit trail, and the consolidation
+// of bucket keys.
 func (s *Server) upkeep(ctx context.Context) {
 	var all sync.WaitGroup
 	defer all.Wait()
@@ -36,6 +37,14 @@ func (s *Server) upkeep(ctx context.Context) {
 		s.every(ctx, lastUsedEvery, "write when access keys were used", func() (int, error) { return 0, s.iam.Flush(ctx) })
 	})
 	all.Go(func() {
+		select { // by then all consumers of the trail have said what they need
+		case <-ctx.Done():
+			return
+		case <-time.After(retainEvery):
+		}
+		s.every(ctx, retainEvery, "drop old audit files", func() (int, error) { return s.trail.Retain(ctx) })
+	})
+	all.Go(func() {
 		s.every(ctx, sweepEvery, "sweep orphans", func() (int, error) { return s.objects.Sweep(ctx) })
 	})
 }
@@ -43,6 +52,7 @@ func (s *Server) upkeep(ctx context.Context) {
 const (
 	removeEvery = 30 * time.Second
 	sweepEvery  = 24 * time.Hour
+	retainEvery = time.Minute
 
 	lastUsedEvery = 5 * time.Minute
 

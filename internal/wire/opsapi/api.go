@@ -61,6 +61,7 @@ type API struct {
 	Version, Config any
 	// AuditDir is where the audit trail is.
 	AuditDir string
+	Trail    Trail
 	// FlushKeys drops bucket keys from memory and returns how many: those of a
 	// bucket, those under a KMS key, or both; "" is any.
 	FlushKeys func(ctx context.Context, bucket, keyARN string) (int, error)
@@ -92,7 +93,7 @@ func (a *API) Families() []*pipeline.Family {
 		a.Log = slog.New(slog.DiscardHandler)
 	}
 	api := a.family(apiPrefix, []pipeline.Op{
-		a.versionOp(), a.configOp(), a.auditOp(), a.flushKeysOp(), a.scrubOp(),
+		a.versionOp(), a.configOp(), a.auditOp(), a.auditStatusOp(), a.verifyAuditOp(), a.flushKeysOp(), a.scrubOp(),
 		a.bucketKeysOp(), a.preflightOp(), a.reportKeysOp(), a.consolidateOp(), a.switchConsolidationOp(), a.switchLegacyOp(),
 		a.createAccountOp(), a.renewRootKeyOp(), a.listAccountsOp(), a.deleteAccountOp(), a.setControlsOp(),
 	})
