@@ -32,7 +32,9 @@ func (a *API) auditStatusOp() pipeline.Op {
 			_, err = parameters(c)
 			return in, err
 		},
-		func(ctx context.Context, _ iam.Caller, _ auditStatus) (audit.Status, error) { return a.Trail.Status(ctx) },
+		func(ctx context.Context, _ iam.Caller, _ auditStatus) (audit.Status, error) {
+			return a.Trail.Status(ctx)
+		},
 		func(c *pipeline.Call, s audit.Status) (*pipeline.Response, error) { return inJSON(c, s) })
 }
 
