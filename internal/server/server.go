@@ -59,9 +59,10 @@ type Server struct {
 	log     *slog.Logger
 	metrics *prometheus.Registry
 
-	closers  []func() error // in the order of opening
-	stopping chan struct{}  // closed when Serve is told to stop
-	bindKey  secret.Bytes
+	closers   []func() error // in the order of opening
+	stopping  chan struct{}  // closed when Serve is told to stop
+	bindKey   secret.Bytes
+	trailSign rootkey.Versioned
 
 	certificate *certificate // nil for plain HTTP
 
@@ -70,6 +71,7 @@ type Server struct {
 	trail     *audit.Trail
 	index     *index.Index // of the trail
 	trails    *trails.Service
+	courier   *trails.Courier
 	rootKeys  *iam.RootKeys
 	rootState iam.RootState
 	iam       *iam.Service
@@ -101,6 +103,9 @@ type Tuning struct {
 	// Files, if set, is the file system that streams are kept on: the real one, in
 	// tests that count what is asked of it.
 	Files vfs.FS
+	// Trails is when log files and digests of trails are delivered, and how large they
+	// are: tests have little time.
+	Trails trails.CourierConfig
 }
 
 // Open builds a server. Everything that is wrong with the data directory is an
@@ -207,7 +212,7 @@ func (s *Server) openStores(ctx context.Context, tune Tuning) error {
 	s.kms = kms.New(s.rows, builtin.New(s.rows, root, builtin.Config{Import: services.Import()}), s.trail, kms.Config{
 		Region: s.cfg.Region, Metrics: s.metrics, Log: s.log, Quota: s.cfg.KMSRequestQuota, Policies: s.iam,
 	})
-	s.bindKey = services.UploadBind().Key()
+	s.bindKey, s.trailSign = services.UploadBind().Key(), services.TrailSign()
 	return s.kms.TrackUses(ctx)
 }
 
@@ -242,7 +247,7 @@ func (s *Server) openServices(tune Tuning) {
 	s.access = access.New(s.iam, s.buckets, s.objects, viaS3, access.Config{NamedKeys: s.cfg.KMSKeyIDCondition == config.HeaderOnly})
 	s.delivery = delivery.New(s.access, s.objects, s.buckets, s.trail, delivery.Config{Region: s.cfg.Region, Name: s3api.Name, Room: s.room})
 	s.kms.CountDependents(s.objects.Dependents)
-	s.openTrails()
+	s.openTrails(tune.Trails)
 	s.jobs = jobs.New(s.rows, jobs.Config{Log: s.log, Metrics: s.metrics})
 	ledger := bucketkey.NewLedger(s.kms.ForService(), s.rows, tune.Window)
 	s.consolidator = consolidate.New(s.buckets, s.objects, ledger, s.jobs, consolidate.Config{Log: s.log, Metrics: s.metrics, Requests: s.keys.Requests})

@@ -7,14 +7,18 @@ import (
 
 	"github.com/cofferstore/coffer/internal/core/kms"
 	"github.com/cofferstore/coffer/internal/core/trails"
+	"github.com/cofferstore/coffer/internal/wire/s3api"
 )
 
-// openTrails builds the trails.
-func (s *Server) openTrails() {
+// openTrails builds the trails, and who delivers them.
+func (s *Server) openTrails(tune trails.CourierConfig) {
+	signer := trails.NewSigner(s.rows, s.trailSign)
 	s.trails = trails.New(s.rows, trails.Config{
 		Region: s.cfg.Region, Policy: s.iam, Buckets: s.access, Keys: trailKeys{s.kms.ViaS3(), s.kms.ForService()},
-		Head: s.trail.Head, Index: s.index,
+		Head: s.trail.End, Index: s.index, PublicKeys: signer.PublicKeys,
 	})
+	tune.Name, tune.Log = s3api.Name, s.log
+	s.courier = trails.NewCourier(s.trails, s.trail, s.delivery, signer, tune)
 }
 
 // trailKeys are KMS keys as trails need them: as S3 uses them, and whether they can be

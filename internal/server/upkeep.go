@@ -18,6 +18,7 @@ func (s *Server) upkeep(ctx context.Context) {
 	defer all.Wait()
 	all.Go(func() { s.kms.Run(ctx) })
 	all.Go(func() { s.jobs.Run(ctx) })
+	all.Go(func() { s.courier.Run(ctx) })
 	all.Go(func() { s.index.Run(ctx) })
 	all.Go(func() {
 		s.every(ctx, consolidateEvery, "begin consolidation", func() (int, error) { return s.consolidator.Sweep(ctx) })

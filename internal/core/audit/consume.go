@@ -41,6 +41,17 @@ func (t *Trail) head() Position {
 	return Position{segmentName(t.last), math.MaxInt64}
 }
 
+// End returns the position behind everything that was recorded by now, and before what is
+// recorded from now on. What is before it may not be durable yet.
+func (t *Trail) End() Position {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.active != nil {
+		return Position{t.active.name, t.active.size}
+	}
+	return Position{segmentName(t.last), math.MaxInt64}
+}
+
 // Consume calls fn with the durable records from a position on, in the order written, and
 // returns the position to go on from. It ends at fn's first error, which it returns with
 // the position before that record. A position in a file that is gone is the beginning of

@@ -33,7 +33,7 @@ func (w *Writer) record(ctx context.Context, by iam.Caller, in object.Put, out o
 		RequestParameters: map[string]any{
 			"bucketName": in.Bucket, "key": in.Key, "Host": in.Bucket + ".s3." + w.cfg.Region + ".amazonaws.com",
 		},
-		AdditionalEventData: map[string]any{"x-amz-id-2": aws.NewHostID(), "bytesTransferredIn": in.Size, "bytesTransferredOut": 0},
+		AdditionalEventData: map[string]any{"x-amz-id-2": aws.NewHostID(), "bytesTransferredIn": 0, "bytesTransferredOut": 0},
 		Resources: []audit.Resource{
 			{Type: "AWS::S3::Object", ARN: in.ARN()},
 			{AccountID: owner, Type: "AWS::S3::Bucket", ARN: aws.BucketARN(in.Bucket)},
@@ -46,6 +46,7 @@ func (w *Writer) record(ctx context.Context, by iam.Caller, in object.Put, out o
 		r.ErrorCode, r.ErrorMessage = w.cfg.Name(err)
 		return r
 	}
+	r.AdditionalEventData["bytesTransferredIn"] = out.Size // it may not have been known before
 	r.ResponseElements = map[string]any{}
 	given(r.ResponseElements, sse.AlgorithmHeader, out.SSE.Algorithm)
 	given(r.ResponseElements, sse.KeyIDHeader, out.SSE.KeyARN)

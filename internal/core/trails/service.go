@@ -48,7 +48,7 @@ type Config struct {
 	Policy  Authority
 	Buckets Buckets
 	Keys    Keys
-	// Head is where the audit trail ends now (audit.Trail).
+	// Head is where the audit trail ends now (audit.Trail.End).
 	Head func() audit.Position
 	// Index is what LookupEvents searches.
 	Index Searcher

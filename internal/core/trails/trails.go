@@ -52,6 +52,9 @@ type Delivery struct {
 	// Position is behind the last record that was delivered, or that the trail does not
 	// want.
 	Position audit.Position `json:"position"`
+	// Pending is the next log file. It is named before it is put: after a crash in between
+	// the same records come under the same name.
+	Pending *PendingFile `json:"pending,omitempty"`
 
 	LastAttempt time.Time `json:"lastAttempt,omitzero"`
 	LastSuccess time.Time `json:"lastSuccess,omitzero"` // of a log file
@@ -60,20 +63,42 @@ type Delivery struct {
 	Digest Digest `json:"digest"`
 }
 
+// PendingFile is a log file that has its name and may not be delivered yet: of what the
+// trail wants from Delivery.Position to Until.
+type PendingFile struct {
+	Bucket string         `json:"bucket"`
+	Object string         `json:"object"`
+	Until  audit.Position `json:"until"`
+}
+
 // Digest is how far the digest files have come.
 type Digest struct {
 	LastSuccess time.Time `json:"lastSuccess,omitzero"`
 	Error       string    `json:"error,omitempty"`
-	// Since is the end of the last digest, and where the next one begins. Zero: the next
-	// one is a starting digest.
+	// Since is the end of the last digest, and where the next one begins. Zero: there is
+	// no chain of digests that goes on.
 	Since time.Time `json:"since,omitzero"`
+	// Of is when logging was started for which the chain is: each time has its own.
+	Of time.Time `json:"of,omitzero"`
 	// Of the last digest; "" when the next one is a starting digest.
 	Bucket    string `json:"bucket,omitempty"`
 	Object    string `json:"object,omitempty"`
 	Hash      string `json:"hash,omitempty"`
 	Signature string `json:"signature,omitempty"`
-	// Files were delivered since, and belong in the next digest.
-	Files []DeliveredFile `json:"files,omitempty"`
+
+	Pending *PendingDigest `json:"pending,omitempty"`
+	// Files were delivered since, or are in no digest for another reason, and have rows
+	// ct/f/<id of the trail>/<number>: from First up to Next.
+	First uint64 `json:"first"`
+	Next  uint64 `json:"next"`
+}
+
+// PendingDigest is a digest that has its name and may not be delivered yet.
+type PendingDigest struct {
+	Bucket string    `json:"bucket"`
+	Object string    `json:"object"`
+	End    time.Time `json:"end"`
+	Files  uint64    `json:"files"` // up to this number are in it
 }
 
 // DeliveredFile is a log file that was delivered, as digests name it.

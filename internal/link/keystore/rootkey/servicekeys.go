@@ -23,6 +23,7 @@ const (
 	iamSecret  = "iam-secret"
 	importKey  = "import"
 	uploadBind = "upload-bind"
+	trailSign  = "trail-sign"
 )
 
 // Versioned is all versions of one service key. New work uses the current one;
@@ -50,6 +51,9 @@ func (s *Services) Import() Versioned { return s.keys[importKey] }
 // UploadBind seals what binds a multipart upload to the object that it becomes.
 func (s *Services) UploadBind() Versioned { return s.keys[uploadBind] }
 
+// TrailSign seals the private keys that digests of trails are signed with.
+func (s *Services) TrailSign() Versioned { return s.keys[trailSign] }
+
 // ServiceKeys reads the service keys, and makes those that are missing. Nodes
 // that race agree on the winner's keys. store is the bare store, without row
 // authentication, because the authenticating key is one of them; the rows are
@@ -63,7 +67,7 @@ func ServiceKeys(ctx context.Context, store meta.Store, root *Root) (*Services, 
 			return nil, err
 		}
 		var b meta.Batch
-		for _, name := range []string{metaMAC, iamSecret, importKey, uploadBind} {
+		for _, name := range []string{metaMAC, iamSecret, importKey, uploadBind, trailSign} {
 			if _, ok := s.keys[name]; ok {
 				continue
 			}

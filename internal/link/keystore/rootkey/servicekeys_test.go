@@ -34,6 +34,7 @@ func TestServiceKeysStay(t *testing.T) {
 		iamSecret:  {made.IAMSecret(), again.IAMSecret()},
 		importKey:  {made.Import(), again.Import()},
 		uploadBind: {made.UploadBind(), again.UploadBind()},
+		trailSign:  {made.TrailSign(), again.TrailSign()},
 	} {
 		if keys[0].Current != 1 || keys[0].Key().Len() != secret.Size {
 			t.Errorf("%s: version %d of %d bytes", name, keys[0].Current, keys[0].Key().Len())
