@@ -11,7 +11,6 @@ const (
 	maxCells   = 1 << 18 // some 60 MiB; beyond, requesters are Others
 	maxKeys    = 1 << 18 // generations whose KMS key is known
 	maxWaiting = 1 << 16 // KMS requests whose S3 event has not come yet
-	maxShared  = 1 << 14 // events that may have another copy
 	maxBuckets = 1 << 16 // whose switches are told
 	maxPhases  = 1 << 10 // of a bucket
 )
@@ -28,7 +27,6 @@ type Collector struct {
 	keys    map[string]string // generation → ARN of its KMS key
 	waiting fifo[[]*request]  // by the id of the S3 request that made them
 	refused int               // of those waiting
-	shared  fifo[struct{}]
 	audit   Audit
 }
 
@@ -57,7 +55,7 @@ func NewCollector(q Query, now time.Time) (*Collector, error) {
 	}
 	return &Collector{
 		q: q, cells: map[cellID]*Counts{}, phases: map[string]*history{}, keys: map[string]string{},
-		waiting: newFIFO[[]*request](maxWaiting), shared: newFIFO[struct{}](maxShared),
+		waiting: newFIFO[[]*request](maxWaiting),
 	}, nil
 }
 
@@ -85,13 +83,9 @@ func (c *Collector) Add(line []byte) {
 		c.audit.Damaged++
 		return
 	}
-	if e.SharedEventID != "" {
-		_, again := c.shared.take(e.SharedEventID)
-		c.shared.put(e.SharedEventID, struct{}{})
-		if again {
-			c.audit.Copies++
-			return
-		}
+	if e.SharedEventID != "" && e.SharedEventID != e.EventID { // another account's (audit.Record, IsCopy)
+		c.audit.Copies++
+		return
 	}
 	switch e.EventSource {
 	case kmsSource:

@@ -222,8 +222,8 @@ func TestAttribution(t *testing.T) {
 	}
 	// The copy of an event for another account.
 	shared := w.lines[0]
-	w.lines[0] = bytes.Replace(shared, []byte(`"eventID":"`), []byte(`"sharedEventID":"s","eventID":"`), 1)
-	w.lines = append(w.lines, bytes.Replace(shared, []byte(`"eventID":"`), []byte(`"sharedEventID":"s","eventID":"2`), 1))
+	w.lines[0] = bytes.Replace(shared, []byte(`"eventID":"`), []byte(`"sharedEventID":"event-1","eventID":"`), 1)
+	w.lines = append(w.lines, bytes.Replace(shared, []byte(`"eventID":"`), []byte(`"sharedEventID":"event-1","eventID":"2`), 1))
 	w.lines = append(w.lines, []byte(`{"eventSource":"kms.amazonaws.com"`), []byte(`{"eventSource":"kms.amazonaws.com",}`))
 
 	want := map[string]bool{
