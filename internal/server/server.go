@@ -22,6 +22,7 @@ import (
 
 	"github.com/cofferstore/coffer/internal/config"
 	"github.com/cofferstore/coffer/internal/core/access"
+	"github.com/cofferstore/coffer/internal/core/accesslog"
 	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/audit/index"
 	"github.com/cofferstore/coffer/internal/core/bucket"
@@ -82,6 +83,7 @@ type Server struct {
 	objects   *object.Objects
 	access    *access.Authorizer
 	delivery  *delivery.Writer
+	accessLog *accesslog.Log
 	jobs      *jobs.Runner
 	road      *pipeline.Road
 
@@ -106,6 +108,9 @@ type Tuning struct {
 	// Trails is when log files and digests of trails are delivered, and how large they
 	// are: tests have little time.
 	Trails trails.CourierConfig
+	// LogDelivery, if set, is the time between deliveries of server access logs, and before
+	// a failed one is tried again.
+	LogDelivery time.Duration
 }
 
 // Open builds a server. Everything that is wrong with the data directory is an
@@ -128,8 +133,8 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger, tune Tuning
 		return nil, orRestore(err, cfg.Data)
 	}
 	s.openServices(tune)
-	if err := s.buckets.LoadLogged(ctx); err != nil {
-		return nil, orRestore(fmt.Errorf("read which buckets are logged: %w", err), cfg.Data)
+	if err := s.openAccessLog(ctx, tune.LogDelivery); err != nil {
+		return nil, orRestore(err, cfg.Data)
 	}
 	if err := s.objects.Counted(ctx); err != nil {
 		return nil, fmt.Errorf("count what depends on KMS keys: %w", err)
@@ -265,7 +270,7 @@ func (s *Server) clearBucket(ctx context.Context, uid bucket.UID) error {
 }
 
 func (s *Server) newRoad(version any) *pipeline.Road {
-	s3 := &s3api.API{Buckets: s.buckets, Objects: s.objects, Access: s.access, Domains: s.cfg.Domain}
+	s3 := &s3api.API{Buckets: s.buckets, Objects: s.objects, Access: s.access, Logs: s.accessLog, Domains: s.cfg.Domain}
 	return pipeline.New(pipeline.Config{
 		Region:    s.cfg.Region,
 		Account:   s.rootKeys.Principal().Account,

@@ -11,8 +11,8 @@ import (
 
 // Upkeep runs until ctx is done: key rotation and deletion, removal of streams
 // that nothing names any more, the rest of deleted buckets, the sweep for orphans,
-// background jobs, the audit index and the limits of the audit trail, and the consolidation
-// of bucket keys.
+// background jobs, the audit index and the limits of the audit trail, the delivery of server
+// access logs, and the consolidation of bucket keys.
 func (s *Server) upkeep(ctx context.Context) {
 	var all sync.WaitGroup
 	defer all.Wait()
@@ -20,6 +20,7 @@ func (s *Server) upkeep(ctx context.Context) {
 	all.Go(func() { s.jobs.Run(ctx) })
 	all.Go(func() { s.courier.Run(ctx) })
 	all.Go(func() { s.index.Run(ctx) })
+	all.Go(func() { s.accessLog.Run(ctx) })
 	all.Go(func() {
 		s.every(ctx, consolidateEvery, "begin consolidation", func() (int, error) { return s.consolidator.Sweep(ctx) })
 	})

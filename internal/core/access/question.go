@@ -165,7 +165,8 @@ func (q *question) denied(d policy.Decision) error {
 // whether the object belongs to another account than the bucket.
 func (q *question) grants() (foreign bool, err error) {
 	// Services that write for themselves are in no account that a list could name.
-	who := acl.Who{ID: acl.AnonymousID, Anonymous: q.r.By.IsAnonymous() || q.r.By.Type == iam.AWSService}
+	service := q.r.By.Type == iam.AWSService
+	who := acl.Who{ID: acl.AnonymousID, Anonymous: q.r.By.IsAnonymous() || service, LogDelivery: service && q.r.By.ARN == acl.LogService}
 	if !who.Anonymous {
 		who.ID = q.a.iam.CanonicalID(q.r.By.Account)
 	}

@@ -49,6 +49,10 @@ const (
 	LogDelivery        = "http://acs.amazonaws.com/groups/s3/LogDelivery"
 )
 
+// LogService is the service principal that delivers server access logs. It alone is of the
+// group [LogDelivery].
+const LogService = "logging.s3.amazonaws.com"
+
 // ValidGroup reports whether there is such a group.
 func ValidGroup(uri string) bool {
 	return uri == AllUsers || uri == AuthenticatedUsers || uri == LogDelivery
@@ -89,12 +93,12 @@ type Who struct {
 
 // Allows reports whether a grant of the list is for the caller and has the permission.
 func (l List) Allows(p Permission, who Who) bool {
-	if who.Anonymous && who.NoPublic {
-		return false // what is for nobody by name is for everybody, too
-	}
 	for _, g := range l {
 		if g.Permission != p && g.Permission != FullControl {
 			continue
+		}
+		if who.Anonymous && who.NoPublic && !(who.LogDelivery && g.Group == LogDelivery) {
+			continue // what is for nobody by name is for everybody, too
 		}
 		switch {
 		case g.ID != "":

@@ -47,6 +47,7 @@ type Call struct {
 	Key     string
 	Query   url.Values
 	Form    Form // of an operation that takes one
+	Notes   any  // what the family keeps with the call for itself
 
 	road    *Road
 	family  *Family
@@ -61,6 +62,8 @@ type Call struct {
 	others  []string       // accounts whose trails have the record, too
 	in      int64          // bytes of body read
 	start   time.Time
+	read    time.Time // when something of the body was last read
+	sending time.Time // when the answer began to go out
 }
 
 // Header returns a request header, "" when absent.
@@ -282,6 +285,9 @@ func (r *counted) Read(p []byte) (int, error) {
 	}
 	n, err := r.src.Read(p)
 	r.c.in += int64(n)
+	if r.c.family.Answered != nil {
+		r.c.read = time.Now()
+	}
 	r.ended = r.ended || err != nil
 	var tooLarge *http.MaxBytesError
 	switch {

@@ -5,6 +5,7 @@ package pipeline
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/cofferstore/coffer/internal/fault"
 )
@@ -41,12 +42,26 @@ type Family struct {
 	// all of that caller's identity from its audit record; otherwise only the account and
 	// the principal's id.
 	TellsCaller bool
+	// Answered, if set, is told of every call of the family when its answer has gone out,
+	// whole or not.
+	Answered func(c *Call, a Answer)
 	// Codes names faults.
 	Codes Codes
 	// Fault renders an error.
 	Fault func(c *Call, code Code, details []fault.Detail) *Response
 	// Ops is the table, for documentation and metrics.
 	Ops []Op
+}
+
+// Answer is what became of a call.
+type Answer struct {
+	Status int
+	Code   string // of the error, "" for none
+	Sent   int64  // bytes of body
+	Began  time.Time
+	// Total is from the head of the call to the end of its answer; Turnaround from the end
+	// of the call, as far as it was read, to the beginning of its answer.
+	Total, Turnaround time.Duration
 }
 
 // Code is how a protocol names a fault.

@@ -48,6 +48,15 @@ func (road *Road) observe(c *Call, resp *Response, sent int64, err, sendErr erro
 	m.seconds.WithLabelValues(c.family.Name, c.operation()).Observe(took.Seconds())
 	m.bytes.WithLabelValues(c.family.Name, "in").Add(float64(c.in))
 	m.bytes.WithLabelValues(c.family.Name, "out").Add(float64(sent))
+	if c.family.Answered != nil {
+		read := c.start
+		if c.read.After(read) {
+			read = c.read
+		}
+		c.family.Answered(c, Answer{
+			Status: resp.Status, Code: code, Sent: sent, Began: c.start, Total: took, Turnaround: max(c.sending.Sub(read), 0),
+		})
+	}
 	if c.Op != nil && c.Op.Traits.Has(Silent) && err == nil {
 		return
 	}

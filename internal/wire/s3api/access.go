@@ -41,7 +41,13 @@ func (a *API) owner(ctx context.Context, c *pipeline.Call) string {
 }
 
 // ACLRequired notes that it was a list of grants that allowed the call.
-func (k *conditionKeys) ACLRequired() { (*pipeline.Call)(k).AuditData("aclRequired", "Yes") }
+func (k *conditionKeys) ACLRequired() {
+	c := (*pipeline.Call)(k)
+	c.AuditData("aclRequired", "Yes")
+	if n := notes(c); n != nil {
+		n.byList = true
+	}
+}
 
 // failed answers for an object that is not there: who may not list the bucket does not
 // learn it.

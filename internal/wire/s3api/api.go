@@ -14,6 +14,7 @@ import (
 	"net/http"
 
 	"github.com/cofferstore/coffer/internal/core/access"
+	"github.com/cofferstore/coffer/internal/core/accesslog"
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/object"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
@@ -25,6 +26,8 @@ type API struct {
 	Objects *object.Objects
 	// Access decides who may do what. nil leaves it to the road.
 	Access *access.Authorizer
+	// Logs is where requests on buckets that are logged are told of. nil: nowhere.
+	Logs *accesslog.Log
 	// Domains are the base host names of virtual-host style requests: with
 	// "s3.example.com" in it, photos.s3.example.com names the bucket photos.
 	Domains []string
@@ -36,15 +39,28 @@ func (a *API) Family() *pipeline.Family {
 	f := &pipeline.Family{
 		Name: "s3", Source: "s3.amazonaws.com", Services: []string{"s3"},
 		Match: func(*http.Request) bool { return true },
-		Find:  newRouter(ops, a.Domains).find,
+		Find:  a.find(newRouter(ops, a.Domains)),
 		First: a.expectedOwner,
 		Owner: a.owner,
 		Codes: codes, Fault: renderFault, Ops: ops,
+	}
+	if a.Logs != nil {
+		f.Answered = a.answered
 	}
 	if a.Access != nil {
 		f.Authorize, f.Failed = a.authorize, a.failed
 	}
 	return f
+}
+
+// find finds a call's operation, and whether the call will be logged: it may fail as it
+// likes from here on.
+func (a *API) find(r *router) func(c *pipeline.Call) (*pipeline.Op, error) {
+	return func(c *pipeline.Call) (*pipeline.Op, error) {
+		op, err := r.find(c)
+		a.watch(c)
+		return op, err
+	}
 }
 
 // expectedOwner holds a request that says whose bucket it is for against the bucket,

@@ -171,12 +171,16 @@ type deleteError struct {
 
 func encodeDeleteMany(c *pipeline.Call, out deletedMany) (*pipeline.Response, error) {
 	var doc deleteResult
+	n := notes(c)
 	for _, r := range out.results {
 		var code pipeline.Code
 		if r.Err != nil {
 			code = itemCode(c, r.Err)
 		}
 		auditDeleted(c, r, code)
+		if n != nil {
+			n.deleted = append(n.deleted, deletedItem{r.Key, r.DeleteItem.VersionID, code})
+		}
 		if r.Err != nil {
 			doc.Errors = append(doc.Errors, deleteError{r.Key, r.DeleteItem.VersionID, code.Code, code.Message})
 			continue

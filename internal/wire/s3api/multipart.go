@@ -98,6 +98,7 @@ func encodePart(c *pipeline.Call, out object.StoredPart) (*pipeline.Response, er
 // setPart sets what every answer about a new part has, and tells the audit record
 // of it.
 func setPart(c *pipeline.Call, h http.Header, out object.StoredPart) {
+	noteSize(c, out.Size)
 	setEncryption(h, out.SSE)
 	setCustomer(c, h, out.SSE)
 	auditKey(c, ofObject, out.SSE)

@@ -80,6 +80,7 @@ func encodePut(c *pipeline.Call, out object.Stored) (*pipeline.Response, error) 
 // setWritten sets what every answer about a new version has, and tells the audit
 // record of it.
 func setWritten(c *pipeline.Call, h http.Header, out object.Stored) {
+	noteSize(c, out.Size)
 	setEncryption(h, out.SSE)
 	setHeader(h, "x-amz-version-id", out.VersionID)
 	auditKey(c, ofObject, out.SSE)
@@ -167,6 +168,7 @@ func (a *API) encodeHead(c *pipeline.Call, out *object.Object) (*pipeline.Respon
 
 // describe returns status and headers of an object as read.
 func describe(c *pipeline.Call, out *object.Object) (status int, h http.Header) {
+	noteSize(c, out.Size)
 	status, h = http.StatusOK, make(http.Header)
 	setStored(h, out.Headers)
 	replaced, _ := overrides(c) // decodeGet has seen to the error
