@@ -94,6 +94,7 @@ var notS3 = map[fault.Kind]string{
 
 	"consolidate: stopped by the bucket's setting": "operator's API only",
 	"jobs: no such job":                            "operator's API only",
+	"report: invalid request":                      "operator's API only",
 	"preflight: malformed document":                "operator's command only",
 	"jobs: kind is not registered":                 "upkeep only",
 	"jobs: lease was lost":                         "upkeep only",
