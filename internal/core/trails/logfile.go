@@ -128,6 +128,7 @@ func (l *loop) make(ctx context.Context, t *Trail, p PendingFile, m *making) err
 	hash := sha256.New()
 	text := io.MultiWriter(zipped, hash)
 	pace := l.pace(ctx)
+	var record glancer
 	_, err = l.journal.Consume(ctx, l.d.Position, func(line audit.Line) error {
 		if !line.At.Before(p.Until) {
 			return errEnd
@@ -135,12 +136,11 @@ func (l *loop) make(ctx context.Context, t *Trail, p PendingFile, m *making) err
 		if err := pace(len(line.JSON)); err != nil {
 			return err
 		}
-		r, ok := l.wanted(t, line)
-		if !ok {
+		if !wanted(t, line, &record) {
 			return nil
 		}
 		before := ","
-		if m.add(&r); m.records == 1 {
+		if m.add(&record.Record); m.records == 1 {
 			close(m.begun)
 			before = `{"Records":[`
 		}

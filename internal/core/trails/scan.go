@@ -5,7 +5,6 @@ package trails
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -66,6 +65,7 @@ func (l *loop) look(ctx context.Context, t *Trail) error {
 		return nil
 	}
 	s, pace := &l.scan, l.pace(ctx)
+	var record glancer
 	all := !l.journal.Head().Before(t.Until) // what was recorded until then can be read
 	until, err := l.journal.Consume(ctx, s.until, func(line audit.Line) error {
 		if err := pace(len(line.JSON)); err != nil {
@@ -74,8 +74,7 @@ func (l *loop) look(ctx context.Context, t *Trail) error {
 		if !t.Logging && !line.At.Before(t.Until) {
 			return errEnd
 		}
-		r, ok := l.wanted(t, line)
-		if !ok {
+		if !wanted(t, line, &record) {
 			return nil
 		}
 		if s.records > 0 && s.size+int64(len(line.JSON))+1 > l.cfg.MaxFile {
@@ -84,8 +83,8 @@ func (l *loop) look(ctx context.Context, t *Trail) error {
 		}
 		if s.records == 0 {
 			s.first = time.Now()
-			if r.EventTime.Before(s.first) {
-				s.first = r.EventTime
+			if record.EventTime.Before(s.first) {
+				s.first = record.EventTime
 			}
 		}
 		s.records++
@@ -116,13 +115,9 @@ func (c *Courier) pace(ctx context.Context) func(n int) error {
 	}
 }
 
-// wanted reports whether the trail wants a record.
-func (l *loop) wanted(t *Trail, line audit.Line) (audit.Record, bool) {
-	var r audit.Record
-	if line.At.Before(t.From) || json.Unmarshal(line.JSON, &r) != nil {
-		return r, false
-	}
-	return r, t.Wants(&r)
+// wanted reports whether the trail wants a record, which it reads as far as selectors do.
+func wanted(t *Trail, line audit.Line, r *glancer) bool {
+	return !line.At.Before(t.From) && r.read(line.JSON) && t.Wants(&r.Record)
 }
 
 // logName is the name of a log file that is delivered at a time (CloudTrail User Guide,
