@@ -313,6 +313,9 @@ func (s *Server) IAM() *iam.Service { return s.iam }
 // Of what it does nothing is authenticated, authorized or recorded.
 func (s *Server) Objects() *object.Objects { return s.objects }
 
+// FlushAudit writes to the audit trail's files what is not in them yet.
+func (s *Server) FlushAudit() error { return s.trail.Flush() }
+
 // Handler returns the server's HTTP handler.
 func (s *Server) Handler() *pipeline.Road { return s.road }
 

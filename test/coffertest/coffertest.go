@@ -309,6 +309,9 @@ func (s *Server) KMSRequests() []audit.Record {
 // Audit returns all audit records.
 func (s *Server) Audit() []audit.Record {
 	s.T.Helper()
+	if err := s.Core.FlushAudit(); err != nil {
+		s.T.Fatalf("flush audit: %v", err)
+	}
 	var out []audit.Record
 	err := audit.Read(s.T.Context(), server.AuditDir(s.Dir), audit.Filter{}, func(e audit.Entry) error {
 		out = append(out, e.Record)

@@ -101,11 +101,8 @@ func (t *Trail) committed(j joined, k kind) {
 	if t.closed {
 		return
 	}
-	if err := t.writeJournaled(j.key, j.line); err != nil {
-		t.log.Error("audit record is in the journal and not yet in a file", "error", err)
-		t.late = append(t.late, j)
-		t.wake()
-	}
+	// An error is that of lines, which are late now.
+	_ = t.leave(j.line, j.key)
 }
 
 // here returns the position at which the next line will be at the earliest, if
@@ -122,7 +119,7 @@ func (t *Trail) position() (Position, error) {
 		return Position{}, err
 	}
 	if t.closed {
-		return Position{}, errors.New("trail is closed")
+		return Position{}, errClosed
 	}
 	if t.active == nil {
 		if err := t.begin(); err != nil {
@@ -175,12 +172,7 @@ func (t *Trail) appendJournaled(ctx context.Context, id string, line []byte) err
 		t.mu.Unlock()
 		return err
 	}
-	s, number, err := t.write(line)
 	t.mu.Unlock()
-	if err != nil {
-		return err
-	}
-
 	row := journaled{journalKey(id), from, line}
 	var b meta.Batch
 	b.Put(row.key, row.encode())
@@ -189,16 +181,22 @@ func (t *Trail) appendJournaled(ctx context.Context, id string, line []byte) err
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
+	case err == nil && t.closed:
+		return nil // the next start finds it
 	case err == nil:
-		t.settleWith(s, number, row.key)
+		_ = t.leave(line, row.key) // an error is that of lines, which are late now
 		return nil
 	case errors.Is(err, meta.Full): // what is only read must go on being read
+		s, number, err := t.write(line)
+		if err != nil {
+			return err
+		}
 		if err := t.syncTo(s, number); err != nil {
 			return inFile{err}
 		}
 		return nil
 	}
-	return inFile{fmt.Errorf("commit to the journal: %w", err)}
+	return fmt.Errorf("commit to the journal: %w", err)
 }
 
 // forget removes the rows of records that are durable in their files. What cannot be

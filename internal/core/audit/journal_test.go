@@ -78,6 +78,9 @@ func TestJoinedRecordIsWrittenAfterItsCommit(t *testing.T) {
 		t.Errorf("%q in the files before the commit was told", ids)
 	}
 	committed()
+	if err := trail.Flush(); err != nil {
+		t.Fatal(err)
+	}
 	ids, _ := requestIDs(t, fs, Filter{})
 	wantIDs(t, ids, "A")
 	if err := trail.Close(); err != nil {
@@ -135,6 +138,9 @@ func TestFailingFilesHoldUpWhatHasNotBegun(t *testing.T) {
 			t.Fatal(err)
 		}
 		committed()
+		if err := trail.Flush(); err == nil {
+			t.Error("the files fail, and the record was written")
+		}
 		if _, err := trail.Join(new(meta.Batch), putObject("B")); !errors.Is(err, Unavailable) {
 			t.Errorf("join while the files fail: %v, want Unavailable", err)
 		}

@@ -71,9 +71,10 @@ type Trail struct {
 	heldTold   time.Time // of Retain
 	missedTold time.Time // with mu
 
-	dirty chan struct{} // something waits for a sync that nobody asked for
-	stop  chan struct{}
-	done  chan struct{}
+	dirty   chan struct{} // something waits for a sync that nobody asked for
+	leaving chan struct{} // something was left to be written
+	stop    chan struct{}
+	done    chan struct{}
 
 	mu      sync.Mutex
 	ended   sync.Cond  // on mu: a write or a sync has ended
@@ -109,7 +110,7 @@ type Trail struct {
 func Open(ctx context.Context, dir string, cfg Config) (*Trail, error) {
 	t := &Trail{
 		fs: cfg.FS, dir: dir, max: cfg.MaxSize, log: cfg.Log, metrics: newMetrics(cfg.Metrics), journal: cfg.Journal,
-		dirty: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+		dirty: make(chan struct{}, 1), leaving: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 		advanced: make(chan struct{}), holds: map[string]Position{}, chainer: newChainer(),
 		region: cfg.Region, account: cfg.Account, off: cfg.Off, limits: cfg.Limits, relaxed: cfg.Relaxed,
 	}
@@ -136,6 +137,7 @@ func Open(ctx context.Context, dir string, cfg Config) (*Trail, error) {
 		cfg.Metrics.MustRegister(lags{t})
 	}
 	t.sayStarted(ctx)
+	go t.writer()
 	go t.background()
 	return t, nil
 }
@@ -183,9 +185,10 @@ func (t *Trail) prepare(ctx context.Context) error {
 }
 
 // Append writes the record, with its version, its id and, where it has none, its
-// time filled in. The record is in the file when Append returns; with durable it
-// also outlives a crash, and otherwise it will within a second. Concurrent
-// durable appends share one sync; with a journal, that of the store's commits.
+// time filled in. The record is in the file when Append returns, and outlives a crash of
+// the machine within a second; with durable it does so at once. Concurrent durable appends
+// share one sync; with a journal, that of the store's commits, and then the record comes
+// into the file in a while: see Flush.
 //
 // The end of ctx does not stop an append: what was done is recorded, also for a
 // client that has gone. Error: Unavailable; the record may then be in the file

@@ -115,11 +115,13 @@ func mustOpen(t testing.TB, fs vfs.FS, cfg Config) *Trail {
 	return trail
 }
 
+// mustAppend appends a record, and to its file if that can be.
 func mustAppend(t testing.TB, trail *Trail, r Record, durable bool) {
 	t.Helper()
 	if err := trail.Append(context.Background(), r, durable); err != nil {
 		t.Fatal(err)
 	}
+	_ = trail.Flush()
 }
 
 // requestIDs reads the whole trail, but for what that says of itself, and counts what is

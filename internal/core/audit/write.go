@@ -3,15 +3,19 @@
 package audit
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"time"
 )
 
+var errClosed = errors.New("trail is closed")
+
 // lines are written together: those that came while the lines before were written.
 type lines struct {
 	text  []byte
 	ends  []int  // of the lines, in text
+	left  []left // those for which nobody waits
 	marks []mark // once they are written: the chain at each line's end
 	count uint64
 	file  *segment // to which they were written
@@ -21,30 +25,109 @@ type lines struct {
 	err   error
 }
 
-// write appends a line to the file that is due, and returns the file and the line's
-// number in it. mu is held on entry and on return, but not while the disk works.
-func (t *Trail) write(line []byte) (*segment, uint64, error) {
+// left is a line, by its place among others, that was left to be written in a while: what
+// it says is durable in the journal, in the row of that key.
+type left struct {
+	place uint64
+	key   []byte
+}
+
+const (
+	// writeDelay is how long a line that was left may wait for others.
+	writeDelay = 50 * time.Millisecond
+	// writeAtOnce is how many bytes of lines wait at most.
+	writeAtOnce = 256 << 10
+)
+
+// leave takes a line that is durable in the journal, to be written in a while. mu is
+// held on entry and on return, but may not be in between.
+func (t *Trail) leave(line, key []byte) error {
 	if t.closed {
-		return nil, 0, errors.New("trail is closed")
+		return errClosed
 	}
+	w := t.join(line)
+	w.left = append(w.left, left{w.count - 1, key})
+	switch {
+	case len(w.left) == 1:
+		select {
+		case t.leaving <- struct{}{}:
+		default:
+		}
+	case len(w.text) >= writeAtOnce:
+		return t.await(w)
+	}
+	return nil
+}
+
+// join adds a line to those that wait, and returns them. mu is held.
+func (t *Trail) join(line []byte) *lines {
 	if t.waiting == nil {
-		t.waiting = &lines{text: t.spare.text[:0], ends: t.spare.ends[:0], marks: t.spare.marks[:0]}
+		t.waiting = &lines{text: t.spare.text[:0], ends: t.spare.ends[:0], left: t.spare.left[:0], marks: t.spare.marks[:0]}
 		t.spare = lines{}
 	}
-	mine := t.waiting
-	mine.text = appendChained(mine.text, line)
-	mine.ends = append(mine.ends, len(mine.text))
-	place := mine.count
-	mine.count++
-	for !mine.done {
+	w := t.waiting
+	w.text = appendChained(w.text, line)
+	w.ends = append(w.ends, len(w.text))
+	w.count++
+	return w
+}
+
+// await returns when lines have been written, and the error with which they were not. mu
+// is held on entry and on return, but not while the disk works.
+func (t *Trail) await(w *lines) error {
+	for !w.done {
 		if t.writing != nil {
 			t.ended.Wait()
 		} else {
 			t.writeOut()
 		}
 	}
-	if place >= mine.there {
-		return nil, 0, mine.err
+	return w.err
+}
+
+// Flush writes what waits to be written, so that readers of the files see it.
+func (t *Trail) Flush() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for t.waiting != nil {
+		if err := t.await(t.waiting); err != nil {
+			return err
+		}
+	}
+	for t.writing != nil {
+		t.ended.Wait()
+	}
+	return nil
+}
+
+// writer writes what was left.
+func (t *Trail) writer() {
+	for {
+		select {
+		case <-t.stop:
+			return
+		case <-t.leaving:
+		}
+		select {
+		case <-t.stop:
+			return
+		case <-time.After(writeDelay):
+		}
+		// What could not be written is tried again with what comes later.
+		_ = t.Flush()
+	}
+}
+
+// write appends a line to the file that is due, and returns the file and the line's
+// number in it. mu is held on entry and on return, but not while the disk works.
+func (t *Trail) write(line []byte) (*segment, uint64, error) {
+	if t.closed {
+		return nil, 0, errClosed
+	}
+	mine := t.join(line)
+	place := mine.count - 1
+	if err := t.await(mine); err != nil && place >= mine.there {
+		return nil, 0, err
 	}
 	return mine.file, mine.first + place, nil
 }
@@ -55,6 +138,7 @@ func (t *Trail) writeOut() {
 	w := t.waiting
 	t.waiting = nil
 	defer func() {
+		t.settleLeft(w)
 		w.done = true
 		t.ended.Broadcast()
 	}()
@@ -70,7 +154,6 @@ func (t *Trail) writeOut() {
 	n, err := s.file.Write(w.text)
 	t.mu.Lock()
 	t.writing = nil
-	t.spare = lines{text: w.text, ends: w.ends, marks: w.marks}
 	before := s.size
 	s.size += int64(n)
 	w.file, w.first, w.there = s, s.written+1, w.count
@@ -91,6 +174,27 @@ func (t *Trail) writeOut() {
 		s.wrote = mark{before + last.end, last.chain, last.records}
 		t.chain, t.records = last.chain, last.records
 	}
+}
+
+// settleLeft says what became of the lines for which nobody waits. mu is held.
+func (t *Trail) settleLeft(w *lines) {
+	for _, l := range w.left {
+		if l.place < w.there {
+			t.settleWith(w.file, w.first+l.place, l.key)
+			continue
+		}
+		begin := 0
+		if l.place > 0 {
+			begin = w.ends[l.place-1]
+		}
+		line := append(bytes.Clone(unchained(w.text[begin:w.ends[l.place]-1])), '\n')
+		t.late = append(t.late, joined{l.key, line})
+		t.wake()
+	}
+	if w.err != nil && len(w.left) > 0 {
+		t.log.Error("audit records are in the journal and not yet in a file", "error", w.err)
+	}
+	t.spare = lines{text: w.text, ends: w.ends, left: w.left, marks: w.marks}
 }
 
 // link chains the lines to what was written before them. The caller is the one who writes.

@@ -61,6 +61,7 @@ func (a *API) readAudit(_ context.Context, _ iam.Caller, in readAudit) (lines, e
 		a.Log.Warn("audit record skipped", "file", file, "offset", offset, "error", err)
 	}
 	return lines{watch: in.follow, write: func(ctx context.Context, w io.Writer) error {
+		a.flushAudit()
 		send := func(e audit.Entry) error {
 			_, err := w.Write(append(e.JSON, '\n'))
 			return err
@@ -76,4 +77,15 @@ func (a *API) readAudit(_ context.Context, _ iam.Caller, in readAudit) (lines, e
 		}
 		return err
 	}}, nil
+}
+
+// flushAudit lets the files show all that was answered for. What cannot be written now is
+// late for the reader, too.
+func (a *API) flushAudit() {
+	if a.Trail == nil {
+		return
+	}
+	if err := a.Trail.Flush(); err != nil {
+		a.Log.Warn("audit records are not in the files yet", "error", err)
+	}
 }

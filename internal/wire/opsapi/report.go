@@ -74,6 +74,7 @@ func decodeReportKeys(c *pipeline.Call) (in reportKeys, err error) {
 
 func (a *API) reportKeys(_ context.Context, _ iam.Caller, in reportKeys) (lines, error) {
 	return lines{watch: true, write: func(ctx context.Context, w io.Writer) error {
+		a.flushAudit()
 		ctx, cancel := a.untilStopping(ctx)
 		defer cancel()
 		var sendErr error

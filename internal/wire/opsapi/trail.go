@@ -16,6 +16,8 @@ import (
 
 // Trail is the audit trail as operators see it (audit.Trail).
 type Trail interface {
+	// Flush writes to its files what the trail has and they have not.
+	Flush() error
 	Status(ctx context.Context) (audit.Status, error)
 	Verify(ctx context.Context, progress func(audit.Verification), report func(audit.Finding)) (audit.Verification, error)
 }
