@@ -24,8 +24,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"github.com/cofferstore/coffer/internal/core/audit"
-	"github.com/cofferstore/coffer/internal/server"
 	"github.com/cofferstore/coffer/test/coffertest"
 )
 
@@ -68,8 +66,8 @@ func TestKill(t *testing.T) {
 	for round := range *kills {
 		k.load(p, writers)
 		unanswered := k.ledger.openChanges()
-		k.lookForRecords()
 		took := lap(func() { p = k.restart() })
+		k.lookForRecords(p)
 		k.verify(p, writers)
 		t.Logf("kill %d: %d answers so far, %d changes unanswered; ready again in %v; %d objects and %d versions read back",
 			round+1, k.ledger.answered, unanswered, took.Round(time.Millisecond), k.objects.Load(), k.versions.Load())
@@ -85,6 +83,9 @@ func TestKill(t *testing.T) {
 		t.Errorf("scrub: %v\n%s", err, out)
 	}
 	p.stop()
+	if out, err := p.run("audit", "verify", "--data", k.dir); err != nil {
+		t.Errorf("verify the trail of the stopped server: %v\n%s", err, out)
+	}
 }
 
 type killTest struct {
@@ -148,33 +149,16 @@ func (k *killTest) load(p *process, writers []*killWriter) {
 	<-stopped
 }
 
-// lookForRecords looks for the audit record of every request that was answered.
-func (k *killTest) lookForRecords() {
-	k.Helper()
-	wanted := k.ledger.requests
-	k.ledger.requests = map[string]string{}
-	err := audit.Read(k.Context(), server.AuditDir(k.dir), audit.Filter{}, func(e audit.Entry) error {
-		delete(wanted, e.RequestID)
-		return nil
-	})
-	if err != nil {
-		k.Errorf("read audit: %v", err)
-	}
-	for id, what := range wanted {
-		k.Errorf("%s was answered and has no audit record (request %s)", what, id)
-	}
-}
-
 // restart starts the server again. Some starts are killed too.
 func (k *killTest) restart() *process {
 	for rand.IntN(3) == 0 {
-		p, out := spawn(k, k.program, k.dir)
+		p, out := spawn(k, k.program, k.dir, k.syncReads()...)
 		if rand.IntN(2) == 0 { // when it begins to serve; else as soon as it exists
 			_, _ = bufio.NewReader(out).ReadByte()
 		}
 		p.kill()
 	}
-	return startProcess(k, k.program, k.dir)
+	return startProcess(k, k.program, k.dir, k.syncReads()...)
 }
 
 // verify compares everything there is with the ledger, and settles what was open.

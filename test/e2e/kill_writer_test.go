@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"strconv"
 
@@ -44,12 +45,14 @@ type killUpload struct {
 // step makes a change. Its error leaves open whether it was made.
 func (w *killWriter) step(ctx context.Context, p *process) error {
 	switch n := w.rnd.IntN(100); {
-	case n < 58:
+	case n < 50:
 		return w.put(ctx, p)
-	case n < 75:
+	case n < 66:
 		return w.delete(ctx, p)
-	case n < 82:
+	case n < 73:
 		return w.removeVersion(ctx, p)
+	case n < 83:
+		return w.get(ctx, p)
 	case n < 98:
 		return w.uploadStep(ctx, p)
 	default:
@@ -97,6 +100,31 @@ func (w *killWriter) put(ctx context.Context, p *process) error {
 	}
 	w.ledger.end(c, aws.ToString(out.VersionId))
 	w.ledger.request("PutObject", out.ResultMetadata)
+	if at.bucket == ownKeys {
+		w.ledger.kmsRequest(out.ResultMetadata)
+	}
+	return nil
+}
+
+// get reads what may be there: what it is, others look at.
+func (w *killWriter) get(ctx context.Context, p *process) error {
+	at := w.anywhere()
+	out, err := p.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &at.bucket, Key: &at.key})
+	var missing *types.NoSuchKey
+	if errors.As(err, &missing) {
+		return nil
+	}
+	if err == nil {
+		_, err = io.Copy(io.Discard, out.Body)
+		_ = out.Body.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("get %v: %w", at, err)
+	}
+	w.ledger.request("GetObject", out.ResultMetadata)
+	if at.bucket == ownKeys {
+		w.ledger.kmsRequest(out.ResultMetadata)
+	}
 	return nil
 }
 

@@ -51,6 +51,7 @@ type ledger struct {
 	sizes     map[uint64]int    // of all contents
 	versioned map[string]bool   // buckets
 	requests  map[string]string // answered since the last look at the audit trail: id → what
+	withKMS   map[string]bool   // those of which each made a KMS request of its own
 	keys      map[string][]byte // KMS keys → ciphertext of secretOf under them
 	answered  int
 }
@@ -58,7 +59,7 @@ type ledger struct {
 func newLedger() *ledger {
 	return &ledger{
 		places: map[place]*history{}, sizes: map[uint64]int{}, versioned: map[string]bool{},
-		requests: map[string]string{}, keys: map[string][]byte{},
+		requests: map[string]string{}, withKMS: map[string]bool{}, keys: map[string][]byte{},
 	}
 }
 
@@ -130,6 +131,14 @@ func (l *ledger) request(what string, m middleware.Metadata) {
 	defer l.mu.Unlock()
 	l.requests[id] = what
 	l.answered++
+}
+
+// kmsRequest enters that an answered request took a KMS request.
+func (l *ledger) kmsRequest(m middleware.Metadata) {
+	id, _ := awsmiddleware.GetRequestIDMetadata(m)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.withKMS[id] = true
 }
 
 // dropped forgets a change that has turned out not to have been made.

@@ -63,10 +63,10 @@ type process struct {
 }
 
 // spawn starts a server on a data directory and does not wait for it.
-func spawn(t testing.TB, program, dir string) (*process, io.Reader) {
+func spawn(t testing.TB, program, dir string, args ...string) (*process, io.Reader) {
 	t.Helper()
 	p := &process{t: t, program: program, log: new(logBuffer), drained: make(chan struct{})}
-	p.cmd = exec.Command(program, "serve", "--data", dir, "--listen", "127.0.0.1:0", "--min-free", "0%")
+	p.cmd = exec.Command(program, append([]string{"serve", "--data", dir, "--listen", "127.0.0.1:0", "--min-free", "0%"}, args...)...)
 	p.cmd.Env = append(os.Environ(), "COFFER_ROOT_ACCESS_KEY_ID="+coffertest.AccessKeyID, "COFFER_ROOT_SECRET_ACCESS_KEY="+coffertest.SecretAccessKey)
 	p.cmd.Stderr = p.log
 	out, err := p.cmd.StdoutPipe()
@@ -81,9 +81,9 @@ func spawn(t testing.TB, program, dir string) (*process, io.Reader) {
 }
 
 // startProcess starts a server on a data directory and returns when it is ready.
-func startProcess(t testing.TB, program, dir string) *process {
+func startProcess(t testing.TB, program, dir string, args ...string) *process {
 	t.Helper()
-	p, out := spawn(t, program, dir)
+	p, out := spawn(t, program, dir, args...)
 	lines := bufio.NewScanner(out)
 	for p.url == "" && lines.Scan() {
 		p.url, _ = strings.CutPrefix(lines.Text(), "export AWS_ENDPOINT_URL=")
