@@ -20,7 +20,7 @@ import (
 )
 
 func newAudit() *cobra.Command {
-	return newGroup("audit", "Read the audit trail", newAuditTail(), newAuditVerify(), newAuditStatus())
+	return newGroup("audit", "Read the audit trail", newAuditTail(), newAuditSearch(), newAuditObjects(), newAuditKMS(), newAuditVerify(), newAuditStatus())
 }
 
 // auditTail is what `coffer audit tail` can be told.
@@ -110,8 +110,11 @@ func tailFiles(ctx context.Context, data string, q opsapi.AuditQuery, show func(
 	return read(ctx, dir, f, func(e audit.Entry) error { return show(e.JSON) })
 }
 
-// parseSince reads a time, or a duration before now. "" is the zero time.
-func parseSince(s string, now time.Time) (time.Time, error) {
+// parseSince reads the flag --since.
+func parseSince(s string, now time.Time) (time.Time, error) { return parseMoment("--since", s, now) }
+
+// parseMoment reads a time, or a duration before now. "" is the zero time.
+func parseMoment(flag, s string, now time.Time) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
@@ -121,7 +124,7 @@ func parseSince(s string, now time.Time) (time.Time, error) {
 	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
 		return now.Add(-d), nil
 	}
-	return time.Time{}, fmt.Errorf("--since %s is neither a time like 2026-03-04T05:00:00Z nor a duration like 15m", s)
+	return time.Time{}, fmt.Errorf("%s %s is neither a time like 2026-03-04T05:00:00Z nor a duration like 15m", flag, s)
 }
 
 func printRecord(w io.Writer, record []byte, asJSON bool) error {

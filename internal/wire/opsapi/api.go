@@ -20,6 +20,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/cofferstore/coffer/internal/core/audit/index"
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/policy"
 	"github.com/cofferstore/coffer/internal/core/preflight"
@@ -62,6 +63,8 @@ type API struct {
 	// AuditDir is where the audit trail is.
 	AuditDir string
 	Trail    Trail
+	// Index searches it.
+	Index *index.Index
 	// FlushKeys drops bucket keys from memory and returns how many: those of a
 	// bucket, those under a KMS key, or both; "" is any.
 	FlushKeys func(ctx context.Context, bucket, keyARN string) (int, error)
@@ -93,7 +96,8 @@ func (a *API) Families() []*pipeline.Family {
 		a.Log = slog.New(slog.DiscardHandler)
 	}
 	api := a.family(apiPrefix, []pipeline.Op{
-		a.versionOp(), a.configOp(), a.auditOp(), a.auditStatusOp(), a.verifyAuditOp(), a.flushKeysOp(), a.scrubOp(),
+		a.versionOp(), a.configOp(), a.auditOp(), a.searchAuditOp(), a.auditObjectsOp(), a.auditKMSEventsOp(),
+		a.auditStatusOp(), a.verifyAuditOp(), a.flushKeysOp(), a.scrubOp(),
 		a.bucketKeysOp(), a.preflightOp(), a.reportKeysOp(), a.consolidateOp(), a.switchConsolidationOp(), a.switchLegacyOp(),
 		a.createAccountOp(), a.renewRootKeyOp(), a.listAccountsOp(), a.deleteAccountOp(), a.setControlsOp(),
 	})

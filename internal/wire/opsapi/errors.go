@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/cofferstore/coffer/internal/core/audit"
+	"github.com/cofferstore/coffer/internal/core/audit/index"
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/consolidate"
 	"github.com/cofferstore/coffer/internal/core/iam"
@@ -51,6 +52,9 @@ var codes = pipeline.Codes{
 	iam.ExpiredToken:           pipeline.As(403, "ExpiredToken", "The session token is expired."),
 	iam.InvalidToken:           pipeline.As(403, "InvalidToken", "The session token is not valid."),
 	iam.NoSuchAccessKey:        pipeline.As(403, "UnknownAccessKey", unknownKey),
+	index.BadQuery:             pipeline.As(400, "InvalidSearch", ""),
+	index.BadToken:             pipeline.As(400, "InvalidToken", ""),
+	index.NoSuchEvent:          pipeline.As(404, "NoSuchEvent", ""),
 	audit.Unavailable:          pipeline.As(503, "Unavailable", unavailable),
 	meta.Full:                  pipeline.As(507, "NoRoom", "The server is short of storage."),
 	meta.Unavailable:           pipeline.As(503, "Unavailable", unavailable),

@@ -5,6 +5,8 @@ package index
 import (
 	"bytes"
 	"math"
+	"net/url"
+	"strings"
 	"time"
 )
 
@@ -15,6 +17,9 @@ type facts struct {
 	time      int64 // of the event, in seconds
 	ok        bool  // it has a time, and may be a record
 	username  []byte
+
+	object, source         []byte // ARN of the object that an access is to, and of the one that it copies
+	covering, sourceCovers []byte // id of the KMS event that covers each
 }
 
 type fact struct {
@@ -157,7 +162,8 @@ func (f *facts) resource(resource []byte) {
 		f.bucketARN(arn)
 		f.name(kind, afterColons(arn), arn)
 	case "AWS::S3::Object":
-		f.object(arn)
+		f.object = arn
+		f.objectARN(arn)
 		f.name(kind, arn, nil)
 	case "AWS::KMS::Key":
 		f.key(arn)
@@ -186,7 +192,7 @@ func (f *facts) bucketARN(arn []byte) {
 	f.add(Bucket, bucket)
 }
 
-func (f *facts) object(arn []byte) {
+func (f *facts) objectARN(arn []byte) {
 	f.bucketARN(arn)
 	f.add(Object, arn)
 }
@@ -199,13 +205,27 @@ func (f *facts) key(arn []byte) {
 	}
 }
 
-// parameters reads requestParameters: of S3, the bucket; of KMS requests for a bucket or
+// copied returns the ARN of the object that a header x-amz-copy-source names: bucket/key
+// as in a URL, and maybe a version. nil is none.
+func copied(header []byte) []byte {
+	path, _, _ := bytes.Cut(bytes.TrimPrefix(header, []byte("/")), []byte("?versionId="))
+	name, err := url.PathUnescape(string(path))
+	if err != nil || !strings.Contains(name, "/") || strings.HasPrefix(name, "arn:") {
+		return nil
+	}
+	return []byte("arn:aws:s3:::" + name)
+}
+
+// parameters reads requestParameters: of S3, the bucket and what is copied; of KMS requests for a bucket or
 // an object, both; of the others, what has a name in them and no ARN in resources.
 func (f *facts) parameters(parameters []byte, source string) {
 	eachMember(parameters, func(name, value []byte) {
 		switch string(name) {
 		case "bucketName":
 			f.add(Bucket, text(value))
+		case "x-amz-copy-source":
+			f.source = copied(text(value))
+			f.objectARN(f.source)
 		case "encryptionContext", "sourceEncryptionContext", "destinationEncryptionContext":
 			eachMember(value, func(name, value []byte) {
 				if string(name) != "aws:s3:arn" {
@@ -249,8 +269,12 @@ func (f *facts) additional(additional []byte) {
 			f.key(text(value))
 		case "cofferGeneration", "cofferSourceGeneration":
 			f.add(Generation, text(value))
-		case "cofferKmsEventId", "cofferSourceKmsEventId":
-			f.add(KMSEvent, text(value))
+		case "cofferKmsEventId":
+			f.covering = text(value)
+			f.add(KMSEvent, f.covering)
+		case "cofferSourceKmsEventId":
+			f.sourceCovers = text(value)
+			f.add(KMSEvent, f.sourceCovers)
 		}
 	})
 }

@@ -45,7 +45,7 @@ const (
 	ResourceType Field = "resource-type" // AWS::S3::Object …
 	ResourceName Field = "resource"      // ARN, or the name or id at its end
 	Bucket       Field = "bucket"        // name; of KMS requests for a bucket or an object, too
-	Object       Field = "object"        // ARN; of KMS requests for an object, too
+	Object       Field = "object"        // ARN; of KMS requests for an object, and of copies of it, too
 	Key          Field = "key"           // ARN or id of a KMS key: of KMS events and of data events under it
 	Generation   Field = "generation"    // of a bucket key
 	KMSEvent     Field = "kms-event"     // of a data event: the KMS event that covers it
@@ -120,5 +120,6 @@ func newEvent(at audit.Position, line []byte) (e Event, ok bool) {
 
 // Progress is how far a search has come. It is told now and then.
 type Progress struct {
-	Read, Total int64 // bytes of the trail that are done with, read or not
+	Read  int64 `json:"read"` // bytes of the trail that are done with, read or not
+	Total int64 `json:"total"`
 }

@@ -250,6 +250,7 @@ func TestFacts(t *testing.T) {
 	})
 	w.append(audit.Record{
 		EventID: "data", EventName: "CopyObject", EventSource: "s3.amazonaws.com", UserIdentity: audit.Identity{Type: "Root"}, EventCategory: audit.Data,
+		RequestParameters:   map[string]any{"x-amz-copy-source": "/elsewhere/a%20b?versionId=1"},
 		AdditionalEventData: map[string]any{"cofferKeyArn": key, "cofferKmsEventId": "kms", "cofferSourceKmsEventId": "other", "cofferSourceGeneration": "G2"},
 	})
 	w.append(audit.Record{
@@ -286,6 +287,8 @@ func TestFacts(t *testing.T) {
 		{ResourceName, "1234abcd-12ab-34cd-56ef-1234567890ab", "kms"},
 		{Bucket, "vault", "kms"},
 		{Object, `arn:aws:s3:::vault/a "b"\c`, "kms"},
+		{Object, "arn:aws:s3:::elsewhere/a b", "data"},
+		{Bucket, "elsewhere", "data"},
 		{Key, key, "data kms"},
 		{Key, "1234abcd-12ab-34cd-56ef-1234567890ab", "data kms"},
 		{Generation, "G1", "kms"},

@@ -45,6 +45,12 @@ type plan struct {
 	literal       []string // what the text of a record that is looked for has in it
 }
 
+// Check returns BadQuery for a query that cannot be made.
+func (q Query) Check() error {
+	_, err := newPlan(q)
+	return err
+}
+
 func newPlan(q Query) (*plan, error) {
 	p := &plan{Query: q, since: minTime, until: maxTime}
 	if len(q.Terms) > maxTerms {
@@ -92,8 +98,12 @@ func newPlan(q Query) (*plan, error) {
 }
 
 // isLiteral reports whether a record with the term has its value in its text as it is:
-// then a record without it need not be looked at closer. Short ones are in most.
+// then a record without it need not be looked at closer. Short ones are in most, and the
+// object that a copy is of is in a URL's form.
 func isLiteral(t Term) bool {
-	return len(t.Value) >= 8 && t.Field != Username && t.Field != Category && t.Field != EventSource && t.Field != ResourceType &&
-		!strings.ContainsFunc(t.Value, func(c rune) bool { return c < ' ' || c > '~' || c == '"' || c == '\\' })
+	switch t.Field {
+	case Username, Category, EventSource, ResourceType, Bucket, Object:
+		return false
+	}
+	return len(t.Value) >= 8 && !strings.ContainsFunc(t.Value, func(c rune) bool { return c < ' ' || c > '~' || c == '"' || c == '\\' })
 }
