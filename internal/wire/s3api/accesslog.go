@@ -98,6 +98,9 @@ func entry(c *pipeline.Call, done pipeline.Answer) accesslog.Entry {
 		Referer: redactedURL(c.Request.Referer()), UserAgent: c.Request.UserAgent(),
 		VersionID: c.Query.Get("versionId"), HostID: c.HostID, Host: c.Request.Host,
 	}
+	if done.Status < http.StatusBadRequest {
+		e.Code = "" // what is not modified is no error
+	}
 	e.Signature, e.Auth = signatureOf(c)
 	if t := c.Request.TLS; t != nil {
 		e.Cipher, e.TLS = cipherSuite(t.CipherSuite), "TLSv"+tlsVersion(t.Version)

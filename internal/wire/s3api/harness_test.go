@@ -15,11 +15,14 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/cofferstore/coffer/internal/core/access"
+	"github.com/cofferstore/coffer/internal/core/accesslog"
 	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/bucketkey"
+	"github.com/cofferstore/coffer/internal/core/delivery"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/iam/iamtest"
 	"github.com/cofferstore/coffer/internal/core/kms"
@@ -120,6 +123,11 @@ func stationOf(t testing.TB, region string, legacy bool) *station {
 		Objects: object.New(buckets, rows, blobmem.New(), sse.New(s.kms.ViaS3(), keys, owned), secret.Random(secret.Size), object.Config{}),
 	}
 	s.api.Access = access.New(users, buckets, s.api.Objects, s.kms.ViaS3(), access.Config{})
+	writer := delivery.New(s.api.Access, s.api.Objects, buckets, s.trail, delivery.Config{Region: region, Name: Name})
+	if s.api.Logs, err = accesslog.Open("/", buckets, writer, accesslog.Config{FS: vfs.NewMem()}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.api.Logs.Close() })
 	s.road = pipeline.New(pipeline.Config{
 		Region: region, Verifier: sigv4.New(rootOnly{}, sigv4.Config{Region: region}),
 		Authorize: users.Authorize, Trail: s.trail, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
