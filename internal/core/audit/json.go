@@ -84,7 +84,11 @@ func (w *writer) record(r *Record) {
 
 func (w *writer) identity(i *Identity) {
 	w.optional("type", i.Type)
-	w.optional("principalId", i.PrincipalID)
+	if i.PrincipalID == "" && i.AccountID == AnonymousAccount {
+		w.text("principalId", "") // as CloudTrail writes nobody's
+	} else {
+		w.optional("principalId", i.PrincipalID)
+	}
 	w.optional("arn", i.ARN)
 	w.optional("accountId", i.AccountID)
 	w.optional("accessKeyId", i.AccessKeyID)

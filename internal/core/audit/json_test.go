@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 	"time"
 )
@@ -25,7 +26,7 @@ func richRecord(text string) Record {
 		},
 		ResponseElements: map[string]any{}, AdditionalEventData: map[string]any{"n": int64(3)},
 		RequestID: "r", EventID: "e", ReadOnly: true, Resources: []Resource{{AccountID: "1", Type: "t", ARN: text}, {}},
-		EventType: TypeAPICall, ManagementEvent: true, RecipientAccountID: "1", EventCategory: Data,
+		EventType: TypeAPICall, ManagementEvent: true, RecipientAccountID: "1", SharedEventID: text, EventCategory: Data,
 		ServiceEventDetails: json.RawMessage(` { "a" : 1 } `), TLSDetails: &TLSDetails{TLSVersion: "TLSv1.3", CipherSuite: "c", ClientProvidedHostHeader: text},
 	}
 }
@@ -51,6 +52,14 @@ func TestRecordsAreWrittenAsJSON(t *testing.T) {
 	sameAsMarshal(t, richRecord(all))
 	sameAsMarshal(t, Record{RequestParameters: map[string]any{"a": math.Inf(1)}}) // neither can
 	sameAsMarshal(t, Record{RequestParameters: map[string]any{"a": map[string]any{"b": func() {}}}})
+}
+
+func TestNobodysPrincipalIdIsEmpty(t *testing.T) {
+	r := Record{UserIdentity: Identity{Type: "AWSAccount", AccountID: AnonymousAccount}}
+	line, err := r.line()
+	if want := `"userIdentity":{"type":"AWSAccount","principalId":"","accountId":"anonymous"}`; err != nil || !strings.Contains(string(line), want) {
+		t.Errorf("%s %v, want %s", line, err, want)
+	}
 }
 
 func FuzzRecordsAreWrittenAsJSON(f *testing.F) {

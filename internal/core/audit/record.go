@@ -100,6 +100,9 @@ type TLSDetails struct {
 	ClientProvidedHostHeader string `json:"clientProvidedHostHeader,omitempty"`
 }
 
+// AnonymousAccount is the accountId of callers who did not sign.
+const AnonymousAccount = "anonymous"
+
 // BucketResource is the type of a bucket.
 const BucketResource = "AWS::S3::Bucket"
 

@@ -14,7 +14,7 @@ import (
 // Identity returns the principal as an audit record shows it.
 func (p Principal) Identity() audit.Identity {
 	if p.IsAnonymous() {
-		return audit.Identity{Type: p.Type, AccountID: "anonymous"}
+		return audit.Identity{Type: p.Type, AccountID: audit.AnonymousAccount}
 	}
 	if p.Type == AWSService {
 		return audit.Identity{Type: p.Type, InvokedBy: p.ARN}

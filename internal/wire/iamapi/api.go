@@ -73,9 +73,10 @@ func family(s service, ops []pipeline.Op) *pipeline.Family {
 	}
 	return &pipeline.Family{
 		Name: s.name, Source: s.name + ".amazonaws.com", Services: []string{s.name}, Whole: true,
-		Match: s.match,
-		Find:  func(c *pipeline.Call) (*pipeline.Op, error) { return s.find(c, byName) },
-		Codes: codes,
+		Global: s == iamService,
+		Match:  s.match,
+		Find:   func(c *pipeline.Call) (*pipeline.Op, error) { return s.find(c, byName) },
+		Codes:  codes,
 		Fault: func(c *pipeline.Call, code pipeline.Code, _ []fault.Detail) *pipeline.Response {
 			return s.renderFault(c, code)
 		},

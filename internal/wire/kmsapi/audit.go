@@ -50,6 +50,17 @@ func (a *API) noteOutcome(ctx context.Context, c *pipeline.Call, in, out any, er
 	}
 }
 
+// answered returns responseElements: the answer, and of a grant its key, too.
+func answered(out, shown any) map[string]any {
+	p := parametersOf(shown)
+	if g, ok := out.(kms.GrantMade); ok {
+		for _, arn := range g.Touches() {
+			p["keyId"] = arn
+		}
+	}
+	return p
+}
+
 func resource(arn string) audit.Resource {
 	r := audit.Resource{Type: "AWS::KMS::Key", ARN: arn}
 	if parsed, ok := aws.ParseARN(arn); ok {

@@ -40,7 +40,7 @@ func defineAs[In, Out any](a *API, name string, traits pipeline.Traits, do func(
 			defer json11.ClearSecrets(out)
 			shown := answer(out)
 			if !c.Op.Traits.Has(pipeline.Read) {
-				c.AuditResponse(parametersOf(shown))
+				c.AuditResponse(answered(out, shown))
 			}
 			return json11.Answer(c, json11.Encode(shown, mayBeEmpty...)), nil
 		})

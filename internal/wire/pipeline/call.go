@@ -211,6 +211,9 @@ func (c *Call) AuditResource(r ...audit.Resource) {
 	c.record.Resources = append(c.record.Resources, r...)
 }
 
+// AuditResources sets what the call is about in its audit record.
+func (c *Call) AuditResources(r ...audit.Resource) { c.record.Resources = r }
+
 // AuditItem adds an event of its own for one item of the call: what happened to the
 // item, with the identity and the request id of the call. data is its
 // additionalEventData; code is the item's error, zero when there is none.

@@ -38,6 +38,8 @@ type Family struct {
 	// Owner, if set, returns the account of the owner of the call's bucket, "" if there is
 	// none. It is asked at least once a call.
 	Owner func(ctx context.Context, c *Call) string
+	// Global says that the service has no region: IAM.
+	Global bool
 	// TellsCaller says that an account whose resource a caller of another one uses learns
 	// all of that caller's identity from its audit record; otherwise only the account and
 	// the principal's id.

@@ -5,6 +5,7 @@ package pipeline
 import (
 	"context"
 	"crypto/tls"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -42,6 +43,13 @@ func (c *Call) complete(resp *Response, err error) {
 	r.EventTime = time.Now().UTC().Truncate(time.Second)
 	r.EventSource, r.EventName, r.AWSRegion = c.family.Source, c.Op.event(), road.cfg.Region
 	r.SourceIPAddress, r.UserAgent = c.Caller.SourceIP, c.Caller.UserAgent
+	s3 := c.family.Source == s3Source
+	if s3 {
+		r.UserAgent = bracketed(r.UserAgent)
+	}
+	if c.family.Global {
+		r.AWSRegion = globalRegion
+	}
 	r.RequestID = c.ID
 	r.ReadOnly = c.Op.Traits.Has(Read)
 	r.EventType = audit.TypeAPICall
@@ -53,7 +61,6 @@ func (c *Call) complete(resp *Response, err error) {
 		c.AuditData("bytesTransferredIn", c.in)
 		c.AuditData("bytesTransferredOut", planned(c, resp))
 	}
-	s3 := c.family.Source == s3Source
 	if s3 {
 		if m := c.Auth.Method.String(); m != "" {
 			c.AuditData("SignatureVersion", "SigV4")
@@ -80,9 +87,29 @@ func (c *Call) complete(resp *Response, err error) {
 // additionalEventData; those of others have nothing of it.
 const s3Source = "s3.amazonaws.com"
 
+// globalRegion is where the records of services that have no region are.
+const globalRegion = "us-east-1"
+
+// maxAgent is how long a record's user agent may be.
+const maxAgent = 1 << 10
+
+// bracketed is a user agent as S3's records have it.
+func bracketed(agent string) string {
+	if agent == "" {
+		return ""
+	}
+	if len(agent) > maxAgent-2 {
+		agent = strings.ToValidUTF8(agent[:maxAgent-2], "")
+	}
+	return "[" + agent + "]"
+}
+
 // itemsAtOnce is how many records of a call are appended at a time, so that they
 // share syncs.
 const itemsAtOnce = 64
+
+// ofTheCall are the facts of a call that the records of its items have, too.
+var ofTheCall = [...]string{"SignatureVersion", "AuthenticationMethod", "x-amz-id-2", "CipherSuite"}
 
 // auditItems appends the records of a call's items and then its own.
 func (road *Road) auditItems(ctx context.Context, c *Call, durable bool) error {
@@ -90,6 +117,11 @@ func (road *Road) auditItems(ctx context.Context, c *Call, durable bool) error {
 	all.SetLimit(itemsAtOnce)
 	for _, item := range c.items {
 		r := c.record
+		for _, name := range ofTheCall {
+			if v, ok := c.record.AdditionalEventData[name]; ok && item.AdditionalEventData != nil {
+				item.AdditionalEventData[name] = v
+			}
+		}
 		r.EventName, r.RequestParameters, r.Resources = item.EventName, item.RequestParameters, item.Resources
 		r.ErrorCode, r.ErrorMessage, r.ResponseElements, r.AdditionalEventData = item.ErrorCode, item.ErrorMessage, nil, item.AdditionalEventData
 		setOwner(r.Resources, bucketOf(c.record.Resources))

@@ -10,16 +10,19 @@ import (
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
 )
 
-// auditRequest notes in the call's audit record what was asked, and of what. The
-// bucket's resource names no account: whose bucket it is has not been read yet.
+// auditRequest notes in the call's audit record what was asked, and of what. Whose bucket
+// it is has not been read yet.
 func auditRequest(c *pipeline.Call) {
 	c.AuditParameters(requestParameters(c))
-	if c.Key != "" {
-		c.AuditResource(audit.Resource{Type: "AWS::S3::Object", ARN: aws.ObjectARN(c.Bucket, c.Key)})
+	if bucket := bucketResource(c); c.Key != "" {
+		c.AuditResources(audit.Resource{Type: "AWS::S3::Object", ARN: aws.ObjectARN(c.Bucket, c.Key)}, bucket)
+	} else if c.Bucket != "" {
+		c.AuditResources(bucket)
 	}
-	if c.Bucket != "" {
-		c.AuditResource(audit.Resource{Type: "AWS::S3::Bucket", ARN: aws.BucketARN(c.Bucket)})
-	}
+}
+
+func bucketResource(c *pipeline.Call) audit.Resource {
+	return audit.Resource{Type: audit.BucketResource, ARN: aws.BucketARN(c.Bucket)}
 }
 
 // auditDocument adds a configuration document to the parameters.
@@ -32,7 +35,7 @@ func auditDocument(c *pipeline.Call, name string, document any) {
 // requestParameters are the target, the query and the x-amz-* headers, by their
 // names on the wire and without anything that is or proves a secret.
 func requestParameters(c *pipeline.Call) map[string]any {
-	p := make(map[string]any, 8)
+	p := make(map[string]any, 12)
 	for name, values := range c.Query {
 		if !secretParameter(name) {
 			p[name] = strings.Join(values, ",")
@@ -45,6 +48,9 @@ func requestParameters(c *pipeline.Call) map[string]any {
 		if name = strings.ToLower(name); !secretParameter(name) {
 			p[name] = strings.Join(values, ",")
 		}
+	}
+	if r := c.Header("Range"); r != "" {
+		p["Range"] = r
 	}
 	p["Host"] = c.Host()
 	if c.Bucket != "" {

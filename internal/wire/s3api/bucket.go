@@ -135,7 +135,9 @@ func decodeCreateBucket(c *pipeline.Call) (in bucket.Create, err error) {
 		return in, fault.New(NotImplemented, "Directory buckets are not implemented.")
 	}
 	in.Location = strings.TrimSpace(doc.LocationConstraint)
-	auditDocument(c, "CreateBucketConfiguration", map[string]any{"LocationConstraint": in.Location})
+	if in.Location != "" {
+		auditDocument(c, "CreateBucketConfiguration", map[string]any{"LocationConstraint": in.Location})
+	}
 	if doc.Tags != nil {
 		in.HasTags = true
 		if in.Tags, err = tagsOf(doc.Tags.Tag); err != nil {

@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/cofferstore/coffer/internal/aws"
-	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/object"
 	"github.com/cofferstore/coffer/internal/core/sse"
 	"github.com/cofferstore/coffer/internal/fault"
@@ -31,11 +29,10 @@ func decodePost(c *pipeline.Call) (in object.Put, err error) {
 	f := c.Form.(*postForm) // which readForm has made
 	head := c.Request.Header
 	c.Request, c.Key = f.asRequest(c.Request), f.value("key")
-	c.AuditParameters(requestParameters(c))
+	auditRequest(c)
 	if err := f.checkKey(); err != nil {
 		return in, err
 	}
-	c.AuditResource(audit.Resource{Type: "AWS::S3::Object", ARN: aws.ObjectARN(c.Bucket, c.Key)})
 	allowed := anySize()
 	if c.Auth.Method == sigv4.Form {
 		policy, err := parsePostPolicy(f.value("policy"))

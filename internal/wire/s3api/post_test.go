@@ -193,7 +193,7 @@ func TestAFormMakesAnObject(t *testing.T) {
 		r.RequestParameters["x-amz-storage-class"] != "STANDARD_IA" || r.RequestParameters["x-amz-signature"] != nil {
 		t.Errorf("requestParameters: %v", r.RequestParameters)
 	}
-	if len(r.Resources) != 2 || r.Resources[1].ARN != "arn:aws:s3:::photos/holidays/cat 1.jpg" {
+	if len(r.Resources) != 2 || r.Resources[0].ARN != "arn:aws:s3:::photos/holidays/cat 1.jpg" {
 		t.Errorf("resources: %v", r.Resources)
 	}
 }

@@ -51,7 +51,20 @@ func decodeTags(c *pipeline.Call) ([]bucket.Tag, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parseTags(b)
+	tags, err := parseTags(b)
+	if err == nil {
+		auditTags(c, tags)
+	}
+	return tags, err
+}
+
+// auditTags notes the tags of a document in the audit record.
+func auditTags(c *pipeline.Call, tags []bucket.Tag) {
+	list := make([]any, len(tags))
+	for i, t := range tags {
+		list[i] = map[string]any{"Key": t.Key, "Value": t.Value}
+	}
+	auditDocument(c, "Tagging", map[string]any{"TagSet": map[string]any{"Tag": list}})
 }
 
 // parseTags reads a document of tags.
