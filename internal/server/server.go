@@ -234,7 +234,7 @@ func (s *Server) streams(tune Tuning) fs.Config {
 func (s *Server) openServices(tune Tuning) {
 	viaS3 := s.viaS3()
 	s.keys = bucketkey.New(viaS3, s.rows, bucketkey.Config{
-		TTL: s.cfg.BucketKeyTTL, Window: tune.Window, Metrics: s.metrics,
+		TTL: s.cfg.BucketKeyTTL, Window: tune.Window, Metrics: s.metrics, Spending: s.kms.Spending(),
 		Throttled: func(err error) bool { return errors.Is(err, kms.Throttled) },
 	})
 	s.owned = bucketkey.New(s.kms.Owned(), s.rows, bucketkey.Config{TTL: bucketkey.MaxTTL, Window: tune.Window})

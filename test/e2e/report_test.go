@@ -183,6 +183,31 @@ func TestReportEqualsTheAudit(t *testing.T) {
 		t.Errorf("of who is refused: %+v", c)
 	}
 
+	// The metrics have the same.
+	metrics := request{method: "GET", target: "/-/metrics", anonymous: true}.do(s).body
+	sums := map[string]counted{}
+	for k, c := range want {
+		if k.bucket == report.NoBucket {
+			continue
+		}
+		known := k.key
+		if c.failed > 0 {
+			known = "(unknown)" // who is refused a key may have named one that is not there
+		}
+		for _, of := range []string{`account_%s{account="` + coffertest.Account, `bucket_%s{bucket="` + k.bucket, `key_%s{key="` + known} {
+			of += `",operation="` + k.operation + `"}`
+			was := sums[of]
+			sums[of] = counted{made: was.made + c.made, avoided: was.avoided + c.avoided}
+		}
+	}
+	for of, c := range sums {
+		for name, n := range map[string]int64{"kms_requests_total": c.made, "kms_requests_avoided_total": c.avoided} {
+			if line := fmt.Sprintf("\ncoffer_"+of+" %d\n", name, n); n > 0 && !strings.Contains(metrics, line) {
+				t.Errorf("the metrics lack %s", line)
+			}
+		}
+	}
+
 	// Before the switch each access was a request; after it, one for each requester and
 	// operation.
 	for _, bucket := range []string{"photos", "videos"} {

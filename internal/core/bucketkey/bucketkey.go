@@ -37,6 +37,7 @@ import (
 
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/kms"
+	"github.com/cofferstore/coffer/internal/core/spending"
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/secret"
 	"github.com/cofferstore/coffer/internal/store/meta"
@@ -144,6 +145,8 @@ type Config struct {
 	Window time.Duration
 	// Throttled recognises the key service's demand to slow down. nil: none does.
 	Throttled func(error) bool
+	// Spending counts the requests that are avoided; nil counts them nowhere.
+	Spending *spending.Book
 	// Metrics takes the cache's metrics; nil leaves them unregistered.
 	Metrics prometheus.Registerer
 }
@@ -242,7 +245,7 @@ func (c *Cache) Sealer(ctx context.Context, by iam.Caller, k ForWrite) (*Sealer,
 			return key, err
 		})
 	case held != nil:
-		c.avoid(kms.Generate, held.gen)
+		c.avoid(kms.Generate, held.gen, held.account)
 		return held, nil
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errPatience)
@@ -252,7 +255,7 @@ func (c *Cache) Sealer(ctx context.Context, by iam.Caller, k ForWrite) (*Sealer,
 		return s, err
 	}
 	return unwrap(ctx, c, by, kms.Generate, w.gen, func(aead *secret.AEAD, event string) *Sealer {
-		return &Sealer{window: w, aead: aead, event: event}
+		return &Sealer{window: w, aead: aead, event: event, account: c.spends(by)}
 	})
 }
 
@@ -278,13 +281,13 @@ func (c *Cache) Opener(ctx context.Context, by iam.Caller, k ForRead) (*Opener, 
 			return c.keys.OpenBucketKey(ctx, by, kms.Decrypt, gen.KeyARN, gen.blob, gen.Context, gen.ID.String())
 		})
 	case held != nil:
-		c.avoid(kms.Decrypt, held.gen)
+		c.avoid(kms.Decrypt, held.gen, held.account)
 		return held, nil
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errPatience)
 	defer cancel()
 	return unwrap(ctx, c, by, kms.Decrypt, gen, func(aead *secret.AEAD, event string) *Opener {
-		return &Opener{gen: gen, aead: aead, event: event}
+		return &Opener{gen: gen, aead: aead, event: event, account: c.spends(by)}
 	})
 }
 
@@ -292,8 +295,9 @@ func (c *Cache) Opener(ctx context.Context, by iam.Caller, k ForRead) (*Opener, 
 // for concurrent use. Hold it for one request, not longer.
 type Sealer struct {
 	*window
-	aead  *secret.AEAD
-	event string
+	aead    *secret.AEAD
+	event   string
+	account *spending.Tally // the requester's
 }
 
 // Event returns the id of the audit event of the KMS request by which the requester
@@ -316,9 +320,10 @@ func (s *Sealer) Stale() bool { return time.Now().After(s.gen.NotAfter.Add(s.sta
 // Opener unwraps data keys of one generation and can do nothing else. It is safe
 // for concurrent use. Hold it for one request, not longer.
 type Opener struct {
-	gen   *Generation
-	aead  *secret.AEAD
-	event string
+	gen     *Generation
+	aead    *secret.AEAD
+	event   string
+	account *spending.Tally // the requester's
 }
 
 // Event returns the id of the audit event of the KMS request by which the requester

@@ -175,7 +175,7 @@ func unwrap[K *Sealer | *Opener](ctx context.Context, c *Cache, by iam.Caller, c
 	}
 	if key := warm[K](c, id, time.Now()); key != nil {
 		c.mu.Unlock()
-		c.avoid(class, gen)
+		c.avoid(class, gen, c.spends(by))
 		return key, nil
 	}
 	f, shared := c.unwrapping[id]
@@ -214,7 +214,7 @@ func unwrap[K *Sealer | *Opener](ctx context.Context, c *Cache, by iam.Caller, c
 		return nil, f.err
 	}
 	if shared {
-		c.avoid(class, gen)
+		c.avoid(class, gen, c.spends(by))
 	}
 	return f.key.(K), nil
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/cofferstore/coffer/internal/aws"
 	"github.com/cofferstore/coffer/internal/core/kms"
+	"github.com/cofferstore/coffer/internal/core/spending"
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/secret"
 	"github.com/cofferstore/coffer/internal/store/meta"
@@ -35,6 +36,8 @@ type Generation struct {
 	commitment [32]byte
 	blob       []byte // KMS ciphertext, opaque
 	tally      *tally // where its requests are counted; nil until a cache keeps it
+
+	spentBucket, spentKey *spending.Tally // the same, for metrics
 }
 
 type generationID struct {
@@ -81,6 +84,7 @@ func (c *Cache) remember(gen *Generation) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	gen.tally = c.tally(gen.Bucket, gen.KeyARN)
+	gen.spentBucket, gen.spentKey = c.cfg.Spending.Bucket(gen.bucketName()), c.cfg.Spending.Key(gen.KeyARN)
 	if !c.closed {
 		c.generations.put(generationID{gen.Bucket, gen.ID}, gen)
 	}
@@ -121,6 +125,10 @@ const bucketARN = "aws:s3:arn"
 func namesBucket(ec kms.Context, name string) bool {
 	rest, ok := strings.CutPrefix(ec[bucketARN], aws.BucketARN(""))
 	return ok && rest == name
+}
+
+func (g *Generation) bucketName() string {
+	return strings.TrimPrefix(g.Context[bucketARN], aws.BucketARN(""))
 }
 
 // The fixed part of CBK1.

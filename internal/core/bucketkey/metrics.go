@@ -5,7 +5,9 @@ package bucketkey
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/kms"
+	"github.com/cofferstore/coffer/internal/core/spending"
 )
 
 // Why an entry went.
@@ -56,15 +58,23 @@ func newMetrics(reg prometheus.Registerer, held func() float64) metrics {
 	return m
 }
 
-// avoid counts a KMS request that was not made.
-func (c *Cache) avoid(class kms.Class, gen *Generation) {
+// avoid counts a KMS request that was not made. The account is the requester's. It is on
+// the way of every request: it locks and allocates nothing.
+func (c *Cache) avoid(class kms.Class, gen *Generation, account *spending.Tally) {
+	op := class.Spends()
 	gen.tally.avoid(class)
+	account.Avoided(op)
+	gen.spentBucket.Avoided(op)
+	gen.spentKey.Avoided(op)
 	if class == kms.Generate {
 		c.metrics.avoidedGenerate.Inc()
 	} else {
 		c.metrics.avoidedDecrypt.Inc()
 	}
 }
+
+// spends returns where the requests of a caller's account are counted.
+func (c *Cache) spends(by iam.Caller) *spending.Tally { return c.cfg.Spending.Account(by.Account) }
 
 func (m *metrics) unwrapped(class kms.Class) {
 	if class == kms.Generate {

@@ -101,7 +101,7 @@ func (c *Cache) current(ctx context.Context, by iam.Caller, id pointerID, k ForW
 			return f.window, nil, nil
 		}
 		if shared {
-			c.avoid(kms.Generate, f.window.gen)
+			c.avoid(kms.Generate, f.window.gen, c.spends(by))
 		}
 		return f.window, f.key.(*Sealer), nil
 	}
@@ -237,7 +237,7 @@ func (c *Cache) make(ctx context.Context, by iam.Caller, k ForWrite, pointer, co
 		return nil, nil, err
 	}
 	w := &window{gen: gen, stale: c.stages.stale}
-	return w, &Sealer{window: w, aead: aead, event: event}, nil
+	return w, &Sealer{window: w, aead: aead, event: event, account: c.spends(by)}, nil
 }
 
 // birth is the creation time of a generation made now. It lies after the key's

@@ -27,6 +27,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/cofferstore/coffer/internal/core/audit"
+	"github.com/cofferstore/coffer/internal/core/spending"
 	"github.com/cofferstore/coffer/internal/link/keystore"
 	"github.com/cofferstore/coffer/internal/store/meta"
 )
@@ -71,6 +72,7 @@ type Service struct {
 	log        *slog.Logger
 	view       *view
 	requests   *prometheus.CounterVec
+	spending   *spending.Book
 	s3         *ViaS3
 	owned      *Owned
 	quota      quota
@@ -110,6 +112,7 @@ func New(store meta.Store, materials keystore.Store, trail Recorder, cfg Config)
 		log:       cfg.Log,
 		view:      newView(store, cfg.CachedRows),
 		requests:  requestCounter(cfg.Metrics),
+		spending:  spending.New(cfg.Metrics),
 		quota:     quota{perSecond: cfg.Quota},
 	}
 	s.s3 = &ViaS3{s}

@@ -4,8 +4,13 @@ package kms
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/cofferstore/coffer/internal/aws"
+	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/core/spending"
 )
 
 // Values of the label source.
@@ -40,6 +45,24 @@ func (s *Service) count(operation, source string, err error) {
 	}
 	s.requests.WithLabelValues(operation, source, outcome).Inc()
 }
+
+// spend counts a request that S3 made for a caller. Of one that was refused the key is not
+// told: there may be none of that name.
+func (s *Service) spend(by iam.Caller, class Class, ec Context, k *key) {
+	arn := spending.Unknown
+	if k != nil {
+		arn = k.ref().arn(s.region)
+	}
+	name, _, _ := strings.Cut(strings.TrimPrefix(ec["aws:s3:arn"], aws.BucketARN("")), "/")
+	op := class.Spends()
+	s.spending.Account(by.Account).Made(op)
+	s.spending.Bucket(name).Made(op)
+	s.spending.Key(arn).Made(op)
+}
+
+// Spending returns where the requests that S3 makes are counted, and those that bucket keys
+// avoid are to be.
+func (s *Service) Spending() *spending.Book { return s.spending }
 
 // counted runs an operation of the API and counts it.
 func counted[R any](s *Service, operation string, do func() (R, error)) (R, error) {

@@ -8,6 +8,7 @@ import (
 	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/policy"
+	"github.com/cofferstore/coffer/internal/core/spending"
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/secret"
 )
@@ -20,6 +21,14 @@ const (
 	Generate Class = "GenerateDataKey"
 	Decrypt  Class = "Decrypt"
 )
+
+// Spends returns the operation that spending counts for a class.
+func (c Class) Spends() spending.Operation {
+	if c == Generate {
+		return spending.GenerateDataKey
+	}
+	return spending.Decrypt
+}
 
 // ViaS3 is the service as S3 uses it for a caller. Its blobs are service-held:
 // no call of the API opens them. GenerateDataKey, Decrypt and OpenBucketKey are
@@ -142,6 +151,7 @@ func (v *ViaS3) request(ctx context.Context, by iam.Caller, class Class, keyARN 
 		}
 	}
 	v.s.count(string(class), fromS3, err)
+	v.s.spend(by, class, ec, k)
 	record := v.s.recordOf(s3Request{event: audit.Named(ctx), by: by, class: class, keyARN: keyARN, key: ref, context: ec, generation: gen, materialID: m.ID, err: err})
 	// The client may have gone; what was done is recorded all the same.
 	unrecorded := v.s.record(context.WithoutCancel(ctx), record, ref.account)
