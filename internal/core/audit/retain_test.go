@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -240,7 +241,8 @@ func TestRelaxed(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		ids, _ = requestIDs(t, fs, Filter{})
-		wantIDs(t, ids, "before", "joined", "durable")
+		slices.Sort(ids[1:]) // the two may overtake each other
+		wantIDs(t, ids, "before", "durable", "joined")
 		said := ofItself[gap](t, fs, gapEvent)
 		if len(said) != 1 || said[0].Calls != 3 || said[0].To.Sub(said[0].From) != 2*time.Second {
 			t.Errorf("recorded %+v, want 3 calls in 2 seconds", said)
