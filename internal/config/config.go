@@ -45,6 +45,7 @@ type Config struct {
 	AuditRequired     bool
 	AuditRetention    time.Duration // 0 is for ever
 	AuditMaxSize      int64         // 0 is no bound
+	TrailInterval     time.Duration
 	RequireFIPS       bool
 	LogFormat         string // Text or JSON
 	LogLevel          slog.Level

@@ -3,6 +3,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/cofferstore/coffer/internal/core/kms"
@@ -17,7 +18,7 @@ func (s *Server) openTrails(tune trails.CourierConfig) {
 		Region: s.cfg.Region, Policy: s.iam, Buckets: s.access, Keys: trailKeys{s.kms.ViaS3(), s.kms.ForService()},
 		Head: s.trail.End, Index: s.index, PublicKeys: signer.PublicKeys,
 	})
-	tune.Name, tune.Log = s3api.Name, s.log
+	tune.Name, tune.Log, tune.Every = s3api.Name, s.log, cmp.Or(tune.Every, s.cfg.TrailInterval)
 	s.courier = trails.NewCourier(s.trails, s.trail, s.delivery, signer, tune)
 }
 
