@@ -7,6 +7,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -21,6 +22,7 @@ type Identity struct {
 	KMS     *kms.Client
 	IAM     *iam.Client
 	STS     *sts.Client
+	Trails  *cloudtrail.Client
 
 	s *Server
 }
@@ -39,7 +41,7 @@ func (s *Server) As(account string, keys aws.Credentials) *Identity {
 	return &Identity{
 		Account: account, Keys: keys, s: s,
 		S3: s3.NewFromConfig(common, func(o *s3.Options) { o.UsePathStyle = true }), KMS: kms.NewFromConfig(common),
-		IAM: iam.NewFromConfig(common), STS: sts.NewFromConfig(common),
+		IAM: iam.NewFromConfig(common), STS: sts.NewFromConfig(common), Trails: cloudtrail.NewFromConfig(common),
 	}
 }
 

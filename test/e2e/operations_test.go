@@ -73,7 +73,7 @@ func fails[In, Out, Opt any](t testing.TB, call func(context.Context, *In, ...fu
 }
 
 // testRefusedOperations calls what the server knows and does not offer: each is
-// refused by its name, S3's with 501 and KMS's in its own way.
+// refused by its name, S3's with 501, KMS's and CloudTrail's in their own way.
 func testRefusedOperations(t *testing.T, s *coffertest.Server) {
 	s.Bucket("not-offered", "", "", false)
 	s.Put("not-offered", "k", "x")
@@ -84,8 +84,12 @@ func testRefusedOperations(t *testing.T, s *coffertest.Server) {
 				continue
 			}
 			refused++
-			if f.Name == "kms" {
+			switch f.Name {
+			case "kms":
 				kmsCall(s, op.Name, "{}").refused(t, op.Name, 400, "UnsupportedOperationException", "not supported by Coffer")
+				continue
+			case "cloudtrail":
+				trailCall(s, op.Name, "{}").refused(t, op.Name, 400, "UnsupportedOperationException", "not supported by Coffer")
 				continue
 			}
 			a := request{method: op.Route.Method, target: target(op.Route, "not-offered")}.do(s)

@@ -217,9 +217,20 @@ func (a answer) is(c refusal) {
 // kmsCall makes a KMS request of an operation with that document.
 func kmsCall(s *coffertest.Server, operation, body string, edit ...func(*request)) answer {
 	s.T.Helper()
+	return jsonCall(s, "kms", "TrentService."+operation, body, edit...)
+}
+
+// trailCall sends an operation of CloudTrail as the AWS CLI names it.
+func trailCall(s *coffertest.Server, operation, body string, edit ...func(*request)) answer {
+	s.T.Helper()
+	return jsonCall(s, "cloudtrail", "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101."+operation, body, edit...)
+}
+
+func jsonCall(s *coffertest.Server, service, operation, body string, edit ...func(*request)) answer {
+	s.T.Helper()
 	r := request{
-		method: "POST", target: "/", body: body, service: "kms",
-		headers: []string{"Content-Type", "application/x-amz-json-1.1", "X-Amz-Target", "TrentService." + operation},
+		method: "POST", target: "/", body: body, service: service,
+		headers: []string{"Content-Type", "application/x-amz-json-1.1", "X-Amz-Target", operation},
 	}
 	for _, e := range edit {
 		e(&r)

@@ -69,6 +69,13 @@ func TestOnOneServer(t *testing.T) {
 		testDryRun,
 		testRotationSchedule,
 		testKMSRequestsThatAreRefused,
+
+		testTrails,
+		testEventSelectors,
+		testTrailsThatAreRefused,
+		testTrailQuota,
+		testTrailPermissions,
+		testLookupEvents,
 	)
 }
 
