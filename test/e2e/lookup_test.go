@@ -101,7 +101,9 @@ func testLookupEvents(t *testing.T, s *coffertest.Server) {
 	}
 	e := made[0]
 	if *e.Username != "amy" || *e.EventSource != "s3.amazonaws.com" || *e.ReadOnly != "false" || *e.AccessKeyId != u.Keys.AccessKeyID || e.EventTime.Before(began.Truncate(time.Second)) ||
-		!slices.ContainsFunc(e.Resources, func(r types.Resource) bool { return *r.ResourceType == "AWS::S3::Bucket" && *r.ResourceName == "lookups" }) {
+		!slices.ContainsFunc(e.Resources, func(r types.Resource) bool {
+			return *r.ResourceType == "AWS::S3::Bucket" && *r.ResourceName == "lookups"
+		}) {
 		t.Errorf("event %+v", e)
 	}
 	var record map[string]any
