@@ -44,6 +44,9 @@ func (t *Trail) head() Position {
 // End returns the position behind everything that was recorded by now, and before what is
 // recorded from now on. What is before it may not be durable yet.
 func (t *Trail) End() Position {
+	// What was left to be written later was recorded, too. If it cannot be written now, it
+	// comes behind.
+	_ = t.Flush()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.active != nil {
