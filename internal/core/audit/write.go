@@ -3,7 +3,6 @@
 package audit
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"time"
@@ -29,7 +28,7 @@ type lines struct {
 // it says is durable in the journal, in the row of that key.
 type left struct {
 	place uint64
-	key   []byte
+	joined
 }
 
 const (
@@ -46,7 +45,7 @@ func (t *Trail) leave(line, key []byte) error {
 		return errClosed
 	}
 	w := t.join(line)
-	w.left = append(w.left, left{w.count - 1, key})
+	w.left = append(w.left, left{w.count - 1, joined{key, line}})
 	switch {
 	case len(w.left) == 1:
 		select {
@@ -183,17 +182,13 @@ func (t *Trail) settleLeft(w *lines) {
 			t.settleWith(w.file, w.first+l.place, l.key)
 			continue
 		}
-		begin := 0
-		if l.place > 0 {
-			begin = w.ends[l.place-1]
-		}
-		line := append(bytes.Clone(unchained(w.text[begin:w.ends[l.place]-1])), '\n')
-		t.late = append(t.late, joined{l.key, line})
+		t.late = append(t.late, l.joined)
 		t.wake()
 	}
 	if w.err != nil && len(w.left) > 0 {
 		t.log.Error("audit records are in the journal and not yet in a file", "error", w.err)
 	}
+	clear(w.left) // it holds lines
 	t.spare = lines{text: w.text, ends: w.ends, left: w.left, marks: w.marks}
 }
 
