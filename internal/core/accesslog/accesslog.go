@@ -193,7 +193,7 @@ func (l *Log) Run(ctx context.Context) {
 			last = time.Now()
 		}
 		if err := l.pass(ctx, rotate, false); err != nil && ctx.Err() == nil {
-			l.log.Error("access logs could not be delivered", "error", err)
+			l.log.Warn("access logs could not be delivered, and will be tried again", "error", err)
 		}
 		select {
 		case <-ctx.Done():

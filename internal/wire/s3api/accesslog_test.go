@@ -85,7 +85,7 @@ func (s *station) lines(bucketName string) []string {
 			s.t.Errorf("the documented expression does not match %q", line)
 			continue
 		}
-		if at, err := time.Parse("02/Jan/2006:15:04:05 -0700", m[3]); err != nil || time.Since(at) > time.Minute || time.Since(at) < 0 {
+		if at, err := time.Parse("02/Jan/2006:15:04:05 -0700", m[3]); err != nil || time.Since(at) > time.Hour || time.Since(at) < 0 {
 			s.t.Errorf("time %q, %v", m[3], err)
 		}
 	}
