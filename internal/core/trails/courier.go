@@ -205,7 +205,7 @@ func (c *Courier) begin(ctx context.Context, t Trail) (*loop, error) {
 		return nil, nil // it never logged
 	}
 	if d.Position == (audit.Position{}) {
-		d.Position = t.From
+		d.Position = t.begins()
 	}
 	l := newLoop(c, t, d)
 	if l.finished() {

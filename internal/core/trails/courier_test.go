@@ -5,6 +5,7 @@ package trails
 import (
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -72,7 +73,6 @@ func TestUnwantedRecordsArePassedOver(t *testing.T) {
 	inPost(t, func(p *post) {
 		p.begin(false)
 		p.change(func(t *Trail) { t.Basic = []EventSelector{{ReadWriteType: readOnly, Management: true}} })
-		synctest.Wait()
 		p.happen(10, time.Minute)
 		if len(p.shop.order) != 0 {
 			t.Errorf("delivered %v", p.shop)
@@ -211,6 +211,51 @@ func TestStoppedTrails(t *testing.T) {
 		p.happen(1, time.Hour)
 		if got := p.numbers(); len(got) != 4 || got[3] != 7 {
 			t.Errorf("delivered %v", got)
+		}
+		// Off, and on again, before anything could be delivered.
+		p.shop.fail(iam.AccessDenied)
+		p.happen(2, time.Second)
+		p.logging(false)
+		p.happen(2, time.Second)
+		p.logging(true)
+		p.happen(2, time.Second)
+		p.logging(false)
+		p.happen(1, time.Hour)
+		p.end()
+		p.shop.fail(nil)
+		p.run()
+		time.Sleep(time.Minute)
+		if got := p.numbers(); !slices.Equal(got[4:], []int{8, 9, 12, 13}) {
+			t.Errorf("delivered %v", got)
+		}
+	})
+}
+
+// What selectors choose is what they chose when the event took place: who changes them
+// changes nothing of what waits for its delivery.
+func TestSelectorsOfTheTime(t *testing.T) {
+	inPost(t, func(p *post) {
+		p.begin(false)
+		reselect := func(what string) {
+			in := PutEventSelectors{TrailName: "main", EventSelectors: []BasicEventSelector{{ReadWriteType: what}}}
+			if _, err := p.service.PutEventSelectors(t.Context(), iam.Caller{Principal: iam.Principal{Account: account}}, in); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.shop.fail(iam.AccessDenied)
+		p.happen(2, time.Second)
+		reselect(readOnly)
+		p.happen(2, time.Second)
+		reselect(writeOnly)
+		p.happen(2, time.Hour)
+		p.shop.fail(nil)
+		time.Sleep(time.Hour)
+		if got := p.numbers(); !slices.Equal(got, []int{1, 2, 5, 6}) {
+			t.Errorf("delivered %v", got)
+		}
+		reselect(all)
+		if trail, err := p.service.Find(t.Context(), account, "main"); err != nil || len(trail.Past) > 1 {
+			t.Errorf("remembers %+v, %v", trail.Past, err)
 		}
 	})
 }

@@ -161,7 +161,12 @@ func (s *Service) Update(ctx context.Context, by iam.Caller, in UpdateTrail) (Sa
 	if err != nil {
 		return Saved{}, err
 	}
-	t, err := s.change(ctx, ref.account, ref.name, func(t *Trail) error { return s.apply(ctx, by, t, in.Settings) })
+	t, err := s.change(ctx, ref.account, ref.name, func(t *Trail) error {
+		if err := s.reselect(ctx, t); err != nil { // IncludeGlobalServiceEvents may change
+			return err
+		}
+		return s.apply(ctx, by, t, in.Settings)
+	})
 	if err != nil {
 		return Saved{}, err
 	}

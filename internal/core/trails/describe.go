@@ -126,9 +126,13 @@ func (s *Service) Start(ctx context.Context, by iam.Caller, in NameOnly) (Done, 
 		return Done{}, err
 	}
 	_, err = s.change(ctx, ref.account, ref.name, func(t *Trail) error {
-		if !t.Logging {
-			t.Logging, t.Started, t.From = true, time.Now().UTC(), s.Head()
+		if t.Logging {
+			return nil
 		}
+		if err := s.turnOver(ctx, t, t.Until, s.Head()); err != nil {
+			return err
+		}
+		t.Logging, t.Started = true, time.Now().UTC()
 		return nil
 	})
 	return Done{}, err

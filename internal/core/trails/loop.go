@@ -81,13 +81,12 @@ func (l *loop) wake() {
 // is nothing left.
 func (l *loop) run(ctx context.Context) {
 	for {
-		l.mu.Lock()
-		t, gone := l.trail, l.gone
-		l.mu.Unlock()
-		if gone || ctx.Err() != nil {
+		head := l.journal.Head() // before the settings are read
+		t, ok := l.current(ctx)
+		if !ok || ctx.Err() != nil {
 			break
 		}
-		next := l.turn(ctx, &t)
+		next := l.turn(ctx, &t, head)
 		if l.finished() {
 			break
 		}
@@ -96,6 +95,25 @@ func (l *loop) run(ctx context.Context) {
 	if l.released() {
 		l.journal.Release(l.name)
 	}
+}
+
+// current returns the trail as it is now; ok is false when it is gone.
+func (l *loop) current(ctx context.Context) (t Trail, ok bool) {
+	l.mu.Lock()
+	t = l.trail
+	l.mu.Unlock()
+	now, err := l.service.Find(ctx, t.Account, t.Name)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case errors.Is(err, NotFound), err == nil && now.ID != l.id:
+		l.gone = true
+	case err == nil:
+		l.trail = now
+	case ctx.Err() == nil:
+		l.cfg.Log.Error("read the settings of a trail", "trail", l.name, "error", err)
+	}
+	return l.trail, !l.gone
 }
 
 // released reports whether the loop needs nothing of the audit trail any more. One that
@@ -163,9 +181,9 @@ func (l *loop) ended() bool {
 
 // turn delivers what is due, and returns when there is more to do even if no record
 // comes.
-func (l *loop) turn(ctx context.Context, t *Trail) (next time.Time) {
+func (l *loop) turn(ctx context.Context, t *Trail, head audit.Position) (next time.Time) {
 	if l.logs.ready() {
-		for l.plan(ctx, t) {
+		for l.plan(ctx, t, head) {
 			err := l.deliver(ctx, t)
 			if ctx.Err() != nil {
 				return time.Time{}

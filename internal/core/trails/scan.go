@@ -32,11 +32,11 @@ func (l *loop) due() time.Time {
 
 // plan finds the next file, and reports whether there is one that is due: it then has its
 // name, in l.d.Pending.
-func (l *loop) plan(ctx context.Context, t *Trail) bool {
+func (l *loop) plan(ctx context.Context, t *Trail, head audit.Position) bool {
 	if l.d.Pending != nil {
 		return true
 	}
-	if err := l.look(ctx, t); err != nil {
+	if err := l.look(ctx, t, head); err != nil {
 		if ctx.Err() == nil {
 			l.cfg.Log.Error("read audit records for a trail", "trail", l.name, "error", err)
 			l.logs.end(err)
@@ -58,20 +58,21 @@ func (l *loop) plan(ctx context.Context, t *Trail) bool {
 // errEnd ends a look at the audit trail.
 var errEnd = errors.New("trails: enough")
 
-// look goes on with the scan, up to the end of the audit trail, of what the trail wants,
-// or of what a file holds.
-func (l *loop) look(ctx context.Context, t *Trail) error {
+// look goes on with the scan, up to the head of the audit trail as it was before the
+// trail's settings were read, the end of what the trail wants, or of what a file holds.
+// Of what is behind that head, other settings may say what is wanted.
+func (l *loop) look(ctx context.Context, t *Trail, head audit.Position) error {
 	if l.scan.full {
 		return nil
 	}
 	s, pace := &l.scan, l.pace(ctx)
 	var record glancer
-	all := !l.journal.Head().Before(t.Until) // what was recorded until then can be read
+	all := !head.Before(t.Until) // what was recorded until then can be read
 	until, err := l.journal.Consume(ctx, s.until, func(line audit.Line) error {
 		if err := pace(len(line.JSON)); err != nil {
 			return err
 		}
-		if !t.Logging && !line.At.Before(t.Until) {
+		if !line.At.Before(head) || !t.Logging && !line.At.Before(t.Until) {
 			return errEnd
 		}
 		if !wanted(t, line, &record) {
@@ -117,7 +118,7 @@ func (c *Courier) pace(ctx context.Context) func(n int) error {
 
 // wanted reports whether the trail wants a record, which it reads as far as selectors do.
 func wanted(t *Trail, line audit.Line, r *glancer) bool {
-	return !line.At.Before(t.From) && r.read(line.JSON) && t.Wants(&r.Record)
+	return r.read(line.JSON) && t.wantsAt(line.At, &r.Record)
 }
 
 // logName is the name of a log file that is delivered at a time (CloudTrail User Guide,

@@ -63,6 +63,9 @@ func (s *Service) PutEventSelectors(ctx context.Context, by iam.Caller, in PutEv
 		return EventSelectors{}, err
 	}
 	t, err := s.change(ctx, ref.account, ref.name, func(t *Trail) error {
+		if err := s.reselect(ctx, t); err != nil {
+			return err
+		}
 		t.Basic, t.Advanced = basic, advanced
 		return nil
 	})

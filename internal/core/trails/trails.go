@@ -33,12 +33,15 @@ type Trail struct {
 	Logging bool      `json:"logging"`
 	Started time.Time `json:"started,omitzero"` // the last time that logging was
 	Stopped time.Time `json:"stopped,omitzero"`
-	// From is where in the audit trail logging began the last time: nothing before it is
-	// delivered, whatever the selectors say.
+	// From is where in the audit trail logging began the last time, or the selectors were
+	// changed since: of what is before it, Past says what is delivered.
 	From audit.Position `json:"from"`
 	// Until is where in the audit trail logging ended the last time: of a trail that does
 	// not log, what is before it is delivered yet. It counts while Logging is false.
 	Until audit.Position `json:"until,omitzero"`
+	// Past are spans before From of which not everything may be delivered yet, oldest
+	// first.
+	Past []Span `json:"past,omitempty"`
 }
 
 // ARN is the trail's.
