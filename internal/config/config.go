@@ -58,16 +58,20 @@ type Config struct {
 	RootSecretAccessKey secret.Bytes // empty when not set
 	RootKeyPassphrase   secret.Bytes // empty when not set
 
+	AuditSinks // where audit records are sent
+
 	origins map[string]string // setting → where its value came from
 }
 
-// Values of NewBucketDefaults, KMSKeyIDCondition and LogFormat.
+// Values of NewBucketDefaults, KMSKeyIDCondition, AuditSinkStart and LogFormat.
 const (
 	Current = "current"
 	Legacy  = "legacy"
 
 	Effective  = "effective"
 	HeaderOnly = "header-only"
+	Now        = "now"
+	Oldest     = "oldest"
 	Text       = "text"
 	JSON       = "json"
 )

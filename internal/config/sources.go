@@ -232,6 +232,8 @@ func (l *loader) together() {
 		}
 	}
 	pair("tls-cert", "tls-key", c.TLSCert != "", c.TLSKey != "")
+	pair("audit-syslog-cert", "audit-syslog-key", c.AuditSyslogCert != "", c.AuditSyslogKey != "")
+	l.auditSinks()
 	// A secret that is itself a mistake has been reported.
 	if !slices.ContainsFunc(l.mistakes, func(m Mistake) bool { return m.Setting == "root-secret-access-key" }) {
 		pair("root-access-key-id", "root-secret-access-key", c.RootAccessKeyID != "", c.RootSecretAccessKey.Len() > 0)

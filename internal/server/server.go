@@ -24,6 +24,7 @@ import (
 	"github.com/cofferstore/coffer/internal/core/access"
 	"github.com/cofferstore/coffer/internal/core/accesslog"
 	"github.com/cofferstore/coffer/internal/core/audit"
+	"github.com/cofferstore/coffer/internal/core/audit/forward"
 	"github.com/cofferstore/coffer/internal/core/audit/index"
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/bucketkey"
@@ -88,6 +89,8 @@ type Server struct {
 	road      *pipeline.Road
 
 	consolidator *consolidate.Consolidator
+
+	forwarder *forward.Forwarder // of the trail, to sinks; nil when it is off
 }
 
 // Tuning is what a caller may set beside the configuration.
@@ -205,6 +208,9 @@ func (s *Server) openStores(ctx context.Context, tune Tuning) error {
 		return err
 	}
 	if err := s.noteCredentials(ctx); err != nil {
+		return err
+	}
+	if err := s.openSinks(ctx); err != nil {
 		return err
 	}
 	s.iam, err = iam.Open(ctx, s.rows, services.IAMSecret().Key(), s.rootKeys, iam.Config{

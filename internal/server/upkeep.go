@@ -16,6 +16,9 @@ import (
 func (s *Server) upkeep(ctx context.Context) {
 	var all sync.WaitGroup
 	defer all.Wait()
+	if s.forwarder != nil {
+		all.Go(func() { s.forwarder.Run(ctx) })
+	}
 	all.Go(func() { s.kms.Run(ctx) })
 	all.Go(func() { s.jobs.Run(ctx) })
 	all.Go(func() { s.courier.Run(ctx) })

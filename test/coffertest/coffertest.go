@@ -48,6 +48,7 @@ type Server struct {
 
 	tune server.Tuning
 	args []string
+	env  []string
 	from string // address of all peers; "" for what they are
 	log  *slog.Logger
 	http *http.Transport // of the clients
@@ -59,6 +60,9 @@ type Option func(*Server)
 
 // Flags adds command line flags of `coffer serve`.
 func Flags(args ...string) Option { return func(s *Server) { s.args = append(s.args, args...) } }
+
+// Environ adds environment variables like COFFER_NAME=value, for what no flag sets.
+func Environ(env ...string) Option { return func(s *Server) { s.env = append(s.env, env...) } }
 
 // Tune changes what configuration does not.
 func Tune(t server.Tuning) Option { return func(s *Server) { s.tune = t } }
@@ -91,7 +95,7 @@ func Start(t testing.TB, options ...Option) *Server {
 
 func (s *Server) start() {
 	s.T.Helper()
-	core, err := server.Open(context.Background(), Config(s.T, s.Dir, s.args...), s.log, s.tune)
+	core, err := server.Open(context.Background(), configOf(s.T, s.Dir, s.env, s.args...), s.log, s.tune)
 	if err != nil {
 		s.T.Fatalf("open server: %v", err)
 	}
@@ -190,13 +194,19 @@ func clients(url string, over *http.Transport) (*s3.Client, *kms.Client) {
 // Config returns the configuration of a test server.
 func Config(t testing.TB, dir string, args ...string) *config.Config {
 	t.Helper()
+	return configOf(t, dir, nil, args...)
+}
+
+// configOf is Config with more of the environment.
+func configOf(t testing.TB, dir string, env []string, args ...string) *config.Config {
+	t.Helper()
 	flags := pflag.NewFlagSet("coffertest", pflag.ContinueOnError)
 	config.AddFlags(flags)
 	all := append([]string{"--data", dir, "--listen", "127.0.0.1:0", "--root-access-key-id", AccessKeyID, "--min-free", "0%"}, args...)
 	if err := flags.Parse(all); err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := config.LoadWith(flags, "COFFER_ROOT_SECRET_ACCESS_KEY="+SecretAccessKey)
+	cfg, err := config.LoadWith(flags, append([]string{"COFFER_ROOT_SECRET_ACCESS_KEY=" + SecretAccessKey}, env...)...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,8 @@ const (
 	OfManagement Category = iota
 	OfData
 	OfKMS
+
+	Categories // how many there are
 )
 
 // String returns its name, as in metrics and settings: management, data, kms.
