@@ -5,6 +5,8 @@ package audit
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"maps"
 	"math"
 )
@@ -58,10 +60,11 @@ func (t *Trail) End() Position {
 // Consume calls fn with the durable records from a position on, in the order written, and
 // returns the position to go on from. It ends at fn's first error, which it returns with
 // the position before that record. A position in a file that is gone is the beginning of
-// the next one. Lines that are no records are passed over.
+// the next one. Lines that are no records are passed over, and that is told to the log
+// and the metrics. What cannot be read is an error: a consumer does not pass over it.
 func (t *Trail) Consume(ctx context.Context, at Position, fn func(Line) error) (Position, error) {
 	head := t.Head()
-	r := newReader(t.fs, t.dir, Filter{})
+	r := newReader(t.fs, t.dir, Filter{Skipped: t.damaged})
 	names, err := listSegments(t.fs, t.dir)
 	if err != nil {
 		return at, err
@@ -158,19 +161,49 @@ func (t *Trail) Release(name string) {
 	t.metrics.refused.DeleteLabelValues(name)
 }
 
-// lines calls fn with the complete lines of a file from a position up to an offset.
+// damaged reports a line that is no record.
+func (t *Trail) damaged(file string, offset int64, err error) {
+	t.metrics.damaged.Inc()
+	t.log.Error("audit record is damaged, and passed over", "file", file, "offset", offset, "error", err)
+}
+
+var errNoRecord = errors.New("the line is no JSON record")
+
+// lines calls fn with the records of a file from a position up to an offset.
 func (r *reader) lines(ctx context.Context, at Position, end int64, fn func(Line) error) (Position, error) {
+	check := validator{chainer: newChainer()}
 	return r.raw(ctx, at, end, func(line []byte) error {
 		next := Position{at.Segment, at.Offset + int64(len(line))}
 		text := bytes.TrimSuffix(line, []byte("\n"))
-		if isRecord(text) {
+		if check.valid(text) {
 			if err := fn(Line{at, next, unchained(text)}); err != nil {
 				return err
 			}
+		} else {
+			r.filter.Skipped(at.Segment, at.Offset, errNoRecord)
 		}
 		at = next
 		return nil
 	})
+}
+
+// validator finds lines that are no JSON. A line that continues the one before it is as it
+// was written, and to see that takes less than to read it.
+type validator struct {
+	chainer chainer
+	prev    Chain
+	known   bool
+}
+
+func (v *validator) valid(line []byte) bool {
+	if !isRecord(line) {
+		v.known = false
+		return false
+	}
+	n, value, ok := chainOf(line)
+	intact := ok && v.known && v.chainer.next(&v.prev, line[:n]) == value
+	v.prev, v.known = value, ok
+	return intact || json.Valid(line)
 }
 
 // isRecord reports whether a line looks like one: what a crash tore has no end.

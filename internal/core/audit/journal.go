@@ -196,8 +196,13 @@ func (t *Trail) appendJournaled(ctx context.Context, id string, line []byte) err
 		}
 		return nil
 	}
-	return fmt.Errorf("commit to the journal: %w", err)
+	return noJournal{fmt.Errorf("commit to the journal: %w", err)}
 }
+
+// noJournal is the error of a line that is not known to be in the journal, nor in a file.
+type noJournal struct{ error }
+
+func (e noJournal) Unwrap() error { return e.error }
 
 // forget removes the rows of records that are durable in their files. What cannot be
 // removed now is tried again.
@@ -243,11 +248,13 @@ func (t *Trail) recover(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read the journal: %w", err)
 		}
-		n, err := t.recoverPage(ctx, page.Items)
-		if err != nil {
-			return err
+		if len(page.Items) > 0 { // else there is nothing to look for in the files
+			n, err := t.recoverPage(ctx, page.Items)
+			if err != nil {
+				return err
+			}
+			written += n
 		}
-		written += n
 		if !page.More {
 			break
 		}
@@ -278,7 +285,9 @@ func (t *Trail) recoverPage(ctx context.Context, rows []meta.Item) (int, error) 
 		}
 	}
 	var there [][]byte
-	_, err := newReader(t.fs, t.dir, Filter{}).proceed(ctx, from, func(e Entry) error {
+	r := newReader(t.fs, t.dir, Filter{})
+	r.strict = true
+	_, err := r.proceed(ctx, from, func(e Entry) error {
 		if j, ok := missing[e.EventID]; ok {
 			there = append(there, j.key)
 			delete(missing, e.EventID)

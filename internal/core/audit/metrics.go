@@ -15,6 +15,7 @@ type metrics struct {
 	refused *prometheus.CounterVec
 	lost    prometheus.Counter
 	missed  prometheus.Counter
+	damaged prometheus.Counter
 	dropped prometheus.Counter
 	held    prometheus.Gauge
 }
@@ -63,12 +64,16 @@ func newMetrics(to prometheus.Registerer) metrics {
 		Name: "coffer_audit_held_bytes",
 		Help: "Bytes of the audit trail that are over its limits and stay, because a consumer has not taken them.",
 	})
+	m.damaged = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "coffer_audit_damaged_records_total",
+		Help: "Lines of the audit trail that are no records and that a consumer passed over.",
+	})
 	m.lost = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "coffer_audit_head_lost_total",
 		Help: "Starts that did not find the head of the audit trail in its files.",
 	})
 	if to != nil {
-		to.MustRegister(m.records, m.failures, m.unsynced, m.syncs, m.lost, m.missed, m.dropped, m.held, m.taken, m.refused)
+		to.MustRegister(m.records, m.failures, m.unsynced, m.syncs, m.lost, m.missed, m.damaged, m.dropped, m.held, m.taken, m.refused)
 	}
 	return m
 }

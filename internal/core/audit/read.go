@@ -23,8 +23,8 @@ type Filter struct {
 	Since   time.Time // events of that second or later
 	Limit   int       // the last so many of those chosen; 0 means all
 
-	// Skipped is told of what is not a record: a line that a crash tore, or
-	// damage. It may be nil.
+	// Skipped is told of what is not a record: a line that a crash tore, damage, or the
+	// rest of a file that cannot be read. It may be nil.
 	Skipped func(file string, offset int64, err error)
 }
 
@@ -59,6 +59,7 @@ type reader struct {
 	fs     vfs.FS
 	dir    string
 	filter Filter
+	strict bool // what cannot be read is an error, and not passed over
 }
 
 func newReader(fs vfs.FS, dir string, f Filter) *reader {
@@ -66,7 +67,7 @@ func newReader(fs vfs.FS, dir string, f Filter) *reader {
 		f.Skipped = func(string, int64, error) {}
 	}
 	f.Since = f.Since.Truncate(time.Second)
-	return &reader{fs, dir, f}
+	return &reader{fs: fs, dir: dir, filter: f}
 }
 
 // Position is where in which file reading has come to. All files before it have
@@ -204,7 +205,7 @@ func (r *reader) proceed(ctx context.Context, at Position, fn func(Entry) error)
 // the chosen records, and returns the position after the last complete line.
 func (r *reader) file(ctx context.Context, at Position, fn func(Entry) error) (Position, error) {
 	offset := at.Offset
-	return r.raw(ctx, at, math.MaxInt64, func(line []byte) error {
+	at, err := r.raw(ctx, at, math.MaxInt64, func(line []byte) error {
 		size := int64(len(line))
 		e := Entry{JSON: unchained(bytes.TrimSuffix(line, []byte("\n")))}
 		if err := json.Unmarshal(e.JSON, &e.Record); err != nil {
@@ -217,7 +218,17 @@ func (r *reader) file(ctx context.Context, at Position, fn func(Entry) error) (P
 		offset += size
 		return nil
 	})
+	if !r.strict && errors.As(err, new(unreadable)) {
+		r.filter.Skipped(at.Segment, at.Offset, err)
+		err = nil
+	}
+	return at, err
 }
+
+// unreadable is the error of a file, or the rest of it, that the disk does not give.
+type unreadable struct{ error }
+
+func (u unreadable) Unwrap() error { return u.error }
 
 // raw calls fn with the complete lines of a file, with their newlines, from a position up
 // to an offset, and returns the position after the last one that fn took. A line is the
@@ -228,7 +239,7 @@ func (r *reader) raw(ctx context.Context, at Position, end int64, fn func(line [
 		return at, nil // an empty file, removed when its trail was closed
 	}
 	if err != nil {
-		return at, fmt.Errorf("audit: read %s: %w", at.Segment, err)
+		return at, unreadable{fmt.Errorf("audit: read %s: %w", at.Segment, err)}
 	}
 	defer f.Close()
 	lines := bufio.NewReaderSize(io.NewSectionReader(f, at.Offset, end-at.Offset), 64<<10)
@@ -241,7 +252,7 @@ func (r *reader) raw(ctx context.Context, at Position, end int64, fn func(line [
 			return at, nil
 		}
 		if err != nil {
-			return at, fmt.Errorf("audit: read %s: %w", at.Segment, err)
+			return at, unreadable{fmt.Errorf("audit: read %s: %w", at.Segment, err)}
 		}
 		if err := fn(line); err != nil {
 			return at, err

@@ -4,7 +4,6 @@ package forward
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -141,20 +140,16 @@ func (p *pump) fill(ctx context.Context) error {
 	return nil
 }
 
-// wants reports whether a line is a record for this sink. A line that was damaged would
-// spoil the others of its batch.
+// wants reports whether a line is a record for this sink.
 func (p *pump) wants(l audit.Line) bool {
-	valid, wanted := true, true
 	if len(p.only) == 0 {
-		valid = json.Valid(l.JSON)
-	} else {
-		c, err := audit.CategoryOfLine(l.JSON)
-		valid, wanted = err == nil, slices.Contains(p.only, c)
+		return true
 	}
-	if !valid {
-		p.log.Error("a damaged line of the audit trail is not sent", "file", l.At.Segment, "offset", l.At.Offset, "bytes", len(l.JSON))
+	c, err := audit.CategoryOfLine(l.JSON)
+	if err != nil {
+		p.log.Error("a line of the audit trail is not sent: it is no record", "file", l.At.Segment, "offset", l.At.Offset, "error", err)
 	}
-	return valid && wanted
+	return err == nil && slices.Contains(p.only, c)
 }
 
 // store makes durable how far the sink has come, and lets the trail go up to there.
