@@ -85,7 +85,7 @@ func nextDrop(s audit.Status) string {
 	if n.At != nil {
 		when = append(when, "at "+n.At.Format(time.RFC3339))
 	} else if s.MaxAge != "" {
-		when = append(when, s.MaxAge+" after its last event")
+		when = append(when, strings.TrimSuffix(s.MaxAge, "0m0s")+" after its last event")
 	}
 	switch {
 	case n.Room == nil:

@@ -49,6 +49,7 @@ func operated(t *testing.T, api *opsapi.API) (data string, trail *audit.Trail) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	api.Trail = trail
 	t.Cleanup(func() { trail.Close() })
 	s := httptest.NewServer(pipeline.New(pipeline.Config{
 		Region: "eu-central-1", Verifier: sigv4.New(rootKey{}, sigv4.Config{Region: "eu-central-1"}),

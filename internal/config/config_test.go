@@ -163,6 +163,9 @@ func TestRefusedValues(t *testing.T) {
 		"pack-limit":           {"", "1025KiB", "-1"},
 		"min-free":             {"", "100%", "x%", "NaN%", "-1%", "-5", "1GiB,"},
 		"audit-sync-reads":     {"", "yes"},
+		"audit-required":       {"", "no"},
+		"audit-retention":      {"", "d", "1", "-1d", "30m", "1d-1h", "36501d", "99999999d", "1x", "1.5d", "1dd", "999999999999999999d"},
+		"audit-max-size":       {"", "1MiB", "-1", "10GB"},
 		"require-fips":         {"maybe"},
 		"log-format":           {"xml"},
 		"log-level":            {"", "trace", "INFO"},
@@ -272,6 +275,21 @@ func TestShowNamesOrigins(t *testing.T) {
 	for _, line := range []string{"region: eu-west-1 # --region\n", "log-format: json # COFFER_LOG_FORMAT\n", "listen: 127.0.0.1:9000 # default\n", "account-id: \"000000000001\" # default\n", "bucket-key-ttl: 5m # default\n", "require-fips: false # default\n"} {
 		if !strings.Contains(shown.String(), line) {
 			t.Errorf("shown without %q:\n%s", line, &shown)
+		}
+	}
+}
+
+// Long durations may be in days, and are shown as they would be written.
+func TestSpans(t *testing.T) {
+	for text, want := range map[string]struct {
+		span  time.Duration
+		shown string
+	}{
+		"0": {0, "0"}, "90d": {90 * day, "90d"}, "36h": {36 * time.Hour, "36h"}, "1d12h": {36 * time.Hour, "36h"}, "48h": {2 * day, "2d"}, "1h": {time.Hour, "1h"},
+	} {
+		c := mustLoad(t, nil, "COFFER_AUDIT_RETENTION="+text)
+		if got := c.Values()["audit-retention"]; c.AuditRetention != want.span || got != want.shown {
+			t.Errorf("%s: %v, shown %s, want %v", text, c.AuditRetention, got, want)
 		}
 	}
 }

@@ -170,7 +170,7 @@ func spanOf(least, most time.Duration) func(string) (time.Duration, error) {
 			return 0, bad
 		}
 		if rest != "" {
-			if d, err = time.ParseDuration(rest); err != nil {
+			if d, err = time.ParseDuration(rest); err != nil || d < 0 {
 				return 0, bad
 			}
 		} else if !found {
