@@ -9,6 +9,7 @@
 # make updates update the encryption of 10000 objects and of ten of 1 GiB: no body is read or written (needs 12 GB in TMPDIR)
 # make million fill a bucket with OBJECTS objects (default 1000000): starts, listings and memory must not feel it
 # make streams send 16 bodies of STREAM MiB (default 1024) up and down at once: memory must not feel it
+# make lookups search EVENTS audit records (default 10000000): who read an object in 30 days takes at most 2 s (needs 12 GB in TMPDIR)
 # make release build bin/release/coffer as it is released, with the certified FIPS 140-3 module
 
 FUZZTIME ?= 60s
@@ -16,11 +17,12 @@ IMAGES   ?= 500
 KILLS    ?= 20
 OBJECTS  ?= 1000000
 STREAM   ?= 1024
+EVENTS   ?= 10000000
 
 # The module of releases: the one with a certificate.
 FIPS140 ?= v1.0.0
 
-.PHONY: run build release test lint race fips licences vulnerabilities docs fuzz fuzzed crash kills updates million streams bench clean
+.PHONY: run build release test lint race fips licences vulnerabilities docs fuzz fuzzed crash kills updates million streams lookups bench clean
 
 run: build
 	bin/coffer serve --data ./data
@@ -88,6 +90,10 @@ million:
 # TMPDIR names the directory that has to have room for all bodies.
 streams:
 	CGO_ENABLED=0 go test ./test/e2e -run '^TestMemoryOfStreams$$' -count=1 -v -timeout 120m -stream $(STREAM)
+
+# TMPDIR names the directory that has to have room for the trail and its index.
+lookups:
+	CGO_ENABLED=0 go test ./internal/core/audit/index -run '^TestLookups$$' -count=1 -v -timeout 60m -events $(EVENTS) -maxlookup 2s
 
 # On a machine that does nothing else.
 bench: build
