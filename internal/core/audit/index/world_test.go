@@ -105,7 +105,7 @@ func (w *world) some(n int) {
 	for range n {
 		w.now = w.now.Add(time.Second)
 		bucket := fmt.Sprintf("bucket-%d", w.dice.IntN(3))
-		r := access([]string{"GetObject", "PutObject"}[w.dice.IntN(2)], bucket, fmt.Sprintf("dir%d/%d", w.dice.IntN(4), w.dice.IntN(20)), fmt.Sprintf("user%d", w.dice.IntN(5)))
+		r := access([]string{"GetObject", "PutObject"}[w.dice.IntN(2)], bucket, fmt.Sprintf("dir%d/%d", w.dice.IntN(4), w.dice.IntN(3)), fmt.Sprintf("user%d", w.dice.IntN(5)))
 		if w.dice.IntN(5) == 0 {
 			r.ErrorCode = "AccessDenied"
 		}
