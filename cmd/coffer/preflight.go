@@ -188,12 +188,8 @@ func printPreflight(w io.Writer, r *preflight.Report) error {
 		}
 		printFinding(&b, f)
 	}
-	for _, warning := range r.Warnings {
-		fmt.Fprintf(&b, "WARNING: %s %s", printable(warning.Concerns), printable(warning.Text))
-		if warning.Policy != "" {
-			fmt.Fprintf(&b, " (%s)", printable(warning.Policy))
-		}
-		b.WriteString(".\n\n")
+	for i := range r.Warnings {
+		printWarning(&b, &r.Warnings[i])
 	}
 	fmt.Fprintf(&b, "Looked through %s with %s, and %s.\n",
 		count(r.Looked.Documents, "policy", "policies"), count(r.Looked.Statements, "statement", "statements"), count(r.Looked.Grants, "grant", "grants"))
@@ -210,6 +206,28 @@ func printPreflight(w io.Writer, r *preflight.Report) error {
 	}
 	_, err := w.Write(b.Bytes())
 	return err
+}
+
+func printWarning(b *bytes.Buffer, w *preflight.Warning) {
+	fmt.Fprintf(b, "WARNING: %s %s", printable(w.Concerns), printable(w.Text))
+	if w.Policy != "" {
+		fmt.Fprintf(b, " (%s)", printable(w.Policy))
+	}
+	b.WriteString(".\n")
+	for _, a := range w.Advice {
+		fmt.Fprintf(b, "  advice:    %s\n", printable(a))
+	}
+	if len(w.Now) > 0 {
+		printDocument(b, "now", w.Now)
+	}
+	if len(w.Edited) > 0 {
+		label := "for aws cloudtrail put-event-selectors --cli-input-json (proven: it takes what it takes now, and all data events of the bucket)"
+		if !w.Proven {
+			label = "for aws cloudtrail put-event-selectors --cli-input-json (not proven: " + printable(w.Unproven) + ")"
+		}
+		printDocument(b, label, w.Edited)
+	}
+	b.WriteByte('\n')
 }
 
 // count says how many there are.

@@ -19,7 +19,7 @@ func (s *Server) preflight(ctx context.Context, name, keyARN string) (*preflight
 	if err != nil {
 		return nil, err
 	}
-	in := &preflight.Input{Bucket: b.Name, Key: keyARN, Attached: map[string][]preflight.Attachment{}, Members: map[string][]string{}}
+	in := &preflight.Input{Bucket: b.Name, Key: keyARN, Attached: map[string][]preflight.Attachment{}, Members: map[string][]string{}, Owner: b.Owner, Trails: []preflight.Consumer{}}
 	err = s.kms.EachPolicy(ctx, func(arn, text string) error {
 		in.Documents = append(in.Documents, preflight.Document{Kind: preflight.KeyPolicy, Name: arn, Resource: arn, Text: text})
 		return nil
@@ -33,6 +33,13 @@ func (s *Server) preflight(ctx context.Context, name, keyARN string) (*preflight
 	})
 	if err != nil {
 		return nil, err
+	}
+	all, err := s.trails.Trails(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range all {
+		in.Trails = append(in.Trails, preflight.Consumer{ARN: t.ARN(s.cfg.Region), Trail: t})
 	}
 	placed, err := s.iam.Placed(ctx)
 	if err != nil {

@@ -21,15 +21,17 @@ const (
 	IAM            = "iam"             // aws iam get-account-authorization-details, in as many files as it has pages
 	Grants         = "grants"          // aws kms list-grants
 	Controls       = "scps"            // aws organizations describe-policy, a file for each
+	Trails         = "trails"          // aws cloudtrail get-event-selectors, a file for each
 )
 
 // Directories are those that files are read from.
-var Directories = []string{KeyPolicies, BucketPolicies, IAM, Grants, Controls}
+var Directories = []string{KeyPolicies, BucketPolicies, IAM, Grants, Controls, Trails}
 
 // Files puts an input together from files. The zero value is empty.
 type Files struct {
 	documents []Document
 	grants    []Grant
+	trails    []Consumer
 	attached  map[string][]Attachment
 	groups    map[string]string   // account and name of a group → its ARN
 	users     map[string][]string // account and name of a group → ARNs of its users
@@ -37,7 +39,7 @@ type Files struct {
 
 // Input returns what was read.
 func (f *Files) Input(bucket, key string) *Input {
-	in := &Input{Bucket: bucket, Key: key, Documents: f.documents, Grants: f.grants, Attached: f.attached, Members: map[string][]string{}}
+	in := &Input{Bucket: bucket, Key: key, Documents: f.documents, Grants: f.grants, Attached: f.attached, Members: map[string][]string{}, Trails: f.trails}
 	for group, arn := range f.groups {
 		in.Members[arn] = f.users[group]
 	}
@@ -77,6 +79,8 @@ func (f *Files) Add(dir, name, text string) error {
 		return r.grants(root)
 	case IAM:
 		return r.account(root, id)
+	case Trails:
+		return r.trail(root)
 	}
 	return r.malformed(root, "no files are read from this directory")
 }
@@ -268,6 +272,20 @@ func (r *reader) entity(n *node, kind string) error {
 	if boundary := n.get("PermissionsBoundary").get("PermissionsBoundaryArn"); boundary != nil {
 		r.attach(boundary.text, Attachment{arn.text, true})
 	}
+	return nil
+}
+
+// trail reads the selectors of a trail.
+func (r *reader) trail(root *node) error {
+	var text selectorsText
+	if err := json.Unmarshal([]byte(r.text), &text); err != nil {
+		return r.malformed(root, "here should be what aws cloudtrail get-event-selectors prints")
+	}
+	c, err := text.trailOf()
+	if f, ok := fault.As(err); ok {
+		return r.malformed(root, "%s", f.Message)
+	}
+	r.in.trails = append(r.in.trails, c)
 	return nil
 }
 

@@ -3,7 +3,7 @@
 // Package preflight finds what policies would do differently once a bucket has Bucket
 // Keys. With one, S3 asks KMS in the encryption context of the bucket
 // (arn:aws:s3:::BUCKET) and no longer in that of the object (arn:aws:s3:::BUCKET/KEY),
-// so that a condition written for objects does not match any more (S3 User Guide,
+// and less often, so that a condition written for objects does not match any more (S3 User Guide,
 // "Reducing the cost of SSE-KMS with Amazon S3 Bucket Keys").
 //
 // It is pure: it reads documents and writes a report. Objects that exist keep their own
@@ -75,6 +75,14 @@ type Input struct {
 	// Members says which groups users are in, and so whose policies are whose: the
 	// group's ARN → ARNs of users.
 	Members map[string][]string
+
+	// Owner is the account of the bucket; "" if unknown: then the trails are those of the
+	// accounts concerned.
+	Owner string
+	// Trails are those of CloudTrail. nil: they are not known, and nothing is said of them.
+	Trails []Consumer
+	// Sinks are where else audit records go.
+	Sinks []Sink
 }
 
 // Attachment is where a managed policy is in use.
@@ -133,9 +141,17 @@ func (f *Finding) Breaks() bool { return f.Effect != NoEffect && !f.Covered }
 
 // Warning is what should be looked at, and is not known to break.
 type Warning struct {
-	Concerns string `json:"concerns"`
-	Policy   string `json:"policy,omitempty"`
-	Text     string `json:"text"`
+	Concerns string   `json:"concerns"`
+	Policy   string   `json:"policy,omitempty"` // or the ARN of a trail
+	Text     string   `json:"text"`
+	Advice   []string `json:"advice,omitempty"`
+	// Of a trail: Now are its selectors, Edited the PutEventSelectors request that it
+	// takes. Proven says that CloudTrail takes it, that the trail then gets all data
+	// events of the bucket, and that it loses nothing. Unproven says why not.
+	Now      json.RawMessage `json:"now,omitempty"`
+	Edited   json.RawMessage `json:"edited,omitempty"`
+	Proven   bool            `json:"proven,omitempty"`
+	Unproven string          `json:"unproven,omitempty"`
 }
 
 // Edited is a whole document with all its edits.
@@ -194,6 +210,7 @@ func Run(ctx context.Context, in *Input) (*Report, error) {
 		}
 	}
 	e.writers(users)
+	e.consumers()
 	for i := range e.out.Findings {
 		e.out.Breaks = e.out.Breaks || e.out.Findings[i].Breaks()
 	}
@@ -248,8 +265,8 @@ type examiner struct {
 }
 
 func (e *examiner) warn(concerns, policy, text string) {
-	w := Warning{concerns, policy, text}
-	if !slices.Contains(e.out.Warnings, w) {
-		e.out.Warnings = append(e.out.Warnings, w)
+	same := func(w Warning) bool { return w.Concerns == concerns && w.Policy == policy && w.Text == text }
+	if !slices.ContainsFunc(e.out.Warnings, same) {
+		e.out.Warnings = append(e.out.Warnings, Warning{Concerns: concerns, Policy: policy, Text: text})
 	}
 }
