@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
@@ -122,4 +123,44 @@ func putAndGet(ctx context.Context, c *s3.Client, bucket, key string) error {
 		return err
 	}
 	return out.Body.Close()
+}
+
+// TestPreflightOfTrails: who counts KMS events is warned, does as it is told, and is not
+// warned any more.
+func TestPreflightOfTrails(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	p := rootOf(s)
+	s.Bucket("photos", "aws:kms", s.Key(), false)
+	warnings := func() (r preflight.Report) {
+		t.Helper()
+		body, err := s.Operator().Preflight(t.Context(), "photos", "")
+		must(t, err)
+		must(t, json.Unmarshal(body, &r))
+		if r.Breaks {
+			t.Errorf("trails break something: %+v", r.Findings)
+		}
+		return r
+	}
+	account := "account " + p.Account
+	if w := warnings().Warnings; len(w) != 1 || w[0].Concerns != account || len(w[0].Advice) != 1 {
+		t.Errorf("without a trail: %+v", w)
+	}
+	p.trailBucket("logs", "")
+	name := aws.String("main")
+	do(t, p.Trails.CreateTrail, &cloudtrail.CreateTrailInput{Name: name, S3BucketName: aws.String("logs")})
+	if w := warnings().Warnings; len(w) != 1 || w[0].Concerns != account {
+		t.Errorf("with a trail that does not log: %+v", w)
+	}
+	do(t, p.Trails.StartLogging, &cloudtrail.StartLoggingInput{Name: name})
+	w := warnings().Warnings
+	if len(w) != 2 || w[0].Concerns != "trail main" || w[1].Concerns != account || !w[0].Proven {
+		t.Fatalf("with a trail of management events: %+v", w)
+	}
+	var in cloudtrail.PutEventSelectorsInput
+	must(t, json.Unmarshal(w[0].Edited, &in))
+	do(t, p.Trails.PutEventSelectors, &in)
+	if w := warnings().Warnings; len(w) != 0 {
+		t.Errorf("once edited: %+v", w)
+	}
 }
