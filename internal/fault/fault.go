@@ -22,7 +22,11 @@ func (k Kind) Error() string { return string(k) }
 
 // Detail is a fact for the client that a protocol may render as an element of
 // its own, such as S3's ArgumentName.
-type Detail struct{ Name, Value string }
+type Detail struct {
+	Name, Value string
+	// Private details are for the client that sent them alone: they are not logged.
+	Private bool
+}
 
 // Error is a fault: what is wrong, what the client may read of it, and what
 // caused it, which only the log sees. Build one with [New]; it must not be
@@ -46,7 +50,14 @@ func New(kind Kind, format string, args ...any) *Error {
 
 // With adds a detail for the client and returns e.
 func (e *Error) With(name, value string) *Error {
-	e.Details = append(e.Details, Detail{name, value})
+	e.Details = append(e.Details, Detail{Name: name, Value: value})
+	return e
+}
+
+// WithPrivate adds a detail for the client that the log must not have: a signature, or
+// what it signs. It returns e.
+func (e *Error) WithPrivate(name, value string) *Error {
+	e.Details = append(e.Details, Detail{Name: name, Value: value, Private: true})
 	return e
 }
 
@@ -65,6 +76,9 @@ func (e *Error) Error() string {
 		b.WriteString(e.Message)
 	}
 	for _, d := range e.Details {
+		if d.Private {
+			continue
+		}
 		fmt.Fprintf(&b, " %s=%q", d.Name, d.Value)
 	}
 	if e.Cause != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/cofferstore/coffer/internal/fault"
@@ -15,6 +16,13 @@ const (
 	noSuchBucket fault.Kind = "bucket: no such bucket"
 	keyDisabled  fault.Kind = "kms: key disabled"
 )
+
+func TestPrivateDetailsAreNotLogged(t *testing.T) {
+	err := fault.New("test: kind", "").With("Shown", "a").WithPrivate("Signature", "b")
+	if text := err.Error(); strings.Contains(text, "Signature") || !strings.Contains(text, `Shown="a"`) || len(err.Details) != 2 {
+		t.Errorf("%s, %v", text, err.Details)
+	}
+}
 
 func TestIsFindsKindAndCause(t *testing.T) {
 	err := fmt.Errorf("get photos: %w", fault.New(noSuchBucket, "").Because(io.ErrUnexpectedEOF))

@@ -77,6 +77,9 @@ func member(v reflect.Value) any {
 		}
 		return list
 	}
+	if v.Kind() == reflect.String {
+		return audit.WithoutPassword(v.String())
+	}
 	return v.Interface()
 }
 

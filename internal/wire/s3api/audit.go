@@ -38,7 +38,7 @@ func requestParameters(c *pipeline.Call) map[string]any {
 	p := make(map[string]any, 12)
 	for name, values := range c.Query {
 		if !secretParameter(name) {
-			p[name] = strings.Join(values, ",")
+			p[name] = shown(name, values)
 		}
 	}
 	for name, values := range c.Request.Header {
@@ -46,7 +46,7 @@ func requestParameters(c *pipeline.Call) map[string]any {
 			continue
 		}
 		if name = strings.ToLower(name); !secretParameter(name) {
-			p[name] = strings.Join(values, ",")
+			p[name] = shown(name, values)
 		}
 	}
 	if r := c.Header("Range"); r != "" {
@@ -60,6 +60,19 @@ func requestParameters(c *pipeline.Call) map[string]any {
 		p["key"] = c.Key
 	}
 	return p
+}
+
+// shown returns the values of a parameter or header as the record has them.
+func shown(name string, values []string) string {
+	v := strings.Join(values, ",")
+	if name == copySourceHeader {
+		// Of a source's query only the version is anybody's business: a client that takes
+		// a signed URL for a name puts the signature there.
+		if path, query, ok := strings.Cut(v, "?"); ok && (!strings.HasPrefix(query, "versionId=") || strings.Contains(query, "&")) {
+			v = path + "?" + audit.Hidden
+		}
+	}
+	return audit.WithoutPassword(v)
 }
 
 // transportHeaders say how the request came, not what it asks for. Like all names of a

@@ -11,6 +11,7 @@ import (
 	"github.com/cofferstore/coffer/internal/aws"
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/object"
+	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
 )
 
@@ -73,7 +74,9 @@ func copySource(c *pipeline.Call) (object.Source, error) {
 // before it and ?versionId=ID behind. A plus stands for itself: this is a path.
 func parseCopySource(text string) (object.VersionRef, error) {
 	invalid := func(message string) (object.VersionRef, error) {
-		return object.VersionRef{}, invalidArgument(copySourceHeader, text, message)
+		// It may be a signed URL.
+		return object.VersionRef{}, fault.New(InvalidArgument, "%s", message).
+			With("ArgumentName", copySourceHeader).WithPrivate("ArgumentValue", text)
 	}
 	path, query, asked := strings.Cut(text, "?") // before decoding: a key may have %3F
 	path, err := url.PathUnescape(path)

@@ -253,9 +253,9 @@ func (v *Verifier) checkSignature(h *head, c *claim, key secret.Bytes) error {
 func signatureMismatch(accessKey string, toSign []byte, provided string) *fault.Error {
 	return fault.New(SignatureMismatch, "").
 		With("AWSAccessKeyId", accessKey).
-		With("StringToSign", string(toSign)).
-		With("SignatureProvided", provided[:min(len(provided), 2*signatureLength)]).
-		With("StringToSignBytes", hexBytes(toSign))
+		WithPrivate("StringToSign", string(toSign)).
+		WithPrivate("SignatureProvided", provided[:min(len(provided), 2*signatureLength)]).
+		WithPrivate("StringToSignBytes", hexBytes(toSign))
 }
 
 // hexBytes writes b as S3 does: pairs of digits between spaces.
