@@ -186,21 +186,21 @@ func (s *Service) apply(ctx context.Context, by iam.Caller, t *Trail, in Setting
 	if t.Multi && !t.Global {
 		return fault.New(InvalidCombination, "Multi-Region trail must include global service events.")
 	}
+	// What the bucket's policy says may depend on the key. What is wrong with the bucket is
+	// told first all the same.
+	var unresolved error
+	if in.KmsKeyId != nil {
+		t.KeyARN = ""
+		if *in.KmsKeyId != "" {
+			t.KeyARN, unresolved = s.resolveKey(ctx, by, *in.KmsKeyId)
+		}
+	}
 	if err := s.checkBucket(ctx, t); err != nil {
 		return err
 	}
-	if in.KmsKeyId == nil {
-		return nil
+	if unresolved != nil || in.KmsKeyId == nil || t.KeyARN == "" {
+		return unresolved
 	}
-	t.KeyARN = ""
-	if *in.KmsKeyId == "" {
-		return nil
-	}
-	arn, err := s.resolveKey(ctx, by, *in.KmsKeyId)
-	if err != nil {
-		return err
-	}
-	t.KeyARN = arn
 	return s.checkKey(ctx, t)
 }
 
