@@ -48,7 +48,7 @@ type Config struct {
 	Interval time.Duration // between deliveries; default 5 minutes
 	Retry    time.Duration // before a failed delivery is tried again, doubled each time up to an hour; default a minute
 	MaxAge   time.Duration // after which lines that cannot be delivered are dropped; default 7 days
-	Limit    int64         // of the disk that undelivered lines take, in bytes; default 1 GiB
+	Limit    int64         // of the disk that undelivered lines take, in bytes, a quarter of it before they are sorted; default 1 GiB
 	Metrics  prometheus.Registerer
 	Log      *slog.Logger
 }
@@ -108,7 +108,8 @@ func Open(dir string, buckets Buckets, writer Writer, cfg Config) (*Log, error) 
 		stop: make(chan struct{}), done: make(chan struct{}), retries: map[string]*retry{},
 	}
 	l.queue = &queue{
-		fs: l.fs, dir: dir, limit: cfg.Limit, wake: make(chan struct{}, 1), drop: l.dropped, defined: map[*bucket.Logged]string{},
+		fs: l.fs, dir: dir, limit: cfg.Limit / 4, wake: make(chan struct{}, 1), full: make(chan struct{}, 1),
+		drop: l.dropped, defined: map[*bucket.Logged]string{},
 	}
 	l.metrics = newMetrics(l, cfg.Metrics)
 	if err := l.recover(); err != nil {
@@ -152,11 +153,14 @@ func (l *Log) Append(of *bucket.Logged, e *Entry) {
 	l.queue.append(of, e)
 }
 
+const complainEvery = time.Minute
+
 // write takes lines to the disk until Close.
 func (l *Log) write() {
 	defer close(l.done)
 	tick := time.NewTicker(syncEvery)
 	defer tick.Stop()
+	var said time.Time
 	for {
 		var err error
 		select {
@@ -167,7 +171,8 @@ func (l *Log) write() {
 		case <-tick.C:
 			err = l.queue.sync()
 		}
-		if err != nil {
+		if err != nil && time.Since(said) > complainEvery {
+			said = time.Now() // it may be so for each line
 			l.log.Error("access log lines could not be kept", "error", err)
 		}
 	}
@@ -199,6 +204,7 @@ func (l *Log) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-l.queue.full:
 		}
 	}
 }

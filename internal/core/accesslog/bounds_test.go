@@ -3,6 +3,7 @@
 package accesslog
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -177,4 +178,69 @@ func FuzzBatch(f *testing.F) {
 			t.Errorf("%+v %q", h, lines)
 		}
 	})
+}
+
+// Where much is logged nobody waits for the time of delivery.
+func TestFullFilesAreDelivered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		l := open(t, vfs.NewMem(), w)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); l.Run(ctx) }()
+		synctest.Wait() // the first pass finds nothing
+		e := whole()
+		e.UserAgent = strings.Repeat("a", maxField)
+		for range 2 * maxFile / maxField {
+			l.Append(photos, e)
+			synctest.Wait()
+		}
+		w.mu.Lock()
+		if len(w.delivered) < 2 {
+			t.Errorf("%d objects", len(w.delivered))
+		}
+		for _, d := range w.delivered {
+			if len(d.text) > maxFile+maxBuffered {
+				t.Errorf("an object of %d bytes", len(d.text))
+			}
+		}
+		w.mu.Unlock()
+		cancel()
+		<-done
+		must(t, l.Close())
+		if n := l.droppedFor("memory") + l.droppedFor("disk"); n != 0 {
+			t.Errorf("%d lines dropped", n)
+		}
+	})
+}
+
+// A device that takes no more costs lines, and nothing else.
+func TestFullDisk(t *testing.T) {
+	w := newWorld()
+	l := started(t, w, func(c *Config) { c.Limit = 4 << 10 })
+	for range 10 {
+		l.Append(photos, asked(strings.Repeat("x", 500), 4))
+		must(t, ignoring(l.queue.write(), errTooMuch))
+	}
+	kept := 10 - l.droppedFor("disk")
+	if kept == 0 || kept == 10 {
+		t.Fatalf("%d lines kept", kept)
+	}
+	must(t, l.Flush(t.Context()))
+	l.Append(photos, asked("after", 4))
+	must(t, l.Flush(t.Context()))
+	got := 0
+	for _, d := range w.delivered {
+		got += len(keys(t, d.text))
+	}
+	if got != kept+1 {
+		t.Errorf("%d lines delivered, want %d", got, kept+1)
+	}
+}
+
+func ignoring(err, this error) error {
+	if errors.Is(err, this) {
+		return nil
+	}
+	return err
 }

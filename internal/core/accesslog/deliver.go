@@ -80,7 +80,11 @@ func (l *Log) deliverFile(ctx context.Context, name string) error {
 		return l.fs.Remove(path)
 	}
 	if err := l.put(ctx, h, lines); err != nil {
-		return fmt.Errorf("log of bucket %q to bucket %q: %w", h.Route.Source, h.Route.Target, err)
+		hint := ""
+		if errors.Is(err, iam.AccessDenied) {
+			hint = ": its policy must allow s3:PutObject to " + acl.LogService
+		}
+		return fmt.Errorf("log of bucket %q to bucket %q: %w%s", h.Route.Source, h.Route.Target, err, hint)
 	}
 	l.metrics.objects.Inc()
 	return l.fs.Remove(path)
@@ -162,7 +166,7 @@ func (l *Log) bound() error {
 		byRoute[routeIn(name)] += sizes[name]
 		total += sizes[name]
 	}
-	for total > l.cfg.Limit && len(kept) > 0 {
+	for total > l.cfg.Limit/4*3 && len(kept) > 0 {
 		most := ""
 		for _, name := range kept {
 			if most == "" || byRoute[routeIn(name)] > byRoute[routeIn(most)] {

@@ -74,7 +74,8 @@ type queue struct {
 	fs    vfs.FS
 	dir   string
 	limit int64
-	wake  chan struct{}
+	wake  chan struct{} // something was appended
+	full  chan struct{} // a file has ended because it was large enough
 	drop  func(reason string, lines int)
 
 	mu      sync.Mutex
@@ -146,10 +147,14 @@ func (q *queue) write() error {
 	if err := q.writeBuffer(false); err != nil {
 		return err
 	}
-	if q.size >= maxFile {
-		return q.rotateFile()
+	if q.size < maxFile {
+		return nil
 	}
-	return nil
+	select {
+	case q.full <- struct{}{}:
+	default:
+	}
+	return q.rotateFile()
 }
 
 // writeBuffer is write with files held. After an error the file has ended, and what was

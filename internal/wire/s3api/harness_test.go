@@ -124,7 +124,7 @@ func stationOf(t testing.TB, region string, legacy bool) *station {
 	}
 	s.api.Access = access.New(users, buckets, s.api.Objects, s.kms.ViaS3(), access.Config{})
 	writer := delivery.New(s.api.Access, s.api.Objects, buckets, s.trail, delivery.Config{Region: region, Name: Name})
-	if s.api.Logs, err = accesslog.Open("/", buckets, writer, accesslog.Config{FS: vfs.NewMem()}); err != nil {
+	if s.api.Logs, err = accesslog.Open("/", buckets, writer, accesslog.Config{FS: vfs.NewMem(), Limit: 4 << 20}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.api.Logs.Close() })
