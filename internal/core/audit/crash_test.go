@@ -113,6 +113,24 @@ func crashOnce(t *testing.T, seed uint64, journal *mem.Store) {
 		wantWhole(t, again)
 	}
 	mustAppend(t, again, putObject("after"), true)
+	promised = append(promised, "after")
+	// And once more, while the first crash may still be at work.
+	for i := range rng.IntN(10) {
+		id := fmt.Sprint("again-", i)
+		mustAppend(t, again, putObject(id), i%2 == 0)
+		if i%2 == 0 {
+			promised = append(promised, id)
+		}
+	}
+	if journal != nil {
+		cfg.Journal = rowsOf(t, cfg.Journal.(*mem.Store))
+	}
+	image = image.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng})
+	last := mustOpen(t, image, cfg)
+	mustAppend(t, last, putObject("last"), true)
+	if cfg.Journal != nil {
+		wantWhole(t, last)
+	}
 	ids, _ := requestIDs(t, image, Filter{})
 	there := map[string]bool{}
 	for _, id := range ids {
@@ -121,7 +139,7 @@ func crashOnce(t *testing.T, seed uint64, journal *mem.Store) {
 		}
 		there[id] = true
 	}
-	for _, id := range append(promised, "after") {
+	for _, id := range append(promised, "last") {
 		if !there[id] {
 			t.Errorf("seed %d: record %s was acknowledged and is gone; %d of %d are there", seed, id, len(ids), len(promised))
 			return

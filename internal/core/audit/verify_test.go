@@ -401,3 +401,27 @@ func FuzzVerify(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkVerify(b *testing.B) {
+	where := b.TempDir()
+	trail, err := Open(b.Context(), where, Config{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := putObject("3XQ7EXAMPLE0001A")
+	r.RequestParameters = map[string]any{"bucketName": "photos", "key": "cats/1.jpg", "Host": "localhost:9000"}
+	for range 50_000 {
+		mustAppend(b, trail, r, false)
+	}
+	if err := trail.Close(); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		v, err := Verify(b.Context(), where, VerifyConfig{}, nil, func(f Finding) { b.Errorf("%+v", f) })
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.SetBytes(v.Bytes)
+	}
+}
