@@ -18,7 +18,8 @@ import (
 const (
 	// maxLate bounds the records in the journal that wait in memory for the files.
 	maxLate = 4096
-	// missedEvery is how often it is logged that calls are served without a record.
+	// missedEvery is how often it is logged that calls are served without a record, or that
+	// records wait for the files.
 	missedEvery = time.Minute
 )
 

@@ -70,6 +70,7 @@ type Trail struct {
 
 	heldTold   time.Time // of Retain
 	missedTold time.Time // with mu
+	lateTold   time.Time // with mu
 
 	dirty   chan struct{} // something waits for a sync that nobody asked for
 	leaving chan struct{} // something was left to be written

@@ -129,7 +129,7 @@ func (w *walk) file(ctx context.Context, at Position, end int64) error {
 		case err == io.EOF && size > 0:
 			w.bytes += size
 			w.report(Finding{Kind: Torn, File: at.Segment, Offset: at.Offset, Line: number, Note: true,
-				Text: fmt.Sprintf("the file ends within a line, after %d bytes of it: a write did not end, and its request was not answered as done", size)})
+				Text: fmt.Sprintf("the file ends within a line, after %d bytes of it: a write did not end", size)})
 			return nil
 		case err == io.EOF:
 			return nil

@@ -185,7 +185,8 @@ func (t *Trail) settleLeft(w *lines) {
 		t.late = append(t.late, l.joined)
 		t.wake()
 	}
-	if w.err != nil && len(w.left) > 0 {
+	if now := time.Now(); w.err != nil && len(w.left) > 0 && now.Sub(t.lateTold) >= missedEvery {
+		t.lateTold = now
 		t.log.Error("audit records are in the journal and not yet in a file", "error", w.err)
 	}
 	clear(w.left) // it holds lines
