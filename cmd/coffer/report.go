@@ -290,6 +290,9 @@ func printReconciled(t io.Writer, r *report.Report) {
 	if r.Total.Direct > 0 {
 		fmt.Fprintf(t, "%s requests were for objects without a Bucket Key: docs/bucket-keys.md says how to move objects under one.\n", report.Grouped(r.Total.Direct))
 	}
+	if a.Begins.After(r.Since) && a.Begins.Before(r.Until) && !r.Since.IsZero() {
+		fmt.Fprintf(t, "The trail begins at %s: what was before is not in it.\n", a.Begins.Format(time.RFC3339))
+	}
 	if a.Damaged > 0 {
 		fmt.Fprintf(t, "%s lines of the trail are damaged, and were not counted.\n", report.Grouped(a.Damaged))
 	}

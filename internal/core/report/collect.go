@@ -75,13 +75,16 @@ func (c *Collector) Add(line []byte) {
 		c.audit.Damaged++
 		return
 	}
-	if !needed(line, c.refused > 0) {
+	if !needed(line, c.refused > 0) && !c.audit.Begins.IsZero() {
 		return
 	}
 	e, err := parse(line)
 	if err != nil {
 		c.audit.Damaged++
 		return
+	}
+	if c.audit.Begins.IsZero() {
+		c.audit.Begins = e.EventTime.UTC()
 	}
 	if e.SharedEventID != "" && e.SharedEventID != e.EventID { // another account's (audit.Record, IsCopy)
 		c.audit.Copies++

@@ -245,7 +245,7 @@ func TestAttribution(t *testing.T) {
 	for line := range want {
 		t.Errorf("no row %s", line)
 	}
-	if r.Audit.Damaged != 2 || r.Audit.Copies != 1 || r.Audit.KMSRequests != 7 || r.Audit.Unplaced != 1 || r.Audit.Accesses != 8 || r.Audit.OwnRequest != 2 {
+	if !r.Audit.Begins.Equal(noon) || r.Audit.Damaged != 2 || r.Audit.Copies != 1 || r.Audit.KMSRequests != 7 || r.Audit.Unplaced != 1 || r.Audit.Accesses != 8 || r.Audit.OwnRequest != 2 {
 		t.Errorf("audit: %+v", r.Audit)
 	}
 	one := w.report(Query{Bucket: "photos"})
