@@ -5,8 +5,11 @@ package server
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
+	"github.com/cofferstore/coffer/internal/config"
+	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/kms"
@@ -19,7 +22,7 @@ func (s *Server) preflight(ctx context.Context, name, keyARN string) (*preflight
 	if err != nil {
 		return nil, err
 	}
-	in := &preflight.Input{Bucket: b.Name, Key: keyARN, Attached: map[string][]preflight.Attachment{}, Members: map[string][]string{}, Owner: b.Owner, Trails: []preflight.Consumer{}}
+	in := &preflight.Input{Bucket: b.Name, Key: keyARN, Attached: map[string][]preflight.Attachment{}, Members: map[string][]string{}, Owner: b.Owner, Trails: []preflight.Consumer{}, Sinks: watchers(s.cfg)}
 	err = s.kms.EachPolicy(ctx, func(arn, text string) error {
 		in.Documents = append(in.Documents, preflight.Document{Kind: preflight.KeyPolicy, Name: arn, Resource: arn, Text: text})
 		return nil
@@ -92,6 +95,24 @@ func addPlaced(in *preflight.Input, placed *iam.Placed) {
 			Kind: preflight.ServiceControl, Name: "account " + p.Account + ", " + p.Name, Concerns: []string{"every principal of account " + p.Account}, Text: p.Text,
 		})
 	}
+}
+
+// watchers are the sinks, with what they get.
+func watchers(cfg *config.Config) (out []preflight.Sink) {
+	for _, kind := range []struct {
+		name, setting string
+		sinks         []config.AuditSink
+		events        []string
+	}{
+		{"webhook", "audit-webhook-events", cfg.AuditWebhooks, cfg.AuditWebhookEvents},
+		{"syslog server", "audit-syslog-events", cfg.AuditSyslogs, cfg.AuditSyslogEvents},
+	} {
+		gets := func(c audit.Category) bool { return slices.Contains(kind.events, c.String()) }
+		for _, s := range kind.sinks {
+			out = append(out, preflight.Sink{Name: kind.name + " " + s.Name, Setting: kind.setting, KMS: gets(audit.OfKMS), Data: gets(audit.OfData)})
+		}
+	}
+	return out
 }
 
 // shortName says "role NAME" of a role's ARN, and so on.
