@@ -19,8 +19,8 @@ type builder struct {
 	offsets  []uint32
 	times    []int64
 
-	terms  map[uint64]uint32 // number of a term, by its hash
-	hashes []uint64          // by number
+	table  []uint32 // number of a term and 1, by its hash: twice as many places as terms, at least
+	hashes []uint64 // by number
 	counts []uint32
 	last   []uint32 // ordinal of the last record with the term
 	pairs  []pair
@@ -32,7 +32,44 @@ type builder struct {
 type pair struct{ term, record uint32 }
 
 func newBuilder(from int64) *builder {
-	return &builder{from: from, to: from, terms: map[uint64]uint32{}}
+	return &builder{from: from, to: from, table: make([]uint32, 1<<10)}
+}
+
+// next returns a builder for what follows, with the memory of this one, which is done.
+func (b *builder) next(from int64) *builder {
+	clear(b.table)
+	return &builder{
+		from: from, to: from, table: b.table, offsets: b.offsets[:0], times: b.times[:0],
+		hashes: b.hashes[:0], counts: b.counts[:0], last: b.last[:0], pairs: b.pairs[:0],
+	}
+}
+
+// place returns where in the table a hash is, or where it belongs.
+func (b *builder) place(h uint64) uint64 {
+	mask := uint64(len(b.table) - 1)
+	at := h & mask
+	for b.table[at] != 0 && b.hashes[b.table[at]-1] != h {
+		at = (at + 1) & mask
+	}
+	return at
+}
+
+// term returns the number of the term with a hash.
+func (b *builder) term(h uint64) uint32 {
+	at := b.place(h)
+	if n := b.table[at]; n != 0 {
+		return n - 1
+	}
+	if 2*len(b.hashes) >= len(b.table) {
+		b.table = make([]uint32, 2*len(b.table))
+		for n, h := range b.hashes {
+			b.table[b.place(h)] = uint32(n) + 1
+		}
+		at = b.place(h)
+	}
+	b.hashes, b.counts, b.last = append(b.hashes, h), append(b.counts, 0), append(b.last, 0)
+	b.table[at] = uint32(len(b.hashes))
+	return uint32(len(b.hashes)) - 1
 }
 
 // add adds the record that begins at one offset and ends at the next.
@@ -42,13 +79,7 @@ func (b *builder) add(offset, next int64, f *facts) {
 	b.times = append(b.times, f.time)
 	b.to = next
 	for i := range f.list {
-		h := spaces[f.list[i].field].hash(f.list[i].value)
-		n, ok := b.terms[h]
-		if !ok {
-			n = uint32(len(b.hashes))
-			b.terms[h] = n
-			b.hashes, b.counts, b.last = append(b.hashes, h), append(b.counts, 0), append(b.last, 0)
-		}
+		n := b.term(f.list[i].field.space().hash(f.list[i].value))
 		if b.counts[n] > 0 && b.last[n] == record {
 			continue // ARN and name are of one space
 		}
@@ -62,10 +93,11 @@ func (b *builder) full() bool { return len(b.offsets) >= blockRecords }
 
 // postings returns the records with a term.
 func (b *builder) postings(h uint64) []uint32 {
-	n, ok := b.terms[h]
-	if !ok {
+	n := b.table[b.place(h)]
+	if n == 0 {
 		return nil
 	}
+	n--
 	records := make([]uint32, 0, b.counts[n])
 	for _, p := range b.pairs {
 		if p.term == n {

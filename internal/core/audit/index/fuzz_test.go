@@ -126,4 +126,4 @@ func FuzzRecord(f *testing.F) {
 }
 
 // hash is that of a term, for tests.
-func (f Field) hash(value string) uint64 { return spaces[f].hashString(value) }
+func (f Field) hash(value string) uint64 { return f.space().hashString(value) }

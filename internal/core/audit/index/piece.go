@@ -73,7 +73,7 @@ func (c *building) pieces(end int64) (all []piece) {
 	for _, b := range c.done {
 		all = append(all, piece{segment: c.segment, from: b.from, to: b.to, end: end, minTime: b.minTime, maxTime: b.maxTime, built: b})
 	}
-	if b := c.live; len(b.offsets) > 0 && b.sealed == nil {
+	if b := c.live; len(b.offsets) > 0 {
 		all = append(all, piece{segment: c.segment, from: b.from, to: b.to, end: end, minTime: minTime, maxTime: maxTime, live: b})
 	}
 	return all

@@ -47,6 +47,8 @@ type Index struct {
 	tokenKey secret.Bytes
 	slots    chan struct{} // of searches at the same time
 	again    chan struct{} // an index file is gone
+	busy     int64         // busyBytes
+	tooFar   int64         // maxBehind
 
 	mu    sync.RWMutex
 	files map[string]*file // by segment
@@ -118,7 +120,7 @@ func Files(dir string) (*Index, error) {
 func open(trail *audit.Trail, dir string, cfg Config) (*Index, error) {
 	x := &Index{
 		fs: cfg.FS, trail: trail, dir: dir, log: cfg.Log, tokenKey: cfg.TokenKey,
-		slots: make(chan struct{}, maxSearches), again: make(chan struct{}, 1), files: map[string]*file{},
+		slots: make(chan struct{}, maxSearches), again: make(chan struct{}, 1), busy: busyBytes, tooFar: maxBehind, files: map[string]*file{},
 	}
 	if x.fs == nil {
 		x.fs = vfs.Default
@@ -190,12 +192,15 @@ func (x *Index) loadFile(segment string) (*file, error) {
 const (
 	indexEvery = time.Second      // so that records come together
 	retryEvery = 10 * time.Second // after a failure
+
+	busyBytes = 8 << 20   // of records in indexEvery: then requests go first
+	maxBehind = 128 << 20 // until so much is behind
 )
 
-// Run indexes the trail as it is written, until ctx is done.
+// Run indexes the trail as it is written, until ctx is done. While there are many
+// requests it lets them go first: what is not indexed is read by searches.
 func (x *Index) Run(ctx context.Context) {
 	for ctx.Err() == nil {
-		pause := indexEvery
 		at, err := x.Step(ctx)
 		if err == nil {
 			err = x.await(ctx, at)
@@ -203,12 +208,29 @@ func (x *Index) Run(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			x.log.Error("the audit index is behind: searches read the trail itself", "error", err)
 			x.trail.Failed(Consumer)
-			pause = retryEvery
+			pause(ctx, retryEvery)
+			continue
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
+		x.giveWay(ctx, at)
+	}
+}
+
+// giveWay returns when it is time to go on from a position.
+func (x *Index) giveWay(ctx context.Context, at audit.Position) {
+	for behind := int64(0); ; {
+		pause(ctx, indexEvery)
+		now, err := x.trail.Behind(at)
+		if ctx.Err() != nil || err != nil || now-behind < x.busy || now >= x.tooFar {
+			return
 		}
+		behind = now
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
 	}
 }
 
@@ -310,7 +332,6 @@ func (x *Index) index(ctx context.Context, segment string) (audit.Position, erro
 func (x *Index) add(cur *building, offset, next int64, f *facts) {
 	if cur.live.full() {
 		cur.seal()
-		cur.live = newBuilder(cur.to)
 	}
 	if f.ok {
 		cur.live.add(offset, next, f)
@@ -318,10 +339,13 @@ func (x *Index) add(cur *building, offset, next int64, f *facts) {
 	cur.to = next
 }
 
+// seal makes a block of the live builder, and begins another one.
 func (c *building) seal() {
 	m, data := c.live.block()
-	c.done = append(c.done, &built{m, data})
-	c.live.sealed = c.done[len(c.done)-1]
+	b := &built{m, data}
+	c.done = append(c.done, b)
+	c.live.sealed = b
+	c.live = c.live.next(c.to)
 }
 
 // finish writes the index file of the segment in memory, which is not written any more.
@@ -338,9 +362,8 @@ func (x *Index) finish() error {
 	}
 	x.mu.Lock()
 	cur := x.cur
-	if len(cur.live.offsets) > 0 && cur.live.sealed == nil {
+	if len(cur.live.offsets) > 0 {
 		cur.seal()
-		cur.live = newBuilder(cur.to)
 	}
 	f := &file{segment: cur.segment, covers: info.Size()}
 	var data [][]byte

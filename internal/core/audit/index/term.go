@@ -15,11 +15,47 @@ import (
 // the name of a resource.
 type space uint64
 
-var spaces = map[Field]space{
-	EventID: 1, EventName: 2, EventSource: 3, Category: 4, ReadOnly: 5, Username: 6, Principal: 7, AccessKeyID: 8,
-	Account: 9, SourceIP: 10, ResourceType: 11, Generation: 12, KMSEvent: 13, RequestID: 14, ErrorCode: 15, SharedEvent: 16,
-	ResourceName: 17, Bucket: 17, Object: 17, Key: 17,
+func (f Field) space() space {
+	switch f {
+	case ResourceName, Bucket, Object, Key:
+		return 17
+	case EventID:
+		return 1
+	case EventName:
+		return 2
+	case EventSource:
+		return 3
+	case Category:
+		return 4
+	case ReadOnly:
+		return 5
+	case Username:
+		return 6
+	case Principal:
+		return 7
+	case AccessKeyID:
+		return 8
+	case Account:
+		return 9
+	case SourceIP:
+		return 10
+	case ResourceType:
+		return 11
+	case Generation:
+		return 12
+	case KMSEvent:
+		return 13
+	case RequestID:
+		return 14
+	case ErrorCode:
+		return 15
+	case SharedEvent:
+		return 16
+	}
+	return noSpace
 }
+
+const noSpace space = 0
 
 // hash returns a term's hash, which is what the index has of it. Those of two terms may
 // be the same: what was found is looked at.
@@ -60,9 +96,9 @@ func newPlan(q Query) (*plan, error) {
 		return nil, fault.New(BadQuery, "The limit of a search is a number of records; 0 is all.")
 	}
 	for i, t := range q.Terms {
-		s, ok := spaces[t.Field]
+		s := t.Field.space()
 		switch {
-		case !ok:
+		case s == noSpace:
 			return nil, fault.New(BadQuery, "Records cannot be searched by %q.", string(t.Field))
 		case t.Value == "" || len(t.Value) > maxValue:
 			return nil, fault.New(BadQuery, "The value of %q has 1 to %d bytes.", string(t.Field), maxValue)
