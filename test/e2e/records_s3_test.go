@@ -177,6 +177,8 @@ func TestRecordsOfBuckets(t *testing.T) {
 	remove("DeleteBucketPolicy", "policy")
 	get("GetBucketAcl", "acl")
 	g.row("PutBucketAcl", func() { g.s3("PUT", "/vault?acl", "", "X-Amz-Acl", "private") })
+	put("PutBucketLogging, off", "logging", `<BucketLoggingStatus xmlns="http://doc.s3.amazonaws.com/2006-03-01"/>`)
+	get("GetBucketLogging", "logging")
 	get("GetBucketLifecycleConfiguration, not offered", "lifecycle")
 	for _, one := range []struct{ event, method, sub string }{
 		{"PutBucketLifecycleConfiguration", "PUT", "lifecycle"}, {"DeleteBucketLifecycle", "DELETE", "lifecycle"},

@@ -45,6 +45,9 @@ func (g *golden) call(name, what string) string {
 // lines returns the trail's records from the nth on.
 func (g *golden) lines(n int) (out []json.RawMessage) {
 	g.T.Helper()
+	if err := g.Core.FlushAudit(); err != nil {
+		g.T.Fatal(err)
+	}
 	i := 0
 	err := audit.Read(g.T.Context(), server.AuditDir(g.Dir), audit.Filter{}, func(e audit.Entry) error {
 		if i++; i > n {
@@ -59,11 +62,17 @@ func (g *golden) lines(n int) (out []json.RawMessage) {
 }
 
 // row does something and takes the records of it.
-func (g *golden) row(what string, do func()) {
+func (g *golden) row(what string, do func()) { g.rowOf(what, "", do) }
+
+// rowOf is row that takes those of one event: services may do something of their own
+// meanwhile.
+func (g *golden) rowOf(what, event string, do func()) {
 	g.T.Helper()
 	before := len(g.lines(0))
 	do()
-	lines := g.lines(before)
+	lines := slices.DeleteFunc(g.lines(before), func(line json.RawMessage) bool {
+		return event != "" && !bytes.Contains(line, []byte(`"eventName":"`+event+`"`))
+	})
 	if _, twice := g.rows[what]; twice {
 		g.T.Fatalf("two rows are %q", what)
 	}
