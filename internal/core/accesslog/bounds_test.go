@@ -191,7 +191,8 @@ func TestFullFilesAreDelivered(t *testing.T) {
 		synctest.Wait() // the first pass finds nothing
 		e := whole()
 		e.UserAgent = strings.Repeat("a", maxField)
-		for range 2 * maxFile / maxField {
+		e.URI, e.Referer, e.Host = e.UserAgent, e.UserAgent, e.UserAgent
+		for range 2 * maxFile / (4 * maxField) {
 			l.Append(photos, e)
 			synctest.Wait()
 		}

@@ -288,7 +288,7 @@ func (r *counted) Read(p []byte) (int, error) {
 	}
 	n, err := r.src.Read(p)
 	r.c.in += int64(n)
-	if r.c.family.Answered != nil {
+	if r.c.Notes != nil {
 		r.c.read = time.Now()
 	}
 	r.ended = r.ended || err != nil

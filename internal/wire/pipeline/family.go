@@ -44,8 +44,8 @@ type Family struct {
 	// all of that caller's identity from its audit record; otherwise only the account and
 	// the principal's id.
 	TellsCaller bool
-	// Answered, if set, is told of every call of the family when its answer has gone out,
-	// whole or not.
+	// Answered, if set, is told of calls that Find has given Notes, when their answers have
+	// gone out, whole or not. Others cost nothing.
 	Answered func(c *Call, a Answer)
 	// Codes names faults.
 	Codes Codes

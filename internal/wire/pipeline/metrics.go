@@ -48,7 +48,7 @@ func (road *Road) observe(c *Call, resp *Response, sent int64, err, sendErr erro
 	m.seconds.WithLabelValues(c.family.Name, c.operation()).Observe(took.Seconds())
 	m.bytes.WithLabelValues(c.family.Name, "in").Add(float64(c.in))
 	m.bytes.WithLabelValues(c.family.Name, "out").Add(float64(sent))
-	if c.family.Answered != nil {
+	if c.Notes != nil && c.family.Answered != nil {
 		read := c.start
 		if c.read.After(read) {
 			read = c.read

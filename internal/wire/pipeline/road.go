@@ -225,7 +225,9 @@ func (c *Call) operation() string {
 // takes a part for the whole.
 func (road *Road) send(w http.ResponseWriter, c *Call, resp *Response) (int64, error) {
 	defer closeStream(resp)
-	c.sending = time.Now()
+	if c.Notes != nil {
+		c.sending = time.Now()
+	}
 	h := w.Header()
 	for name, values := range resp.Header {
 		h[name] = values
