@@ -9,12 +9,16 @@ import "time"
 // there is here.
 var offeredPolicies = offer(
 	offered{"AdministratorAccess", "Everything.", `"*"`},
-	offered{"ReadOnlyAccess", "Reading everything in S3, KMS and IAM.",
-		`["s3:Get*","s3:List*","kms:Describe*","kms:Get*","kms:List*","iam:Get*","iam:List*","iam:Simulate*","iam:GenerateServiceLastAccessedDetails","sts:Get*"]`},
+	offered{"ReadOnlyAccess", "Reading everything in S3, KMS, IAM and CloudTrail.",
+		`["s3:Get*","s3:List*","kms:Describe*","kms:Get*","kms:List*","cloudtrail:Describe*","cloudtrail:Get*","cloudtrail:List*","cloudtrail:LookupEvents","iam:Get*","iam:List*","iam:Simulate*","iam:GenerateServiceLastAccessedDetails","sts:Get*"]`},
 	offered{"AmazonS3FullAccess", "Everything in S3.", `["s3:*"]`},
 	offered{"AmazonS3ReadOnlyAccess", "Reading everything in S3.", `["s3:Get*","s3:List*","s3:Describe*"]`},
 	offered{"AWSKeyManagementServicePowerUser", "Making and describing KMS keys, but not using them.",
 		`["kms:CreateAlias","kms:CreateKey","kms:DeleteAlias","kms:Describe*","kms:GenerateRandom","kms:Get*","kms:List*","kms:TagResource","kms:UntagResource","iam:ListGroups","iam:ListRoles","iam:ListUsers"]`},
+	offered{"AWSCloudTrail_FullAccess", "Everything in CloudTrail, and making the bucket and naming the key that trails deliver to.",
+		`["cloudtrail:*","s3:CreateBucket","s3:PutBucketPolicy","s3:GetBucketPolicy","s3:GetBucketLocation","s3:ListAllMyBuckets","kms:ListAliases","kms:ListKeys"]`},
+	offered{"AWSCloudTrail_ReadOnlyAccess", "Reading everything in CloudTrail.",
+		`["cloudtrail:Describe*","cloudtrail:Get*","cloudtrail:List*","cloudtrail:LookupEvents"]`},
 	offered{"IAMFullAccess", "Everything in IAM.", `["iam:*"]`},
 	offered{"IAMReadOnlyAccess", "Reading everything in IAM.", `["iam:Get*","iam:List*","iam:Simulate*","iam:GenerateServiceLastAccessedDetails"]`},
 )
