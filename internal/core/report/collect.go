@@ -26,7 +26,7 @@ type Collector struct {
 	phases  map[string]*history
 	keys    map[string]string // generation → ARN of its KMS key
 	waiting fifo[[]*request]  // by the id of the S3 request that made them
-	refused int               // of those waiting
+	pending int               // of those waiting
 	audit   Audit
 }
 
@@ -37,10 +37,11 @@ type cellID struct {
 
 // request is a KMS request that S3 made.
 type request struct {
-	id         cellID // without a bucket, when it was refused
+	id         cellID // without a bucket, when it was refused: its S3 event tells
 	counts     Counts
 	generation string
-	refused    bool
+	service    bool // made for a service, which its S3 event names
+	pending    bool // it is placed when its S3 event comes
 	inTime     bool
 }
 
@@ -75,7 +76,7 @@ func (c *Collector) Add(line []byte) {
 		c.audit.Damaged++
 		return
 	}
-	if !needed(line, c.refused > 0) && !c.audit.Begins.IsZero() {
+	if !needed(line, c.pending > 0) && !c.audit.Begins.IsZero() {
 		return
 	}
 	e, err := parse(line)
@@ -133,20 +134,25 @@ func (c *Collector) kms(e *event) {
 		c.place(r)
 	default:
 		name, whole := bucketOf(e.RequestParameters.EncryptionContext["aws:s3:arn"])
-		if name == "" { // a refusal's parameters are not recorded
-			r.refused = true
-			c.refused++
-			c.wait(f.ParentRequestID, r)
-			return
-		}
-		r.id.bucket = name
-		if !whole || f.Generation == "" && e.ErrorCode == "" {
+		r.id.bucket, r.service = name, e.UserIdentity.Type == "AWSService"
+		if name != "" && (!whole || f.Generation == "" && e.ErrorCode == "") {
 			r.counts.Direct = 1
-		} else if e.ErrorCode == "" {
+		}
+		// A refusal's parameters are not recorded.
+		if r.pending = name == "" || r.service; r.pending {
+			c.pending++
+		} else {
+			c.place(r)
+		}
+		if r.pending || r.opens() {
 			c.wait(f.ParentRequestID, r)
 		}
-		c.place(r)
 	}
+}
+
+// opens reports whether the request opened a bucket key.
+func (r *request) opens() bool {
+	return r.id.bucket != "" && r.counts.Direct == 0 && r.counts.Failed == 0
 }
 
 // wait keeps a request until its S3 event comes.
@@ -158,10 +164,14 @@ func (c *Collector) wait(parent string, r *request) {
 // unplaced counts requests whose S3 event did not come.
 func (c *Collector) unplaced(requests []*request) {
 	for _, r := range requests {
-		if !r.refused {
+		if !r.pending {
 			continue
 		}
-		c.refused--
+		c.pending--
+		if r.id.bucket != "" {
+			c.place(r)
+			continue
+		}
 		if !r.inTime {
 			continue
 		}
@@ -197,13 +207,9 @@ func (c *Collector) s3(e *event) {
 	}
 	requests, _ := c.waiting.take(e.RequestID)
 	for _, r := range requests {
-		if r.refused {
-			c.refused--
-			r.id.bucket = e.bucket()
-			if e.EventName == "CopyObject" && r.id.operation == decrypt {
-				r.id.bucket = e.source()
-			}
-			c.place(r)
+		if r.pending {
+			c.pending--
+			c.placeBy(e, r)
 		}
 	}
 	accesses := e.accesses()
@@ -230,6 +236,21 @@ func (c *Collector) s3(e *event) {
 	}
 }
 
+// placeBy counts a KMS request with what its S3 event tells.
+func (c *Collector) placeBy(e *event, r *request) {
+	switch {
+	case r.id.bucket != "":
+	case e.EventName == "CopyObject" && r.id.operation == decrypt:
+		r.id.bucket = e.source()
+	default:
+		r.id.bucket = e.bucket()
+	}
+	if r.service {
+		r.id.requester = e.requester()
+	}
+	c.place(r)
+}
+
 // own says which accesses made a KMS request of their own: one for the same generation, or
 // for one that then another was used for.
 func own(accesses []access, requests []*request) [2]bool {
@@ -238,7 +259,7 @@ func own(accesses []access, requests []*request) [2]bool {
 	for _, exact := range []bool{true, false} {
 		for i, a := range accesses {
 			for j, r := range requests {
-				if owned[i] || used[j] || r.refused || r.id.operation != a.operation || exact && r.generation != a.generation {
+				if owned[i] || used[j] || !r.opens() || r.id.operation != a.operation || exact && r.generation != a.generation {
 					continue
 				}
 				owned[i], used[j] = true, true

@@ -100,6 +100,8 @@ func parse(line []byte) (*event, error) {
 func (e *event) requester() string {
 	u := &e.UserIdentity
 	switch {
+	case u.Type == "AWSService" && u.InvokedBy != "":
+		return u.InvokedBy
 	case u.Type == "AssumedRole" && u.SessionContext.SessionIssuer.ARN != "":
 		return u.SessionContext.SessionIssuer.ARN
 	case u.ARN != "":

@@ -207,6 +207,14 @@ func TestAttribution(t *testing.T) {
 	w.kms("Decrypt", "r4", "", "", refused)
 	w.s3("GetObject", "r4", "photos", nil, refused, func(r *audit.Record) { r.RequestParameters = map[string]any{"bucketName": "photos"} })
 	w.kms("Decrypt", "r5", "", "", refused) // its S3 event is missing
+	// Of a service, the KMS event does not say of which.
+	service := func(by string) func(*audit.Record) {
+		return func(r *audit.Record) { r.UserIdentity = audit.Identity{Type: "AWSService", InvokedBy: by} }
+	}
+	w.kms("GenerateDataKey", "t1", "arn:aws:s3:::logs", "l", service(audit.InvokedByS3))
+	w.s3("PutObject", "t1", "logs", under("l"), service("cloudtrail.amazonaws.com"))
+	w.s3("PutObject", "t2", "logs", under("l"), service("cloudtrail.amazonaws.com"))
+	w.kms("Decrypt", "t3", "arn:aws:s3:::logs", "l", service(audit.InvokedByS3)) // without an S3 event
 	w.kms("Decrypt", "r6", "arn:aws:s3:::logs/x", "")
 	w.s3("GetObject", "r6", "logs", map[string]any{"cofferKeyArn": k1, "cofferBucketKey": false})
 	w.write(audit.Record{EventSource: "kms.amazonaws.com", EventName: "Encrypt", EventType: audit.TypeAPICall,
@@ -227,6 +235,8 @@ func TestAttribution(t *testing.T) {
 	w.lines = append(w.lines, []byte(`{"eventSource":"kms.amazonaws.com"`), []byte(`{"eventSource":"kms.amazonaws.com",}`))
 
 	want := map[string]bool{
+		"GenerateDataKey logs k1 cloudtrail.amazonaws.com made=1 failed=0 direct=0 avoided=1":            true,
+		"Decrypt logs k1 fas.s3.amazonaws.com made=1 failed=0 direct=0 avoided=0":                        true,
 		"GenerateDataKey photos k1 alice made=1 failed=0 direct=0 avoided=5":                             true,
 		"Decrypt photos k1 Writer made=1 failed=0 direct=0 avoided=1":                                    true,
 		"Decrypt photos k1 alice made=1 failed=1 direct=0 avoided=0":                                     true,
@@ -245,11 +255,11 @@ func TestAttribution(t *testing.T) {
 	for line := range want {
 		t.Errorf("no row %s", line)
 	}
-	if !r.Audit.Begins.Equal(noon) || r.Audit.Damaged != 2 || r.Audit.Copies != 1 || r.Audit.KMSRequests != 7 || r.Audit.Unplaced != 1 || r.Audit.Accesses != 8 || r.Audit.OwnRequest != 2 {
+	if !r.Audit.Begins.Equal(noon) || r.Audit.Damaged != 2 || r.Audit.Copies != 1 || r.Audit.KMSRequests != 9 || r.Audit.Unplaced != 1 || r.Audit.Accesses != 10 || r.Audit.OwnRequest != 3 {
 		t.Errorf("audit: %+v", r.Audit)
 	}
 	one := w.report(Query{Bucket: "photos"})
-	if one.Total != (Counts{Made: 4, Failed: 1, Avoided: 6}) || one.Audit.Elsewhere != 2 || one.Audit.Unplaced != 1 {
+	if one.Total != (Counts{Made: 4, Failed: 1, Avoided: 6}) || one.Audit.Elsewhere != 4 || one.Audit.Unplaced != 1 {
 		t.Errorf("of photos: %+v, %+v", one.Total, one.Audit)
 	}
 }
