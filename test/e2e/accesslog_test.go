@@ -50,7 +50,10 @@ var logLine = regexp.MustCompile(`^([^ ]*) ([^ ]*) \[(.*?)\] ([^ ]*) ([^ ]*) ([^
 func logLines(s *coffertest.Server, bucket, prefix string) (out []string) {
 	s.T.Helper()
 	for _, o := range do(s.T, s.S3.ListObjectsV2, &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: &prefix}).Contents {
-		text, _ := s.Get(bucket, *o.Key)
+		text, head := s.Get(bucket, *o.Key)
+		if aws.ToString(head.ContentType) != "text/plain" || head.ServerSideEncryption != types.ServerSideEncryptionAes256 {
+			s.T.Errorf("%s is %s under %s", *o.Key, aws.ToString(head.ContentType), head.ServerSideEncryption)
+		}
 		for line := range strings.Lines(text) {
 			m := logLine.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
 			if m == nil {

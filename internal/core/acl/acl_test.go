@@ -74,3 +74,37 @@ func TestAllowedDisabled(t *testing.T) {
 		}
 	}
 }
+
+// What is granted to the group of log delivery is for that service alone, and not public:
+// what blocks public lists does not block it.
+func TestLogDelivery(t *testing.T) {
+	list := List{{Group: LogDelivery, Permission: Write}, {Group: LogDelivery, Permission: ReadACP}}
+	for name, c := range map[string]struct {
+		who  Who
+		want bool
+	}{
+		"the service":                   {Who{ID: AnonymousID, Anonymous: true, LogDelivery: true}, true},
+		"the service, with no public":   {Who{ID: AnonymousID, Anonymous: true, LogDelivery: true, NoPublic: true}, true},
+		"another service":               {Who{ID: AnonymousID, Anonymous: true}, false},
+		"nobody, with no public":        {Who{ID: AnonymousID, Anonymous: true, NoPublic: true}, false},
+		"somebody who is not a service": {Who{ID: "a"}, false},
+	} {
+		if list.Allows(Write, c.who) != c.want || list.Allows(Read, c.who) {
+			t.Errorf("%s: %t", name, !c.want)
+		}
+	}
+	public := List{{Group: AllUsers, Permission: Write}, {ID: AnonymousID, Permission: Write}}
+	if service := (Who{ID: AnonymousID, Anonymous: true, LogDelivery: true, NoPublic: true}); public.Allows(Write, service) {
+		t.Error("what is public is allowed where nothing public counts")
+	}
+	for _, c := range []struct {
+		list List
+		want bool
+	}{
+		{list, true}, {List{{Group: LogDelivery, Permission: FullControl}}, true}, {list[:1], false}, {list[1:], false}, {public, false}, {nil, false},
+	} {
+		if c.list.ForLogs() != c.want {
+			t.Errorf("%v is for logs: %t", c.list, !c.want)
+		}
+	}
+}
