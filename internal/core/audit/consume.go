@@ -93,7 +93,13 @@ func (t *Trail) Await(ctx context.Context, at Position) error {
 		t.mu.Lock()
 		head, advanced := t.head(), t.advanced
 		t.mu.Unlock()
-		if n, err := t.bytes(at, head); err != nil || n > 0 {
+		n, err := t.bytes(at, head)
+		if err == nil && n > 0 && at.Segment == head.Segment && head.Offset == math.MaxInt64 {
+			// No file is being written, and the last one may end in a torn line, of which
+			// nothing comes.
+			n, err = t.whole(ctx, at)
+		}
+		if err != nil || n > 0 {
 			return err
 		}
 		select {
@@ -102,6 +108,18 @@ func (t *Trail) Await(ctx context.Context, at Position) error {
 		case <-advanced:
 		}
 	}
+}
+
+// whole returns the length of the line at a position; 0 when it has no end.
+func (t *Trail) whole(ctx context.Context, at Position) (n int64, err error) {
+	_, err = newReader(t.fs, t.dir, Filter{}).raw(ctx, at, math.MaxInt64, func(line []byte) error {
+		n = int64(len(line))
+		return errFound
+	})
+	if errors.Is(err, errFound) {
+		err = nil
+	}
+	return n, err
 }
 
 // Behind returns how many bytes of the durable trail are behind a position: a consumer's

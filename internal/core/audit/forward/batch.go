@@ -40,8 +40,5 @@ func (b *batch) add(l audit.Line) {
 func (b *batch) drop(n int) audit.Position {
 	at := b.after[n-1]
 	b.records, b.after = b.records[n:], b.after[n:]
-	if b.empty() {
-		at = b.next // also behind what is not for this sink
-	}
 	return at
 }

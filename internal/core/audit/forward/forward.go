@@ -99,8 +99,8 @@ func (f *Forwarder) resume(ctx context.Context, known map[string]cursor) error {
 	return nil
 }
 
-// retire notes sinks that are not in the configuration any more: what they did not take
-// is not kept for them.
+// retire notes sinks that are not in the configuration any more: nothing holds the trail
+// for them since the start.
 func (f *Forwarder) retire(ctx context.Context, known map[string]cursor) error {
 	for _, name := range slices.Sorted(maps.Keys(known)) {
 		c := known[name]
@@ -119,7 +119,6 @@ func (f *Forwarder) retire(ctx context.Context, known map[string]cursor) error {
 		if err := store(ctx, f.rows, name, c); err != nil {
 			return fmt.Errorf("retire audit sink %s: %w", name, err)
 		}
-		f.trail.Release(name)
 	}
 	return nil
 }

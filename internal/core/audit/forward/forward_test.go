@@ -412,7 +412,30 @@ func TestDamagedLine(t *testing.T) {
 	})
 }
 
-// damage replaces bytes of a file.
+// A line without an end, at the end of the trail, is not looked for without rest: no time
+// would pass here.
+func TestTornEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := sinktest.NewFake("siem")
+		w := newWorld(t, Target{Sink: s})
+		w.record(1)
+		time.Sleep(time.Second)
+		w.stop()
+		name := w.trail.Head().Segment
+		damage(t, w.fs, "audit/"+name, "}\n", "} ")
+		f, err := Open(t.Context(), w.trail, w.rows, w.targets, Config{}) // the trail is closed, and so the file is its end
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.pumps[0].start(audit.Position{Segment: name})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		f.Run(ctx)
+		w.came(s)
+	})
+}
+
+// damage replaces bytes of a file, where they are last.
 func damage(t *testing.T, fs vfs.FS, path, old, new string) {
 	t.Helper()
 	f, err := fs.OpenReadWrite(path, vfs.WriteCategoryUnspecified)
@@ -428,7 +451,7 @@ func damage(t *testing.T, fs vfs.FS, path, old, new string) {
 	if _, err := f.ReadAt(text, 0); err != nil {
 		t.Fatal(err)
 	}
-	i := bytes.Index(text, []byte(old))
+	i := bytes.LastIndex(text, []byte(old))
 	if i < 0 {
 		t.Fatalf("no %s in %s", old, text)
 	}

@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"net"
 	"net/http/httptest"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -210,4 +212,23 @@ func TestFrame(t *testing.T) {
 			t.Errorf("%s becomes\n%s, want\n%s", test.record, got, want)
 		}
 	}
+}
+
+// FuzzFrame: whatever a record is, its message has the length that is said, a header of
+// RFC 5424, and the record.
+func FuzzFrame(f *testing.F) {
+	f.Add("store-1", []byte(`{"eventTime":"2026-07-14T09:30:00Z","eventName":"PutObject","errorCode":"x"}`))
+	f.Add("", []byte(`{"eventTime":"2026-07-14T09:30:00+02:00","eventName":"\u0000 <1>"}`))
+	f.Add("a b", []byte("not JSON\n"))
+	header := regexp.MustCompile(`^<1(08|10)>1 (-|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) [!-~]{1,255} coffer - [!-~]{1,32} - `)
+	f.Fuzz(func(t *testing.T, host string, record []byte) {
+		length, message, _ := strings.Cut(string(frame(nil, host, record)), " ")
+		if length != strconv.Itoa(len(message)) {
+			t.Fatalf("%s bytes are said of %q", length, message)
+		}
+		head := header.FindString(message)
+		if head == "" || message[len(head):] != string(record) {
+			t.Errorf("message %q", message)
+		}
+	})
 }
