@@ -81,6 +81,12 @@ func TestRecordsOfCallers(t *testing.T) {
 	ann := tenant.NewUser("ann", allows("s3:*", "sts:*"))
 	g.row("other account reads: both have it", gets(ann, "lent/a"))
 	g.row("other account writes: both have it", func() { must(t, put(ann, "vault", "lent/b")) })
+	_, err = ann.S3.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String("theirs")})
+	must(t, err)
+	g.row("other account copies to its own bucket: the source's owner has it, too", func() {
+		request{method: "PUT", target: "/theirs/copy", key: ann.Keys.AccessKeyID, secret: ann.Keys.SecretAccessKey,
+			headers: []string{"X-Amz-Copy-Source", "/vault/lent/a", "User-Agent", "golden/1.0"}}.do(s.Server)
+	})
 	g.row("other account, denied: both have it, and it does not learn whose it is", gets(ann, "a"))
 	g.row("other account deletes several, denied each", func() {
 		body := `<Delete><Object><Key>a</Key></Object></Delete>`

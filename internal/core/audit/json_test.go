@@ -82,6 +82,7 @@ func BenchmarkLine(b *testing.B) {
 	r.AdditionalEventData = map[string]any{
 		"SignatureVersion": "SigV4", "AuthenticationMethod": "AuthHeader", "bytesTransferredIn": int64(4096), "bytesTransferredOut": int64(0),
 		"SSEApplied": "SSE_KMS", "x-amz-id-2": "k0fv2exampleId2==", "cofferBucketKey": true, "cofferGeneration": "0190f3a1-6c1b-7c5e-9c0a-3b0a3a1c6d11",
+		"cofferKeyArn": "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab", "cofferKmsEventId": "5d6a0a3e-3e0e-4f1c-8e0c-1a2b3c4d5e6f",
 	}
 	b.ReportAllocs()
 	for b.Loop() {

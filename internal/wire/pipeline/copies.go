@@ -69,15 +69,20 @@ func setOwner(resources []audit.Resource, account string) {
 // copies returns the record as the trails of other accounts have it, and marks it as one
 // of several.
 func (c *Call) copies(r *audit.Record) []audit.Record {
-	if len(c.others) == 0 {
+	// Nobody's record is some account's own already.
+	others := c.others
+	if i := slices.Index(others, r.RecipientAccountID); i >= 0 {
+		others = slices.Delete(slices.Clone(others), i, i+1)
+	}
+	if len(others) == 0 {
 		return nil
 	}
 	if r.EventID == "" {
 		r.EventID = uuid.NewString()
 	}
 	r.SharedEventID = r.EventID
-	out := make([]audit.Record, len(c.others))
-	for i, account := range c.others {
+	out := make([]audit.Record, len(others))
+	for i, account := range others {
 		out[i] = *r
 		out[i].EventID, out[i].RecipientAccountID = uuid.NewString(), account
 		if c.family.TellsCaller {

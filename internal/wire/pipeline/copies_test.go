@@ -77,6 +77,7 @@ func TestCopiesGoWithACommit(t *testing.T) {
 func TestNobodysCallsAreTheOwners(t *testing.T) {
 	h := open(t, func(_ context.Context, c *Call) (*Response, error) {
 		c.family.Owner = func(context.Context, *Call) string { return neighbour }
+		c.AuditFor(neighbour) // as the owner of a copy's source
 		return &Response{Status: 200}, nil
 	}, nil)
 	h.ask(t)

@@ -21,6 +21,7 @@ import (
 // anything may be.
 func (a *API) authorize(ctx context.Context, c *pipeline.Call, in pipeline.Needer) error {
 	c.FindOwner(ctx)
+	a.noteSource(ctx, c, in)
 	if in == nil {
 		return a.Access.Admit(ctx, c.Caller, c.Bucket)
 	}
@@ -38,6 +39,22 @@ func (a *API) owner(ctx context.Context, c *pipeline.Call) string {
 		return ""
 	}
 	return b.Owner
+}
+
+// noteSource lets the owner of what is copied know of it, whoever copies it to wherever.
+func (a *API) noteSource(ctx context.Context, c *pipeline.Call, in pipeline.Needer) {
+	var source string
+	switch in := in.(type) {
+	case object.Copy:
+		source = in.Source.Bucket
+	case object.CopyPart:
+		source = in.Source.Bucket
+	default:
+		return
+	}
+	if b, err := a.Buckets.Access(ctx, source); err == nil {
+		c.AuditFor(b.Owner)
+	}
 }
 
 // ACLRequired notes that it was a list of grants that allowed the call.

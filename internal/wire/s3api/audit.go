@@ -35,7 +35,7 @@ func auditDocument(c *pipeline.Call, name string, document any) {
 // requestParameters are the target, the query and the x-amz-* headers, by their
 // names on the wire and without anything that is or proves a secret.
 func requestParameters(c *pipeline.Call) map[string]any {
-	p := make(map[string]any, 12)
+	p := make(map[string]any, 8)
 	for name, values := range c.Query {
 		if !secretParameter(name) {
 			p[name] = shown(name, values)
