@@ -48,7 +48,7 @@ func BenchmarkIndex(b *testing.B) {
 		var f facts
 		live := newBuilder(0)
 		for i := 0; b.Loop(); i++ {
-			if live.full() {
+			if len(live.offsets) == blockRecords {
 				live.block()
 				live = live.next(0)
 			}

@@ -89,8 +89,6 @@ func (b *builder) add(offset, next int64, f *facts) {
 	}
 }
 
-func (b *builder) full() bool { return len(b.offsets) >= blockRecords }
-
 // postings returns the records with a term.
 func (b *builder) postings(h uint64) []uint32 {
 	n := b.table[b.place(h)]

@@ -80,6 +80,7 @@ func (w *world) reopenWhileStopped(stop func(), done chan struct{}) {
 // began, once and in order.
 func TestSearchWhileIndexed(t *testing.T) {
 	w := newWorld(t, 30<<10)
+	w.index.perBlock = 7
 	w.append(access("GetObject", "bucket", "first", "user"))
 	w.step()
 	q := Query{Terms: []Term{{Field: Bucket, Value: "bucket"}}, OldestFirst: true}

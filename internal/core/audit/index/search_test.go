@@ -45,7 +45,7 @@ func queries(w *world) map[string]Query {
 // and with a mixture, in both orders, and page by page.
 func TestSearch(t *testing.T) {
 	const some = 160
-	for name, size := range map[string]int64{"many files": 20 << 10, "a file": 64 << 20} {
+	for name, size := range map[string]int64{"many files": 20 << 10, "a file": 64 << 20, "a file of blocks": 64 << 20} {
 		for _, state := range []struct {
 			name string
 			make func(w *world)
@@ -64,6 +64,9 @@ func TestSearch(t *testing.T) {
 		} {
 			t.Run(name+"/"+state.name, func(t *testing.T) {
 				w := newWorld(t, size)
+				if name == "a file of blocks" {
+					w.per, w.index.perBlock = 13, 13
+				}
 				state.make(w)
 				for name, q := range queries(w) {
 					for _, q.OldestFirst = range []bool{false, true} {

@@ -49,6 +49,7 @@ type Index struct {
 	again    chan struct{} // an index file is gone
 	busy     int64         // busyBytes
 	tooFar   int64         // maxBehind
+	perBlock int           // blockRecords
 
 	mu    sync.RWMutex
 	files map[string]*file // by segment
@@ -120,7 +121,7 @@ func Files(dir string) (*Index, error) {
 func open(trail *audit.Trail, dir string, cfg Config) (*Index, error) {
 	x := &Index{
 		fs: cfg.FS, trail: trail, dir: dir, log: cfg.Log, tokenKey: cfg.TokenKey,
-		slots: make(chan struct{}, maxSearches), again: make(chan struct{}, 1), busy: busyBytes, tooFar: maxBehind, files: map[string]*file{},
+		slots: make(chan struct{}, maxSearches), again: make(chan struct{}, 1), busy: busyBytes, tooFar: maxBehind, perBlock: blockRecords, files: map[string]*file{},
 	}
 	if x.fs == nil {
 		x.fs = vfs.Default
@@ -330,7 +331,7 @@ func (x *Index) index(ctx context.Context, segment string) (audit.Position, erro
 
 // add adds a record to what is indexed in memory. mu is held.
 func (x *Index) add(cur *building, offset, next int64, f *facts) {
-	if cur.live.full() {
+	if len(cur.live.offsets) >= x.perBlock {
 		cur.seal()
 	}
 	if f.ok {

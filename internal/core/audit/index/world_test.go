@@ -21,6 +21,7 @@ type world struct {
 	trail *audit.Trail
 	index *Index
 	size  int64 // of the trail's files
+	per   int   // records of a block, if not as many as there can be
 	wrote []string
 	now   time.Time
 	dice  *rand.Rand
@@ -43,6 +44,9 @@ func (w *world) open() {
 	}
 	if w.index, err = Open(w.trail, "audit", Config{FS: w.fs}); err != nil {
 		w.Fatal(err)
+	}
+	if w.per > 0 {
+		w.index.perBlock = w.per
 	}
 }
 
