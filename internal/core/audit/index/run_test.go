@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/cofferstore/coffer/internal/core/audit"
 )
 
 // The index follows the trail, gives way to many requests, and does not fall behind for
@@ -125,4 +127,23 @@ func TestSearchWhileIndexed(t *testing.T) {
 	}
 	close(done)
 	searchers.Wait()
+}
+
+// Retention must not take what an index that has just been opened has not seen.
+func TestOpenHoldsTheTrail(t *testing.T) {
+	w := newWorld(t, 20<<10)
+	w.some(100)
+	w.reopen()
+	segments, err := w.index.segments()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if at := w.trail.Holds()[Consumer]; at != (audit.Position{Segment: segments[0]}) {
+		t.Errorf("nothing indexed: held at %v", at)
+	}
+	w.step()
+	w.reopen()
+	if at, head := w.trail.Holds()[Consumer], w.trail.Head(); at.Segment > head.Segment || at.Segment <= segments[len(segments)-2] {
+		t.Errorf("all indexed: held at %v, head %v", at, head)
+	}
 }
