@@ -109,7 +109,7 @@ func (b *auditBar) show(p index.Progress) {
 		return
 	}
 	if b.bar == nil {
-		b.bar = progressbar.NewOptions64(p.Total, progressbar.OptionSetWriter(b.out), progressbar.OptionShowBytes(true),
+		b.bar = progressbar.NewOptions64(p.Total, progressbar.OptionSetWriter(b.out), progressbar.OptionSetDescription("searching"),
 			progressbar.OptionClearOnFinish(), progressbar.OptionThrottle(100*time.Millisecond))
 	}
 	_ = b.bar.Set64(p.Read)

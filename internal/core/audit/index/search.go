@@ -26,6 +26,12 @@ var errEnough = errors.New("audit/index: enough")
 // Until a second after EndTime, Limit MaxResults; Bind has both times as they were sent.
 // Event.Username and Event.Resources are what it shows of an event.
 func (x *Index) Search(ctx context.Context, q Query, progress func(Progress)) (*Page, error) {
+	select {
+	case x.slots <- struct{}{}:
+		defer func() { <-x.slots }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	page := &Page{}
 	more := false
 	err := x.Each(ctx, q, progress, func(e Event) error {
@@ -46,7 +52,8 @@ func (x *Index) Search(ctx context.Context, q Query, progress func(Progress)) (*
 }
 
 // Each calls fn with what a query chooses, in its order, and regardless of its limit. It
-// ends at fn's first error, which it returns. progress may be nil. Errors: BadQuery,
+// ends at fn's first error, which it returns. Unlike Search it waits for no others, since
+// fn may take its time. progress may be nil. Errors: BadQuery,
 // BadToken.
 func (x *Index) Each(ctx context.Context, q Query, progress func(Progress), fn func(Event) error) error {
 	p, err := newPlan(q)
@@ -58,12 +65,6 @@ func (x *Index) Each(ctx context.Context, q Query, progress func(Progress), fn f
 		if s.after, err = x.parseToken(q); err != nil {
 			return err
 		}
-	}
-	select {
-	case x.slots <- struct{}{}:
-		defer func() { <-x.slots }()
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 	began := time.Now()
 	defer func() {

@@ -70,7 +70,7 @@ type built struct {
 	data []byte
 }
 
-// maxSearches is how many searches read at the same time; others wait.
+// maxSearches is how many pages are searched for at the same time; others wait.
 const maxSearches = 4
 
 // Open opens the index of a trail whose files are in dir. What is missing or damaged of
