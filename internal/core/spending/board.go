@@ -97,9 +97,8 @@ func (b *board) Collect(ch chan<- prometheus.Metric) {
 	send := func(name string, values readings) {
 		for op, operation := range operationNames {
 			for kind, desc := range []*prometheus.Desc{b.made, b.avoided} {
-				if v := values[kind*int(operations)+op]; v > 0 || name == Other {
-					ch <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(v), name, operation)
-				}
+				v := values[kind*int(operations)+op]
+				ch <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(v), name, operation)
 			}
 		}
 	}
