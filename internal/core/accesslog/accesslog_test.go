@@ -32,6 +32,7 @@ type world struct {
 	targets   map[string]*bucket.Access
 	logged    map[string]*bucket.Logged
 	fails     map[string]error // by bucket
+	once      error            // of the next write alone
 	tries     int
 	delivered []delivery
 }
@@ -69,6 +70,10 @@ func (w *world) Put(_ context.Context, by iam.Caller, in object.Put, _ policy.Co
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.tries++
+	if err := w.once; err != nil {
+		w.once = nil
+		return object.Stored{}, err
+	}
 	if err := w.fails[in.Bucket]; err != nil {
 		return object.Stored{}, err
 	}
@@ -394,5 +399,27 @@ func TestTargetsThatChanged(t *testing.T) {
 	must(t, l.Flush(t.Context()))
 	if len(w.delivered) != 1 {
 		t.Error("not delivered in the end")
+	}
+}
+
+// Of one log nothing overtakes what could not be written.
+func TestOrder(t *testing.T) {
+	w := newWorld()
+	l := started(t, w)
+	for _, key := range []string{"1", "2", "3"} {
+		l.Append(photos, asked(key, 4))
+		must(t, l.queue.rotate())
+	}
+	w.once = errors.New("fails")
+	if err := l.Flush(t.Context()); !strings.Contains(err.Error(), "fails") || len(w.delivered) != 0 {
+		t.Errorf("delivered %d, %v", len(w.delivered), err)
+	}
+	must(t, l.Flush(t.Context()))
+	var got []string
+	for _, d := range w.delivered {
+		got = append(got, keys(t, d.text)...)
+	}
+	if !slices.Equal(got, []string{"1", "2", "3"}) {
+		t.Errorf("delivered %q", got)
 	}
 }
