@@ -7,6 +7,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/cofferstore/coffer/internal/background"
 )
 
 // Upkeep runs until ctx is done: key rotation and deletion, removal of streams
@@ -22,7 +24,7 @@ func (s *Server) upkeep(ctx context.Context) {
 	all.Go(func() { s.kms.Run(ctx) })
 	all.Go(func() { s.jobs.Run(ctx) })
 	all.Go(func() { s.courier.Run(ctx) })
-	all.Go(func() { s.index.Run(ctx) })
+	all.Go(func() { background.Do(func() { s.index.Run(ctx) }) })
 	all.Go(func() { s.accessLog.Run(ctx) })
 	all.Go(func() {
 		s.every(ctx, consolidateEvery, "begin consolidation", func() (int, error) { return s.consolidator.Sweep(ctx) })

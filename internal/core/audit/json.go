@@ -17,8 +17,14 @@ import (
 // reflection would take more of its time than its signature does.
 
 // line returns the record as JSON and a newline.
-func (r *Record) line() ([]byte, error) {
-	w := writer{b: make([]byte, 0, 1536)}
+func (r *Record) line() ([]byte, error) { return r.appendLine(make([]byte, 0, typicalLine)) }
+
+// typicalLine is a size that most lines have room in.
+const typicalLine = 2 << 10
+
+// appendLine is line in memory that is given.
+func (r *Record) appendLine(b []byte) ([]byte, error) {
+	w := writer{b: b}
 	w.record(r)
 	if w.err != nil {
 		return nil, fmt.Errorf("audit: encode record: %w", w.err)

@@ -26,7 +26,13 @@ const (
 
 // encode fills in what the trail itself knows, applies the limits, and returns
 // the record as a line.
-func encode(r *Record) ([]byte, error) {
+func encode(r *Record) ([]byte, error) { return encodeIn(nil, r) }
+
+// encodeIn is encode in memory that is given, as far as it reaches; without any, in its own.
+func encodeIn(b []byte, r *Record) ([]byte, error) {
+	if b == nil {
+		b = make([]byte, 0, typicalLine)
+	}
 	r.EventVersion = eventVersion
 	if r.EventID == "" {
 		r.EventID = uuid.NewString()
@@ -39,7 +45,7 @@ func encode(r *Record) ([]byte, error) {
 	r.ErrorCode = cut(r.ErrorCode)
 	r.ErrorMessage = cut(r.ErrorMessage)
 
-	line, err := r.line()
+	line, err := r.appendLine(b)
 	if err != nil {
 		return nil, err
 	}

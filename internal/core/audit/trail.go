@@ -185,6 +185,9 @@ func (t *Trail) prepare(ctx context.Context) error {
 	return nil
 }
 
+// lineMemory is memory of typicalLine for lines.
+var lineMemory = sync.Pool{New: func() any { b := make([]byte, 0, typicalLine); return &b }}
+
 // Append writes the record, with its version, its id and, where it has none, its
 // time filled in. The record is in the file when Append returns, and outlives a crash of
 // the machine within a second; with durable it does so at once. Concurrent durable appends
@@ -198,7 +201,13 @@ func (t *Trail) Append(ctx context.Context, r Record, durable bool) error {
 	if t.off {
 		return nil
 	}
-	line, err := encode(&r)
+	var memory []byte
+	if !durable { // it is copied to be written, and not kept
+		spare := lineMemory.Get().(*[]byte)
+		defer lineMemory.Put(spare)
+		memory = *spare
+	}
+	line, err := encodeIn(memory, &r)
 	if err != nil {
 		t.metrics.failures.Inc()
 		return err

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/cofferstore/coffer/internal/background"
 	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/object"
@@ -186,7 +187,7 @@ func (c *Courier) reconcile(ctx context.Context, all *sync.WaitGroup) error {
 		}
 		c.loops[t.ID] = l
 		all.Go(func() {
-			l.run(ctx)
+			background.Do(func() { l.run(ctx) })
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			delete(c.loops, l.id)

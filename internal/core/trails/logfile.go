@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cofferstore/coffer/internal/background"
 	"github.com/cofferstore/coffer/internal/core/acl"
 	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/object"
@@ -87,11 +88,11 @@ func (l *loop) putLog(ctx context.Context, t *Trail, p PendingFile) (DeliveredFi
 	r, w := io.Pipe()
 	m := &making{file: DeliveredFile{Bucket: p.Bucket, Object: p.Object}, begun: make(chan struct{}), out: w}
 	done := make(chan error, 1)
-	go func() {
+	go background.Do(func() {
 		err := l.make(ctx, t, p, m)
 		w.CloseWithError(err)
 		done <- err
-	}()
+	})
 	select {
 	case <-m.begun:
 	case err := <-done:
