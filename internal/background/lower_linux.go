@@ -8,6 +8,10 @@ import "golang.org/x/sys/unix"
 // so that it comes forward on a machine that never rests, too.
 const niceness = 10
 
-// lower gives the calling thread a low priority. It cannot be refused: everybody may
-// lower a priority of their own.
-func lower() { _ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), niceness) }
+// lower gives the calling thread a low priority, if it has none. It cannot be refused:
+// everybody may lower a priority of their own.
+func lower() {
+	if priority, err := unix.Getpriority(unix.PRIO_PROCESS, unix.Gettid()); err != nil || 20-priority < niceness {
+		_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), niceness)
+	}
+}
