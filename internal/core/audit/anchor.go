@@ -56,29 +56,50 @@ type cutRowValue struct {
 	Cut
 }
 
-// readAnchors reads the rows. Both are nil where there are none.
+// readAnchors reads the rows. Both are nil where there are none. With an error that is
+// Damaged the row that is well is returned all the same.
 func readAnchors(ctx context.Context, rows meta.Store) (head *anchorRow, cut *Cut, err error) {
-	items, err := rows.Get(ctx, headRow, cutRow)
+	var h anchorRow
+	there, headErr := readAnchor(ctx, rows, headRow, &h)
+	if _, ok := parseName(h.Segment); there && headErr == nil && (h.Version != 1 || !ok || h.Offset < 0) {
+		headErr = damagedRow(headRow, errValue)
+	}
+	if there && headErr == nil {
+		head = &h
+	}
+	var c cutRowValue
+	there, cutErr := readAnchor(ctx, rows, cutRow, &c)
+	if _, ok := parseName(c.Segment); there && cutErr == nil && (c.Version != 1 || !ok) {
+		cutErr = damagedRow(cutRow, errValue)
+	}
+	if there && cutErr == nil {
+		cut = &c.Cut
+	}
+	if headErr == nil || cutErr != nil && !errors.Is(cutErr, meta.Damaged) {
+		headErr = cutErr
+	}
+	return head, cut, headErr
+}
+
+// readAnchor reads one of the rows.
+func readAnchor(ctx context.Context, rows meta.Store, key []byte, into any) (there bool, err error) {
+	it, err := meta.Get1(ctx, rows, key)
 	if err != nil {
-		return nil, nil, fmt.Errorf("audit: read the chain's rows: %w", err)
+		return false, fmt.Errorf("audit: read the chain's rows: %w", err)
 	}
-	bad := func(it meta.Item, err error) error {
-		return fault.New(meta.Damaged, "").Because(fmt.Errorf("row %q of the audit trail: %w", it.Key, err))
+	if it.Ver == 0 {
+		return false, nil
 	}
-	if it := items[0]; it.Ver != 0 {
-		head = new(anchorRow)
-		if err := json.Unmarshal(it.Value, head); err != nil || head.Version != 1 {
-			return nil, nil, bad(it, err)
-		}
+	if err := json.Unmarshal(it.Value, into); err != nil {
+		return true, damagedRow(key, err)
 	}
-	if it := items[1]; it.Ver != 0 {
-		var row cutRowValue
-		if err := json.Unmarshal(it.Value, &row); err != nil || row.Version != 1 {
-			return nil, nil, bad(it, err)
-		}
-		cut = &row.Cut
-	}
-	return head, cut, nil
+	return true, nil
+}
+
+var errValue = errors.New("a value that it cannot have")
+
+func damagedRow(key []byte, err error) error {
+	return fault.New(meta.Damaged, "").Because(fmt.Errorf("row %q of the audit trail: %w", key, err))
 }
 
 // mark is the end of a complete line in a file.

@@ -4,6 +4,7 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -25,8 +26,11 @@ func (t *Trail) continueChain(ctx context.Context, names []string) error {
 		return nil
 	}
 	head, cut, err := readAnchors(ctx, t.journal)
-	if err != nil {
+	if err != nil && !errors.Is(err, meta.Damaged) {
 		return err
+	}
+	if err != nil {
+		t.log.Error("what the metadata store knows of the audit trail is damaged", "error", err)
 	}
 	if t.cut = cut; cut != nil && !chained {
 		t.chain = cut.Chain

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 
@@ -53,8 +54,11 @@ func Verify(ctx context.Context, dir string, cfg VerifyConfig, progress func(Ver
 	end := Position{Segment: "\xff", Offset: math.MaxInt64}
 	if cfg.Rows != nil {
 		head, cut, err := readAnchors(ctx, cfg.Rows)
-		if err != nil {
+		if err != nil && !errors.Is(err, meta.Damaged) {
 			return v.Verification, err
+		}
+		if err != nil {
+			v.hold(Finding{Kind: Head, Text: "what the metadata store knows of the trail's head or beginning is damaged"})
 		}
 		v.cut = cut
 		if head != nil {

@@ -368,6 +368,87 @@ func TestChainVector(t *testing.T) {
 	}
 }
 
+// Rows that were damaged do not keep a trail from being opened, nor from being verified.
+func TestDamagedRowsOfTheChain(t *testing.T) {
+	for _, row := range [][]byte{headRow, cutRow} {
+		fs, rows, _ := chainedTrail(t)
+		var b meta.Batch
+		b.Put(row, []byte(`{"version":2}`))
+		if _, err := rows.Commit(t.Context(), &b); err != nil {
+			t.Fatal(err)
+		}
+		if faults, _ := findings(t, fs, rows); fmt.Sprint(faults) != "[head at line 0]" {
+			t.Errorf("%s: found %q", row, faults)
+		}
+		var log strings.Builder
+		closed(t, mustOpen(t, fs, Config{Journal: rows, Log: textLog(&log)}))
+		if !strings.Contains(log.String(), "is damaged") {
+			t.Errorf("%s: log %s", row, log.String())
+		}
+	}
+}
+
+// FuzzAnchors: a row is read as it is written, or is damaged.
+func FuzzAnchors(f *testing.F) {
+	f.Add([]byte(`{"version":1,"segment":"audit-20260304T050607.000000000Z.jsonl","offset":7,"chain":"` + chainZeros + `","records":3,"clean":true}`))
+	f.Add([]byte(`{"version":1,"segment":"x","offset":-7,"chain":"","records":3}`))
+	f.Fuzz(func(t *testing.T, value []byte) {
+		rows := mem.New()
+		var b meta.Batch
+		b.Put(headRow, value)
+		b.Put(cutRow, value)
+		if _, err := rows.Commit(t.Context(), &b); err != nil {
+			t.Skip(err)
+		}
+		head, cut, err := readAnchors(t.Context(), rows)
+		if err != nil && !errors.Is(err, meta.Damaged) {
+			t.Fatal(err)
+		}
+		if head == nil {
+			return
+		}
+		if cut == nil || cut.Segment != head.Segment || cut.Chain != head.Chain {
+			t.Errorf("%+v and %+v", head, cut)
+		}
+		var again meta.Batch
+		if err := putAnchor(&again, head.Anchor, head.Clean); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := rows.Commit(t.Context(), &again); err != nil {
+			t.Fatal(err)
+		}
+		if back, _, err := readAnchors(t.Context(), rows); err != nil || *back != *head {
+			t.Errorf("%+v was read as %+v, %v", head, back, err)
+		}
+	})
+}
+
+// FuzzChain: the member is found where encoding/json finds it.
+func FuzzChain(f *testing.F) {
+	f.Add([]byte(`{"a":1}`))
+	f.Add([]byte(`{"a":"","cofferChain":"` + chainZeros + `"}`))
+	f.Add([]byte(`{"a":{"b":1,"cofferChain":"` + chainZeros + `"}}`))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		if len(line) < 3 || !isRecord(line) || !json.Valid(line) || bytes.IndexByte(line, '\n') >= 0 {
+			t.Skip()
+		}
+		c := newChainer()
+		chained := appendChained(nil, append(bytes.Clone(line), '\n'))
+		value := c.link(&Chain{1}, chained)
+		text := bytes.TrimSuffix(chained, []byte("\n"))
+		var read map[string]any
+		if json.Unmarshal(text, &read) == nil && read["cofferChain"] != value.String() {
+			t.Errorf("%s has %s, read %v", text, value, read["cofferChain"])
+		}
+		if _, got, ok := chainOf(text); !ok || got != value {
+			t.Errorf("%s has %s, found %s %t", text, value, got, ok)
+		}
+		if got := unchained(text); !bytes.Equal(got, line) {
+			t.Errorf("%s without its chain is %s", line, got)
+		}
+	})
+}
+
 // FuzzVerify: a file may hold anything. Each line is a record or is reported.
 func FuzzVerify(f *testing.F) {
 	line := appendChained(nil, []byte(`{"a":1}`+"\n"))
