@@ -179,8 +179,8 @@ func (c *Courier) reconcile(ctx context.Context, all *sync.WaitGroup) error {
 			continue
 		}
 		l, err := c.begin(ctx, t)
-		if err != nil {
-			return err
+		if err != nil && ctx.Err() == nil { // the others are delivered all the same
+			c.cfg.Log.Error("begin to deliver a trail", "trail", t.ARN(c.service.Region), "error", err)
 		}
 		if l == nil {
 			continue

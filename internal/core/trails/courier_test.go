@@ -25,16 +25,16 @@ func TestFilesAreDelivered(t *testing.T) {
 		p.begin(false)
 		p.happen(3, time.Minute)
 		time.Sleep(time.Minute)
-		if len(p.shop.order) != 0 {
+		if len(p.came("")) != 0 {
 			t.Fatalf("came before five minutes: %v", p.shop)
 		}
 		p.happen(1, 61*time.Second)
 		p.delivered(2, 5)
-		name := p.shop.order[0]
+		name := p.came("")[0]
 		if !regexp.MustCompile(`^logs/p/AWSLogs/111122223333/CloudTrail/us-east-1/\d{4}/\d\d/\d\d/111122223333_CloudTrail_us-east-1_\d{8}T\d{4}Z_[0-9A-Za-z]{16}\.json\.gz$`).MatchString(name) {
 			t.Errorf("named %s", name)
 		}
-		o := p.shop.objects[name]
+		o := p.stored(name)
 		if o.by.ARN != ServiceName || o.by.SourceARN != "arn:aws:cloudtrail:us-east-1:111122223333:trail/main" || o.headers["content-encoding"] != "gzip" {
 			t.Errorf("put by %+v with %v", o.by, o.headers)
 		}
@@ -42,7 +42,7 @@ func TestFilesAreDelivered(t *testing.T) {
 			t.Errorf("status %+v", d)
 		}
 		time.Sleep(24 * time.Hour) // without events there are no files
-		if len(p.shop.order) != 1 {
+		if len(p.came("")) != 1 {
 			t.Errorf("files without events: %v", p.shop)
 		}
 	})
@@ -55,7 +55,7 @@ func TestFullFilesAreDeliveredAtOnce(t *testing.T) {
 		p.begin(false)
 		p.happen(50, 0)
 		time.Sleep(time.Minute)
-		if n := len(p.shop.order); n < 5 {
+		if n := len(p.came("")); n < 5 {
 			t.Fatalf("%d files after a minute", n)
 		}
 		for name, o := range p.shop.copy() {
@@ -74,7 +74,7 @@ func TestUnwantedRecordsArePassedOver(t *testing.T) {
 		p.begin(false)
 		p.change(func(t *Trail) { t.Basic = []EventSelector{{ReadWriteType: readOnly, Management: true}} })
 		p.happen(10, time.Minute)
-		if len(p.shop.order) != 0 {
+		if len(p.came("")) != 0 {
 			t.Errorf("delivered %v", p.shop)
 		}
 		if d := p.delivery(); d.Position == (audit.Position{}) || p.trail.Head().Before(d.Position) {
@@ -100,9 +100,9 @@ func TestOutages(t *testing.T) {
 				p.happen(10, 30*time.Second)
 				synctest.Wait()
 				p.delivered(1, 10)
-				digests := len(p.shop.named("Digest"))
+				digests := len(p.came("Digest"))
 				p.shop.fail(c.err)
-				tries := p.shop.tries
+				tries := p.shop.tried()
 				p.happen(360, 10*time.Second) // an hour
 				if d := p.delivery(); d.Error != c.code || d.LastSuccess.After(time.Now().Add(-time.Hour)) {
 					t.Errorf("status %+v", d)
@@ -110,7 +110,7 @@ func TestOutages(t *testing.T) {
 				if n, err := p.trail.Behind(p.delivery().Position); err != nil || n < 359*200 {
 					t.Errorf("the backlog is %d, %v", n, err)
 				}
-				if n := p.shop.tries - tries; n < 12 || n > 60 {
+				if n := p.shop.tried() - tries; n < 12 || n > 60 {
 					t.Errorf("tried %d times in an hour", n)
 				}
 				p.delivered(1, 10)
@@ -122,11 +122,11 @@ func TestOutages(t *testing.T) {
 				}
 				time.Sleep(time.Hour + 5*time.Minute)
 				p.delivered(1, 370)
-				if n := len(p.shop.named("Digest")) - digests; n < 1 {
+				if n := len(p.came("Digest")) - digests; n < 1 {
 					t.Errorf("%d digests came", n)
 				}
 				d := p.delivery().Digest
-				if v := p.verify(d); len(v.Findings) != 0 || v.Files != len(p.shop.named("/CloudTrail/")) {
+				if v := p.verify(d); len(v.Findings) != 0 || v.Files != len(p.came("/CloudTrail/")) {
 					t.Errorf("verified as %+v", v)
 				}
 			})
@@ -163,7 +163,7 @@ func TestPutAgainUnderTheSameName(t *testing.T) {
 		p.begin(true)
 		lost := errors.New("lost")
 		p.rows.when(func(b *meta.Batch) error {
-			if len(p.shop.named("/CloudTrail/")) == 0 {
+			if len(p.shop.named("/CloudTrail/")) == 0 { // not at rest
 				return nil
 			}
 			for _, put := range b.Puts {
@@ -174,7 +174,7 @@ func TestPutAgainUnderTheSameName(t *testing.T) {
 			return nil
 		})
 		p.happen(3, 2*time.Minute)
-		if len(p.shop.order) == 0 || p.delivery().Pending == nil {
+		if len(p.came("")) == 0 || p.delivery().Pending == nil {
 			t.Fatalf("came %v, status %+v", p.shop, p.delivery())
 		}
 		p.end() // the server dies, and starts again
@@ -183,10 +183,10 @@ func TestPutAgainUnderTheSameName(t *testing.T) {
 		p.run()
 		time.Sleep(6 * time.Minute)
 		names := map[string]bool{}
-		for _, name := range p.shop.named("/CloudTrail/") {
+		for _, name := range p.came("/CloudTrail/") {
 			names[name] = true
 		}
-		if len(p.shop.order) < 3 || len(names) != 2 {
+		if len(p.came("")) < 3 || len(names) != 2 {
 			t.Errorf("came %v", p.shop)
 		}
 		p.delivered(1, 5)
@@ -282,10 +282,10 @@ func TestDeletedTrails(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.happen(1, 2*time.Minute)
-		n := len(p.shop.order)
+		n := len(p.came(""))
 		p.happen(1, 2*time.Hour)
-		if files() != 0 || len(p.shop.order) != n {
-			t.Errorf("%d rows stayed, %d files came", files(), len(p.shop.order)-n)
+		if files() != 0 || len(p.came("")) != n {
+			t.Errorf("%d rows stayed, %d files came", files(), len(p.came(""))-n)
 		}
 	})
 }

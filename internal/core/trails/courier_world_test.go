@@ -290,6 +290,7 @@ func (p *post) happen(n int, each time.Duration) {
 // delivery returns how far the trail is delivered.
 func (p *post) delivery() Delivery {
 	p.t.Helper()
+	synctest.Wait()
 	d, err := p.service.Delivery(p.t.Context(), &Trail{Account: account, Name: "main"})
 	if err != nil {
 		p.t.Fatal(err)
@@ -297,12 +298,24 @@ func (p *post) delivery() Delivery {
 	return d
 }
 
+// came returns the names of what came, in order, when everything is at rest.
+func (p *post) came(part string) []string {
+	synctest.Wait()
+	return p.shop.named(part)
+}
+
+// stored returns an object that came.
+func (p *post) stored(name string) stored {
+	synctest.Wait()
+	return p.shop.copy()[name]
+}
+
 // numbers returns the numbers of the events in the files that came, each file once, in
 // the order in which they came.
 func (p *post) numbers() (numbers []int) {
 	p.t.Helper()
 	seen := map[string]bool{}
-	for _, name := range p.shop.named("/CloudTrail/") {
+	for _, name := range p.came("/CloudTrail/") {
 		if seen[name] {
 			continue
 		}
@@ -314,9 +327,7 @@ func (p *post) numbers() (numbers []int) {
 
 func (p *post) inFile(name string) (numbers []int) {
 	p.t.Helper()
-	p.shop.mu.Lock()
-	body := p.shop.objects[name].body
-	p.shop.mu.Unlock()
+	body := p.stored(name).body
 	var file struct {
 		Records []struct {
 			RequestParameters struct{ Number int }
@@ -369,4 +380,10 @@ func (s *shop) copy() map[string]stored {
 	return maps.Clone(s.objects)
 }
 
-func (s *shop) String() string { return fmt.Sprint(s.order) }
+func (s *shop) String() string { return fmt.Sprint(s.named("")) }
+
+func (s *shop) tried() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tries
+}

@@ -48,7 +48,7 @@ func TestDigestVector(t *testing.T) {
 // readDigest returns a digest that came.
 func (p *post) readDigest(name string) (d digestText) {
 	p.t.Helper()
-	if err := json.Unmarshal(unzip(p.t, p.shop.copy()[name].body), &d); err != nil {
+	if err := json.Unmarshal(unzip(p.t, p.stored(name).body), &d); err != nil {
 		p.t.Fatal(err)
 	}
 	return d
@@ -61,7 +61,7 @@ func TestDigestsAreHourly(t *testing.T) {
 		p.happen(20, 6*time.Minute)
 		time.Sleep(3 * time.Hour)
 		synctest.Wait()
-		digests := p.shop.named("/CloudTrail-Digest/")
+		digests := p.came("/CloudTrail-Digest/")
 		if len(digests) != 5 {
 			t.Fatalf("came: %v", digests)
 		}
@@ -71,7 +71,7 @@ func TestDigestsAreHourly(t *testing.T) {
 			files += len(d.Files)
 			start, _ := time.Parse(time.RFC3339, d.Start)
 			end, err := time.Parse(time.RFC3339, d.End)
-			if err != nil || end.Sub(start) != time.Hour || !p.shop.objects[name].at.Before(end.Add(time.Minute)) || d.Head == nil {
+			if err != nil || end.Sub(start) != time.Hour || !p.stored(name).at.Before(end.Add(time.Minute)) || d.Head == nil {
 				t.Errorf("%s covers %s to %s", name, d.Start, d.End)
 			}
 			if (d.PreviousObject == nil) != (i == 0) || i > 0 && "logs/"+*d.PreviousObject != digests[i-1] {
@@ -81,8 +81,8 @@ func TestDigestsAreHourly(t *testing.T) {
 				t.Errorf("%s: %d files, newest %v", name, len(d.Files), d.Newest)
 			}
 		}
-		if files != len(p.shop.named("/CloudTrail/")) {
-			t.Errorf("%d files in digests, %d delivered", files, len(p.shop.named("/CloudTrail/")))
+		if files != len(p.came("/CloudTrail/")) {
+			t.Errorf("%d files in digests, %d delivered", files, len(p.came("/CloudTrail/")))
 		}
 		if v := p.verify(p.delivery().Digest); v.Digests != 5 || v.Files != files || len(v.Findings) != 0 {
 			t.Errorf("verified: %+v", v)
@@ -100,19 +100,19 @@ func TestStartingDigests(t *testing.T) {
 		p.logging(false)
 		time.Sleep(time.Second)
 		synctest.Wait()
-		first := p.shop.named("/CloudTrail-Digest/")
+		first := p.came("/CloudTrail-Digest/")
 		if len(first) != 1 || len(p.readDigest(first[0]).Files) != 3 {
 			t.Fatalf("came when it stopped: %v", p.shop)
 		}
 		p.happen(1, 5*time.Hour)
-		if n := len(p.shop.named("/CloudTrail-Digest/")); n != 1 {
+		if n := len(p.came("/CloudTrail-Digest/")); n != 1 {
 			t.Fatalf("%d digests while it did not log", n)
 		}
 		p.logging(true)
 		synctest.Wait()
 		p.happen(1, 2*time.Hour)
 		synctest.Wait()
-		if all := p.shop.named("/CloudTrail-Digest/"); len(all) != 3 || p.readDigest(all[1]).PreviousObject != nil || p.readDigest(all[2]).PreviousObject == nil {
+		if all := p.came("/CloudTrail-Digest/"); len(all) != 3 || p.readDigest(all[1]).PreviousObject != nil || p.readDigest(all[2]).PreviousObject == nil {
 			t.Errorf("came: %v", all)
 		}
 		// Off and on again before anybody looks.
@@ -123,7 +123,7 @@ func TestStartingDigests(t *testing.T) {
 		p.run()
 		time.Sleep(2 * time.Hour)
 		synctest.Wait()
-		all := p.shop.named("/CloudTrail-Digest/")
+		all := p.came("/CloudTrail-Digest/")
 		starting := 0
 		for _, name := range all {
 			if p.readDigest(name).PreviousObject == nil {
@@ -136,7 +136,7 @@ func TestStartingDigests(t *testing.T) {
 		// Without validation there are none.
 		p.change(func(t *Trail) { t.Validate = false })
 		p.happen(1, 3*time.Hour)
-		if n := len(p.shop.named("/CloudTrail-Digest/")); n != len(all) {
+		if n := len(p.came("/CloudTrail-Digest/")); n != len(all) {
 			t.Errorf("%d digests came without validation", n-len(all))
 		}
 	})
@@ -149,8 +149,9 @@ func TestTamperingIsFound(t *testing.T) {
 		p.happen(30, 6*time.Minute)
 		synctest.Wait()
 		last := p.delivery().Digest
+		p.end()
 		whole := p.shop.copy()
-		logs, digests := p.shop.named("/CloudTrail/"), p.shop.named("/CloudTrail-Digest/")
+		logs, digests := p.came("/CloudTrail/"), p.came("/CloudTrail-Digest/")
 		if len(digests) != 3 || len(logs) < 10 {
 			t.Fatalf("came: %v", p.shop)
 		}
