@@ -139,7 +139,7 @@ func (l *loop) unchain(ctx context.Context, t *Trail) error {
 		return err
 	}
 	*d = Digest{LastSuccess: d.LastSuccess, First: d.Next, Next: d.Next}
-	return l.keep(ctx, t, nil)
+	return l.keep(ctx, t)
 }
 
 // nameDigest names the next digest, if it is due: at the end of its time, or when it is
@@ -179,7 +179,7 @@ func (l *loop) deliverDigest(ctx context.Context, t *Trail, last bool) error {
 	p := *d.Pending
 	err := error(nil)
 	if l.kept.Digest.Pending == nil || *l.kept.Digest.Pending != p {
-		err = l.keep(ctx, t, nil)
+		err = l.keep(ctx, t)
 	}
 	var hash, signature string
 	if err == nil {
@@ -220,7 +220,7 @@ func (l *loop) digestFailed(ctx context.Context, t *Trail, err error) {
 	if was != d.Error {
 		l.cfg.Log.Warn("a trail's digest cannot be delivered", "trail", l.name, "bucket", t.Bucket, "code", d.Error, "error", err)
 	}
-	_ = l.keep(ctx, t, nil) // what could not be kept is told at the next failure
+	_ = l.keep(ctx, t) // what could not be kept is told at the next failure
 }
 
 // putDigest makes, signs and writes a digest. It returns the hash of what was compressed,

@@ -29,7 +29,7 @@ func (l *loop) deliver(ctx context.Context, t *Trail) error {
 	l.d.LastAttempt = time.Now().UTC()
 	file, records, err := DeliveredFile{}, 0, error(nil)
 	if l.kept.Pending == nil || *l.kept.Pending != p {
-		err = l.keep(ctx, t, nil)
+		err = l.keep(ctx, t)
 	}
 	if err == nil {
 		file, records, err = l.putLog(ctx, t, p)
@@ -40,15 +40,15 @@ func (l *loop) deliver(ctx context.Context, t *Trail) error {
 	}
 	before := l.d
 	l.d.Position, l.d.Pending = p.Until, nil
-	var more func(*meta.Batch)
+	var more []func(*meta.Batch)
 	if records > 0 {
 		l.d.LastSuccess, l.d.Error = time.Now().UTC(), ""
 		if t.Validate {
 			l.d.Digest.Next++
-			more = func(b *meta.Batch) { b.Put(fileRow(t.ID, before.Digest.Next), encode(file)) }
+			more = append(more, func(b *meta.Batch) { b.Put(fileRow(t.ID, before.Digest.Next), encode(file)) })
 		}
 	}
-	err = l.keep(ctx, t, more)
+	err = l.keep(ctx, t, more...)
 	if err != nil {
 		l.d = before // it is put again, under the same name
 		l.logFailed(ctx, t, err)
@@ -71,7 +71,7 @@ func (l *loop) logFailed(ctx context.Context, t *Trail, err error) {
 	if was != l.d.Error {
 		l.cfg.Log.Warn("a trail's log file cannot be delivered", "trail", l.name, "bucket", t.Bucket, "code", l.d.Error, "error", err)
 	}
-	_ = l.keep(ctx, t, nil) // what could not be kept is told at the next failure
+	_ = l.keep(ctx, t) // what could not be kept is told at the next failure
 }
 
 // putLog writes a log file while it is made: of what the trail wants up to where the

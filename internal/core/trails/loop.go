@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/cofferstore/coffer/internal/core/audit"
-	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/store/meta"
 )
 
@@ -222,35 +221,19 @@ func (l *loop) keepAtTimes(ctx context.Context, t *Trail) {
 	if l.d.Position == l.kept.Position || l.d.Position.Segment == l.kept.Position.Segment && time.Since(l.keptAt) < poll {
 		return
 	}
-	if err := l.keep(ctx, t, nil); err != nil && ctx.Err() == nil && !errors.Is(err, NotFound) {
+	if err := l.keep(ctx, t); err != nil && ctx.Err() == nil && !errors.Is(err, NotFound) {
 		l.cfg.Log.Error("keep how far a trail is delivered", "trail", l.name, "error", err)
 	}
 }
 
 // keep writes the delivery's row, and what else goes with it, in one commit. Fault:
 // NotFound when the trail is gone, or is another by now.
-func (l *loop) keep(ctx context.Context, t *Trail, more func(*meta.Batch)) error {
-	for {
-		now, ver, err := l.service.find(ctx, t.Account, t.Name)
-		if err == nil && now.ID != t.ID {
-			err = fault.New(NotFound, "")
-		}
-		if err != nil {
-			return err
-		}
-		var b meta.Batch
-		b.Cond(trailRow(t.Account, t.Name), ver)
-		b.Put(deliveryRow(t.Account, t.Name), encode(l.d))
-		if more != nil {
-			more(&b)
-		}
-		if _, err = l.store.Commit(ctx, &b); err == nil {
-			l.kept, l.keptAt = l.d, time.Now()
-		}
-		if !isConflict(err) {
-			return err
-		}
+func (l *loop) keep(ctx context.Context, t *Trail, more ...func(*meta.Batch)) error {
+	err := l.service.SaveDelivery(ctx, t, l.d, more...)
+	if err == nil {
+		l.kept, l.keptAt = l.d, time.Now()
 	}
+	return err
 }
 
 // retry is when something that failed is tried again.

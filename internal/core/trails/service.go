@@ -196,6 +196,30 @@ func (s *Service) Delivery(ctx context.Context, t *Trail) (Delivery, error) {
 	return decode[Delivery](item)
 }
 
+// SaveDelivery keeps how far the delivery of a trail has come, and what else goes with
+// it, in one commit. One process writes it for a trail. Fault: NotFound, also when the
+// trail was deleted and made again since.
+func (s *Service) SaveDelivery(ctx context.Context, t *Trail, d Delivery, more ...func(*meta.Batch)) error {
+	for {
+		now, ver, err := s.find(ctx, t.Account, t.Name)
+		if err != nil {
+			return err
+		}
+		if now.ID != t.ID {
+			return fault.New(NotFound, "Unknown trail: %s for the user: %s", t.ARN(s.Region), t.Account)
+		}
+		var b meta.Batch
+		b.Cond(trailRow(t.Account, t.Name), ver)
+		b.Put(deliveryRow(t.Account, t.Name), encode(d))
+		for _, add := range more {
+			add(&b)
+		}
+		if _, err = s.store.Commit(ctx, &b); !isConflict(err) {
+			return err
+		}
+	}
+}
+
 // arn is the trail's.
 func (s *Service) arn(account, name string) string {
 	return (&Trail{Account: account, Name: name}).ARN(s.Region)
