@@ -30,7 +30,7 @@ const (
 	bucketKey
 	oneUser   // the same, for a user with a policy
 	manyUsers // the same, for many users with many policies
-	audited   // the same, on a server of its own
+	audited   // the same, on a server of its own, with a trail of all events
 	unaudited // the same, on one that records nothing
 	bare      // an HTTP server that discards, or serves memory
 	sealed    // an HTTP server that opens segments of AES-GCM from a file
@@ -44,7 +44,7 @@ var contenders = [...]struct{ name, short string }{
 	bucketKey: {"SSE-KMS, Bucket Key", "Bucket Key"},
 	oneUser:   {"1 user, 1 policy", "1 user"},
 	manyUsers: {fmt.Sprintf("%d users, %d policies", manyUsersHave, manyUsersHave*policiesPerUser), "users"},
-	audited:   {"audit", "audit"},
+	audited:   {"audit, with a trail", "audit"},
 	unaudited: {"no audit", "no audit"},
 	bare:      {"bare HTTP", "bare"},
 	sealed:    {"HTTP, AES-GCM file", "AES-GCM"},

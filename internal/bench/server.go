@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -28,6 +29,7 @@ type server struct {
 	s3     *s3.Client
 	kms    *kms.Client
 	iam    *iam.Client
+	trails *cloudtrail.Client
 	region string
 
 	prefix  string // of the buckets' names
@@ -91,6 +93,7 @@ func (r *run) connect(ctx context.Context, c *child, at Remote) (*server, error)
 	s.s3 = s3.NewFromConfig(common, func(o *s3.Options) { o.UsePathStyle = true })
 	s.kms = kms.NewFromConfig(common)
 	s.iam = iam.NewFromConfig(common)
+	s.trails = cloudtrail.NewFromConfig(common)
 	s.region = at.Region
 	random := make([]byte, 4)
 	rand.Read(random)
