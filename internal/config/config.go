@@ -43,6 +43,7 @@ type Config struct {
 	Audit             bool
 	AuditSyncReads    bool
 	AuditRequired     bool
+	AuditS3Name       string        // S3Now or S3Before
 	AuditRetention    time.Duration // 0 is for ever
 	AuditMaxSize      int64         // 0 is no bound
 	TrailInterval     time.Duration
@@ -70,6 +71,8 @@ const (
 
 	Effective  = "effective"
 	HeaderOnly = "header-only"
+	S3Now      = "fas.s3.amazonaws.com"
+	S3Before   = "s3.amazonaws.com"
 	Now        = "now"
 	Oldest     = "oldest"
 	Text       = "text"

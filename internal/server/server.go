@@ -221,7 +221,7 @@ func (s *Server) openStores(ctx context.Context, tune Tuning) error {
 	}
 	s.onClose(func() error { return s.iam.Flush(context.Background()) })
 	s.kms = kms.New(s.rows, builtin.New(s.rows, root, builtin.Config{Import: services.Import()}), s.trail, kms.Config{
-		Region: s.cfg.Region, Metrics: s.metrics, Log: s.log, Quota: s.cfg.KMSRequestQuota, Policies: s.iam,
+		Region: s.cfg.Region, Metrics: s.metrics, Log: s.log, Quota: s.cfg.KMSRequestQuota, Policies: s.iam, S3Name: s.cfg.AuditS3Name,
 	})
 	s.bindKey, s.trailSign = services.UploadBind().Key(), services.TrailSign()
 	return s.kms.TrackUses(ctx)

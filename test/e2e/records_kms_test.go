@@ -113,6 +113,29 @@ func TestRecordsOfKeys(t *testing.T) {
 	g.done()
 }
 
+// TestRecordsOfThrottling: S3 tells its caller to slow down, and KMS says why.
+func TestRecordsOfThrottling(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	key := s.Key()
+	s.Bucket("own", "aws:kms", key, false)
+	s.Put("own", "k", "x")
+	s.Restart("--kms-request-quota", "1", "--audit-s3-name", "s3.amazonaws.com")
+	g := records(s, "throttled")
+	g.call("arn:KEY", key)
+	g.call("KEY", keyIDOf(key))
+	before := 0
+	for range 100 { // one a second is allowed
+		before = len(g.lines(0))
+		if g.s3("GET", "/own/k", "").status == 503 {
+			break
+		}
+	}
+	g.rows["SlowDown, and S3 as it was called before"] = g.normal(g.lines(before))
+	g.order = []string{"SlowDown, and S3 as it was called before"}
+	g.done()
+}
+
 // TestRecordsOfKMSRequestsOfS3: the KMS events that S3 makes for its callers, and with
 // them the data events that name them.
 func TestRecordsOfKMSRequestsOfS3(t *testing.T) {

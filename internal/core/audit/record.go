@@ -117,3 +117,6 @@ const (
 // InvokedByS3 is the invokedBy, source address and user agent of the KMS
 // requests that S3 makes for its callers.
 const InvokedByS3 = "fas.s3.amazonaws.com"
+
+// InvokedByS3Before is the same as records of some years ago have it.
+const InvokedByS3Before = "s3.amazonaws.com"

@@ -59,7 +59,7 @@ func (s *Service) recordOf(q s3Request) audit.Record {
 	r := s.event(string(q.class))
 	r.EventID = q.event
 	r.UserIdentity = q.by.Identity()
-	via := audit.InvokedByS3
+	via := s.s3Name
 	if q.by.Type == iam.AWSService {
 		via = q.by.ARN // a service that calls for itself is who calls
 	}

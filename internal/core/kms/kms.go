@@ -19,6 +19,7 @@
 package kms
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -41,6 +42,7 @@ type Config struct {
 	Quota      int                   // cryptographic requests per account and second; 0 means no bound
 	CachedRows int                   // rows of keys and aliases kept in memory; 0 means 8192
 	Policies   Authority             // nil: the only principals are the accounts' roots
+	S3Name     string                // invokedBy of what S3 asks for its callers; "" means audit.InvokedByS3
 }
 
 // Recorder takes audit records. Append with durable set returns when the record
@@ -66,6 +68,7 @@ type Service struct {
 	materials  keystore.Store
 	trail      Recorder
 	region     string
+	s3Name     string // invokedBy of what S3 asks
 	maxKeys    int
 	policies   Authority
 	dependents Dependents
@@ -107,6 +110,7 @@ func New(store meta.Store, materials keystore.Store, trail Recorder, cfg Config)
 		materials: materials,
 		trail:     trail,
 		region:    cfg.Region,
+		s3Name:    cmp.Or(cfg.S3Name, audit.InvokedByS3),
 		maxKeys:   cfg.MaxKeys,
 		policies:  cfg.Policies,
 		log:       cfg.Log,

@@ -46,7 +46,7 @@ const globalSource = "iam.amazonaws.com"
 // something to deliver for ever.
 func ofDelivery(r *audit.Record) bool {
 	i := &r.UserIdentity
-	return i.Type == iam.AWSService && (i.InvokedBy == ServiceName || i.InvokedBy == audit.InvokedByS3)
+	return i.Type == iam.AWSService && (i.InvokedBy == ServiceName || i.InvokedBy == audit.InvokedByS3 || i.InvokedBy == audit.InvokedByS3Before)
 }
 
 // Values of ReadWriteType.

@@ -58,10 +58,10 @@ func (c *Call) complete(resp *Response, err error) {
 	r.EventCategory = audit.Management
 	if c.Op.Traits.Has(Data) {
 		r.EventCategory = audit.Data
-		c.AuditData("bytesTransferredIn", c.in)
-		c.AuditData("bytesTransferredOut", planned(c, resp))
 	}
 	if s3 {
+		c.AuditData("bytesTransferredIn", c.in)
+		c.AuditData("bytesTransferredOut", planned(c, resp))
 		if m := c.Auth.Method.String(); m != "" {
 			c.AuditData("SignatureVersion", "SigV4")
 			c.AuditData("AuthenticationMethod", m)
