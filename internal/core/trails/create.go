@@ -162,8 +162,10 @@ func (s *Service) Update(ctx context.Context, by iam.Caller, in UpdateTrail) (Sa
 		return Saved{}, err
 	}
 	t, err := s.change(ctx, ref.account, ref.name, func(t *Trail) error {
-		if err := s.reselect(ctx, t); err != nil { // IncludeGlobalServiceEvents may change
-			return err
+		if global := in.IncludeGlobalServiceEvents; global != nil && *global != t.Global {
+			if err := s.reselect(ctx, t); err != nil {
+				return err
+			}
 		}
 		return s.apply(ctx, by, t, in.Settings)
 	})
