@@ -44,7 +44,7 @@ func queries(w *world) map[string]Query {
 // What a search finds is the same without an index, with one in memory, with its files,
 // and with a mixture, in both orders, and page by page.
 func TestSearch(t *testing.T) {
-	const some = 160
+	const some = 120
 	for name, size := range map[string]int64{"many files": 20 << 10, "a file": 64 << 20, "a file of blocks": 64 << 20} {
 		for _, state := range []struct {
 			name string
@@ -71,7 +71,7 @@ func TestSearch(t *testing.T) {
 				for name, q := range queries(w) {
 					for _, q.OldestFirst = range []bool{false, true} {
 						want := w.expected(q)
-						for _, q.Limit = range []int{0, 9} {
+						for _, q.Limit = range []int{0, 25} {
 							if got := w.found(q); !slices.Equal(got, want) {
 								t.Errorf("%s, oldest first %v, limit %d: %d events, want %d\n%q\n%q", name, q.OldestFirst, q.Limit, len(got), len(want), got, want)
 							}
