@@ -247,7 +247,7 @@ func lists(t *testing.T, c *iam.Client) {
 			names[*p.PolicyName] = true
 		}
 	}
-	if len(names) != 8 || !names["photos"] || !names["AdministratorAccess"] {
+	if len(names) != 10 || !names["photos"] || !names["AdministratorAccess"] {
 		t.Errorf("policies %v", names)
 	}
 }
