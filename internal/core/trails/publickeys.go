@@ -56,6 +56,9 @@ func (s *Service) ListPublicKeys(ctx context.Context, by iam.Caller, in ListPubl
 	if s.PublicKeys == nil {
 		return out, nil
 	}
+	if in.StartTime == nil && in.EndTime == nil {
+		from, to = time.Time{}, time.Time{} // the signer's own now
+	}
 	keys, err := s.PublicKeys(ctx, from, to)
 	for _, k := range keys {
 		out.PublicKeyList = append(out.PublicKeyList, PublicKeyEntry{k.DER, k.From, k.To, k.Fingerprint})

@@ -169,17 +169,24 @@ func (s *Signer) keys(ctx context.Context) (out []signingKey, err error) {
 
 // PublicKeys returns the keys with which something may have been signed in a time, both
 // ends included, oldest first. A zero from is the end, and a zero to is now: without both it is
-// the key that signs now (CloudTrail API Reference, ListPublicKeys).
+// the key that signs now (CloudTrail API Reference, ListPublicKeys), which is made if there
+// is none yet.
 func (s *Signer) PublicKeys(ctx context.Context, from, to time.Time) ([]PublicKey, error) {
-	keys, err := s.keys(ctx)
-	if err != nil {
-		return nil, err
-	}
+	now := time.Now()
 	if to.IsZero() {
-		to = time.Now()
+		to = now
 	}
 	if from.IsZero() {
 		from = to
+	}
+	if !from.After(now) && !to.Before(now) {
+		if _, err := s.current(ctx); err != nil {
+			return nil, err
+		}
+	}
+	keys, err := s.keys(ctx)
+	if err != nil {
+		return nil, err
 	}
 	var out []PublicKey
 	for i := range keys {

@@ -20,13 +20,16 @@ func TestSigningKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rows := metamem.New()
 		s := NewSigner(rows, sealer)
-		none, err := s.PublicKeys(t.Context(), time.Time{}, time.Time{})
-		if err != nil || len(none) != 0 {
-			t.Fatalf("before anything is signed: %v, %v", none, err)
+		if none, err := s.PublicKeys(t.Context(), time.Unix(0, 0), time.Unix(1, 0)); err != nil || len(none) != 0 {
+			t.Fatalf("before there was a key: %v, %v", none, err)
+		}
+		made, err := s.PublicKeys(t.Context(), time.Time{}, time.Time{})
+		if err != nil || len(made) != 1 {
+			t.Fatalf("before anything is signed: %v, %v", made, err)
 		}
 		first, err := s.current(t.Context())
-		if err != nil {
-			t.Fatal(err)
+		if err != nil || first.fingerprint() != made[0].Fingerprint {
+			t.Fatalf("the first to sign: %s, %v", first.fingerprint(), err)
 		}
 		again, err := NewSigner(rows, sealer).current(t.Context())
 		if err != nil || again.fingerprint() != first.fingerprint() || !again.private.Equal(first.private) {
