@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -143,6 +145,77 @@ func TestAnEventRepeatedUnderItsIDLeavesNoRows(t *testing.T) {
 		if n := rowsLeft(t, journal); n != 0 {
 			t.Errorf("%d rows in the journal, want none", n)
 		}
+		if err := trail.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// While what is late is tried again and fails, no call passes that cannot be recorded.
+func TestNothingBeginsWhileWhatIsLateIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fs, journal := newDisk(t, vfs.NewMem()), mem.New()
+		trail := mustOpen(t, fs, Config{Journal: journal})
+		committed := join(t, trail, journal, "A")
+		fs.set(func(string, []byte) (int, error) {
+			time.Sleep(10 * time.Millisecond)
+			return 0, errors.New("input/output error")
+		}, nil)
+		committed()
+		if err := trail.Flush(); err == nil {
+			t.Fatal("the files fail, and the record was written")
+		}
+		var passed atomic.Int64
+		for range 10 {
+			go func() {
+				if _, err := trail.Join(new(meta.Batch), putObject("B")); err == nil {
+					passed.Add(1)
+				}
+			}()
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if n := passed.Load(); n > 0 {
+			t.Errorf("%d of 10 calls may go on, and their records cannot be written", n)
+		}
+		fs.set(nil, nil)
+		if err := trail.Close(); err != nil {
+			t.Error(err)
+		}
+		ids, _ := requestIDs(t, fs, Filter{})
+		wantIDs(t, ids, "A")
+	})
+}
+
+// Who wants to see what was written by now does not wait for all that comes meanwhile.
+func TestFlushEndsHoweverMuchIsWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fs := newDisk(t, vfs.NewMem())
+		trail := mustOpen(t, fs, Config{})
+		fs.set(func(string, []byte) (int, error) {
+			time.Sleep(10 * time.Millisecond)
+			return 0, nil
+		}, nil)
+		busy, stop := context.WithTimeout(t.Context(), 5*time.Second)
+		defer stop()
+		var all sync.WaitGroup
+		for i := range 4 {
+			all.Go(func() {
+				time.Sleep(time.Duration(i) * time.Millisecond)
+				for busy.Err() == nil {
+					mustAppend(t, trail, putObject("A"), false)
+				}
+			})
+		}
+		time.Sleep(100 * time.Millisecond)
+		begun := time.Now()
+		if err := trail.Flush(); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(begun); took > 100*time.Millisecond {
+			t.Errorf("it took %v", took)
+		}
+		all.Wait()
 		if err := trail.Close(); err != nil {
 			t.Error(err)
 		}

@@ -129,18 +129,37 @@ func (t *Trail) position() (Position, error) {
 	return Position{t.active.name, t.active.size}, nil
 }
 
+// catchingUp is a try to write what is late.
+type catchingUp struct {
+	done bool
+	err  error
+}
+
 // catchUp writes what an error kept from the files. mu is held, but not while the disk
-// works.
+// works. Who comes meanwhile waits for how that ends: files that fail would else let some
+// calls pass at each try.
 func (t *Trail) catchUp() error {
-	late := t.late // taken: mu is let go while a line is written
-	t.late = nil
-	for i, j := range late {
-		if err := t.writeJournaled(j.key, j.line); err != nil {
-			t.late = append(late[i:], t.late...)
-			return err
+	if c := t.catching; c != nil {
+		for !c.done {
+			t.ended.Wait()
+		}
+		return c.err
+	}
+	if len(t.late) == 0 {
+		return nil
+	}
+	c := &catchingUp{}
+	t.catching = c
+	for len(t.late) > 0 && c.err == nil {
+		// It stays where it is until it is written; what is late meanwhile comes behind.
+		if c.err = t.writeJournaled(t.late[0].key, t.late[0].line); c.err == nil {
+			t.late[0] = joined{}
+			t.late = t.late[1:]
 		}
 	}
-	return nil
+	c.done, t.catching = true, nil
+	t.ended.Broadcast()
+	return c.err
 }
 
 // writeJournaled writes a line whose row can go when the line is durable. mu is held, but

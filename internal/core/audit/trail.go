@@ -88,6 +88,7 @@ type Trail struct {
 	holds     map[string]Position // how far consumers have come
 	waiting   *lines              // to be written next; nil when there are none
 	writing   *segment            // the file that is being written
+	written   *lines              // to it
 	spare     lines               // memory for lines
 	chain     Chain               // value of the last line written
 	records   int64               // with a value
@@ -98,9 +99,10 @@ type Trail struct {
 	missing   gap                 // calls that were served without a record
 	noted     Anchor              // what the metadata store knows of the head; of the background alone
 	notedAt   time.Time
-	toSay     []Record // of the start, that are still to be recorded
-	late      []joined // in the journal, and not yet in a file
-	settled   [][]byte // rows of the journal that can go
+	toSay     []Record    // of the start, that are still to be recorded
+	late      []joined    // in the journal, and not yet in a file
+	catching  *catchingUp // by somebody who writes those
+	settled   [][]byte    // rows of the journal that can go
 	syncing   bool
 	closed    bool
 }

@@ -84,19 +84,17 @@ func (t *Trail) await(w *lines) error {
 	return w.err
 }
 
-// Flush writes what waits to be written, so that readers of the files see it.
-func (t *Trail) Flush() error {
+// Flush writes what waits to be written by now, so that readers of the files see it.
+func (t *Trail) Flush() (err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for t.waiting != nil {
-		if err := t.await(t.waiting); err != nil {
-			return err
+	// What comes meanwhile is not waited for: there may always be more.
+	for _, w := range []*lines{t.written, t.waiting} {
+		if w != nil {
+			err = errors.Join(err, t.await(w))
 		}
 	}
-	for t.writing != nil {
-		t.ended.Wait()
-	}
-	return nil
+	return err
 }
 
 // writer writes what was left.
@@ -147,12 +145,12 @@ func (t *Trail) writeOut() {
 		}
 	}
 	s := t.active
-	t.writing = s
+	t.writing, t.written = s, w
 	t.mu.Unlock()
 	t.link(w) // before the write, which may use the memory for something else
 	n, err := s.file.Write(w.text)
 	t.mu.Lock()
-	t.writing = nil
+	t.writing, t.written = nil, nil
 	before := s.size
 	s.size += int64(n)
 	w.file, w.first, w.there = s, s.written+1, w.count
