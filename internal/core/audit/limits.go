@@ -129,13 +129,20 @@ func marshal(v any) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// cut shortens s to maxText bytes without splitting a character.
+// cut shortens s to maxText bytes without splitting a character. A byte that is of no
+// character counts as what is written for it.
 func cut(s string) string {
+	if len(s) <= maxText/utf8.UTFMax {
+		return s
+	}
+	if !utf8.ValidString(s) {
+		s = string([]rune(s))
+	}
 	if len(s) <= maxText {
 		return s
 	}
 	n := maxText
-	for n > 0 && !utf8.RuneStart(s[n]) {
+	for !utf8.RuneStart(s[n]) {
 		n--
 	}
 	return s[:n]

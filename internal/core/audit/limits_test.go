@@ -109,3 +109,17 @@ func TestKeyMaterialCannotBeRecorded(t *testing.T) {
 		t.Errorf("encoded key material: %s", line)
 	}
 }
+
+func TestBytesOfNoCharacter(t *testing.T) {
+	for _, bytes := range []string{"\x80", "\xff", "a\xc3"} {
+		r := putObject("A")
+		r.UserAgent = strings.Repeat(bytes, 1500/len(bytes))
+		if got := mustEncode(t, r).UserAgent; len(got) > maxText || len(got) < maxText-utf8.UTFMax {
+			t.Errorf("of %q are %d bytes kept, want %d", bytes, len(got), maxText)
+		}
+		r.UserAgent = strings.Repeat(bytes, 900/len(bytes))
+		if got := mustEncode(t, r).UserAgent; len(got) > maxText {
+			t.Errorf("of %q are %d bytes kept, want at most %d", bytes, len(got), maxText)
+		}
+	}
+}
