@@ -54,8 +54,11 @@ func (c *Call) addressed(r *audit.Record) {
 	setOwner(r.Resources, own)
 }
 
-// denied is S3's code of a refusal.
-const denied = "AccessDenied"
+// denied is S3's code of a refusal, and deniedText its shortest text.
+const (
+	denied     = "AccessDenied"
+	deniedText = "Access Denied"
+)
 
 // setOwner sets the account of a record's bucket.
 func setOwner(resources []audit.Resource, account string) {
@@ -89,6 +92,9 @@ func (c *Call) copies(r *audit.Record) []audit.Record {
 			continue
 		}
 		out[i].UserIdentity = reduced(r.UserIdentity)
+		if r.UserIdentity.ARN != "" && strings.Contains(r.ErrorMessage, r.UserIdentity.ARN) && out[i].UserIdentity.ARN == "" {
+			out[i].ErrorMessage = deniedText // the sentence names the caller, and tells of its policies
+		}
 		out[i].RequestParameters = withoutMail(r.RequestParameters)
 		if account == c.owner {
 			out[i].Resources = slices.Clone(r.Resources)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/fault"
 )
 
 const neighbour = "222222222222"
@@ -83,5 +84,20 @@ func TestNobodysCallsAreTheOwners(t *testing.T) {
 	h.ask(t)
 	if r := h.trail.records; len(r) != 1 || r[0].RecipientAccountID != neighbour || r[0].SharedEventID != "" {
 		t.Errorf("records %+v", r)
+	}
+}
+
+// The sentence of a refusal names the caller and tells which policies there are.
+func TestOwnersDoNotLearnWhoWasRefused(t *testing.T) {
+	for _, tells := range []bool{false, true} {
+		h := open(t, func(_ context.Context, c *Call) (*Response, error) {
+			ownedByNeighbour(c)
+			c.family.TellsCaller = tells
+			return nil, fault.New(iam.AccessDenied, "User: %s is not authorized to perform: s3:GetObject", c.Caller.ARN)
+		}, nil)
+		h.ask(t)
+		if r := h.trail.records; len(r) != 2 || r[0].ErrorMessage == deniedText || (r[1].ErrorMessage != deniedText) != tells {
+			t.Errorf("caller told: %v: records %+v", tells, r)
+		}
 	}
 }
