@@ -3,6 +3,8 @@
 package s3api
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/cofferstore/coffer/internal/aws"
@@ -36,10 +38,16 @@ func auditDocument(c *pipeline.Call, name string, document any) {
 // names on the wire and without anything that is or proves a secret.
 func requestParameters(c *pipeline.Call) map[string]any {
 	p := make(map[string]any, 8)
-	for name, values := range c.Query {
-		if !secretParameter(name) {
-			p[name] = shown(name, values)
+	for _, parameter := range slices.Sorted(maps.Keys(c.Query)) {
+		name, ok := queryName(c, parameter)
+		if !ok || secretParameter(name) {
+			continue
 		}
+		values := shown(name, c.Query[parameter])
+		if other, ok := p[name].(string); ok { // in another spelling
+			values = other + "," + values
+		}
+		p[name] = values
 	}
 	for name, values := range c.Request.Header {
 		if transportHeaders[name] || !strings.HasPrefix(name, "X-Amz-") {
@@ -60,6 +68,28 @@ func requestParameters(c *pipeline.Call) map[string]any {
 		p["key"] = c.Key
 	}
 	return p
+}
+
+// ownMembers are members of the record that no query may pass itself off as.
+var ownMembers = map[string]bool{"bucketName": true, "key": true, "Host": true, "Range": true}
+
+// signatureParameters say how a presigned URL is signed. The others of x-amz-* in it stand
+// for headers.
+var signatureParameters = map[string]bool{
+	"X-Amz-Algorithm": true, "X-Amz-Date": true, "X-Amz-Expires": true, "X-Amz-SignedHeaders": true,
+}
+
+// queryName returns the name by which the record has a query parameter. What stands for
+// a header has the header's, in whatever case it is spelt, so that who looks for the
+// header finds it; what looks like a header and is none is left out.
+func queryName(c *pipeline.Call, parameter string) (name string, ok bool) {
+	switch {
+	case signatureParameters[parameter]:
+		return parameter, true
+	case hasPrefixFold(parameter, amzPrefix):
+		return strings.ToLower(parameter), c.Query.Has("X-Amz-Algorithm")
+	}
+	return parameter, !ownMembers[parameter]
 }
 
 // shown returns the values of a parameter or header as the record has them.

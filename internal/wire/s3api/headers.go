@@ -34,7 +34,8 @@ func field(c *pipeline.Call, name string) (value string, present bool) {
 	}
 	var spellings, values []string
 	for parameter := range c.Query {
-		if strings.EqualFold(parameter, name) {
+		// Of the same length: other letters than ASCII's fold to some of them, too.
+		if len(parameter) == len(name) && strings.EqualFold(parameter, name) {
 			spellings = append(spellings, parameter)
 		}
 	}
