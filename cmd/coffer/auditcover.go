@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -94,7 +93,7 @@ data, and what was not under a KMS key. With --json a line is a KMS event with i
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			arn := objectARN(object)
-			if !strings.HasPrefix(arn, "arn:") || !strings.Contains(arn, "/") || strings.HasSuffix(arn, "/") && strings.HasPrefix(object, "s3://") && strings.Count(object, "/") == 3 {
+			if !isObject(arn) {
 				return errors.New("--object is an object, like s3://bucket/key or arn:aws:s3:::bucket/key")
 			}
 			since, until, err := o.span()

@@ -18,6 +18,7 @@ import (
 
 	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/audit/index"
+	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/server"
 	"github.com/cofferstore/coffer/internal/wire/opsapi"
 )
@@ -86,7 +87,11 @@ func (o *auditFlags) run(
 		if err != nil {
 			return err
 		}
-		return read(x, emit)
+		err = read(x, emit)
+		if f, ok := fault.As(err); ok {
+			return errors.New(strings.TrimSuffix(f.Message, "."))
+		}
+		return err
 	}()
 	bar.hide()
 	return errors.Join(err, out.Flush())
@@ -152,6 +157,11 @@ CLI finds it; with --data the files of a stopped server are searched.`,
 				}
 				q.Terms = append(q.Terms, index.Term{Field: index.Field(f), Value: fieldValue(index.Field(f), v), Not: true})
 			}
+			for _, t := range q.Terms {
+				if t.Field == index.Object && !isObject(t.Value) {
+					return errors.New("--object is an object, like s3://bucket/key or arn:aws:s3:::bucket/key")
+				}
+			}
 			if q.ObjectPrefix != "" && *values[index.Bucket] == "" {
 				return errors.New("--prefix is of objects in a bucket: give --bucket too")
 			}
@@ -216,6 +226,13 @@ func objectARN(s string) string {
 	return s
 }
 
+// isObject reports whether an ARN may be an object's.
+func isObject(arn string) bool {
+	path, ok := strings.CutPrefix(arn, "arn:")
+	_, key, _ := strings.Cut(path, "/")
+	return ok && key != ""
+}
+
 func searchAudit(cmd *cobra.Command, o auditFlags, q index.Query) error {
 	more := false
 	err := o.run(cmd,
@@ -226,7 +243,11 @@ func searchAudit(cmd *cobra.Command, o auditFlags, q index.Query) error {
 			return opsapi.SearchAudit(cmd.Context(), x, q, emit)
 		},
 		func(w io.Writer, l opsapi.AuditLine) error {
-			if l.More {
+			switch {
+			case l.Note != "":
+				fmt.Fprintln(cmd.ErrOrStderr(), "coffer: "+printable(l.Note))
+				return nil
+			case l.More:
 				more = true
 				return nil
 			}

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -78,8 +80,26 @@ func TestAuditSearch(t *testing.T) {
 	}
 }
 
+// What cannot be read of the trail is told of, and the rest is found.
+func TestAuditSearchPassesOver(t *testing.T) {
+	data := searched(t)
+	file := "audit-20260101T000000.000000000Z.jsonl"
+	if err := os.MkdirAll(filepath.Join(server.AuditDir(data), file, "no file"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, where := range []string{"", " --data " + data} {
+		exit, stdout, stderr := command(t, strings.Fields("audit search --event-name RotateKey"+where)...)
+		if exit != 0 || stdout != rotateText || !strings.Contains(stderr, file+" cannot be read at byte 0") || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%q: %d\n%s%s", where, exit, stdout, stderr)
+		}
+	}
+}
+
 func TestAuditSearchMistakes(t *testing.T) {
-	searched(t)
+	data := searched(t)
+	if _, _, stderr := command(t, "audit", "objects", "--data", data, "--kms-event", "none"); stderr != "coffer: The trail has no event of KMS with the id none\n" {
+		t.Errorf("in files: %s", stderr)
+	}
 	for args, want := range map[string]string{
 		"search --prefix a":                "--bucket",
 		"search --event-name=":             "--event-name needs a value",
@@ -90,6 +110,8 @@ func TestAuditSearchMistakes(t *testing.T) {
 		"search --until never":             "--until never",
 		"search --since 1h --until 2h":     "nothing was then",
 		"search --data /none":              "no data directory",
+		"search --object photos/a":         "--object is an object",
+		"search --not object=s3://photos":  "--object is an object",
 		"objects":                          "--kms-event",
 		"objects --kms-event put-1":        "no event of KMS with the id put-1",
 		"objects --kms-event x --data .":   "no data directory",

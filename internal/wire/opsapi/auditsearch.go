@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -35,9 +36,15 @@ type AuditLine struct {
 var errLimit = errors.New("opsapi: limit")
 
 // SearchAudit calls emit with the records that a query chooses, regardless of its token,
-// and says when there are more than its limit.
+// and says when there are more than its limit. Of files of the trail that cannot be read it
+// emits notes.
 func SearchAudit(ctx context.Context, x *index.Index, q index.Query, emit func(AuditLine) error) error {
 	n := 0
+	var noteErr error
+	q.Skipped = func(segment string, offset int64, err error) {
+		note := fmt.Sprintf("%s cannot be read at byte %d, and what is there was not searched: %v", segment, offset, err)
+		noteErr = errors.Join(noteErr, emit(AuditLine{Note: note}))
+	}
 	err := x.Each(ctx, q, tell(emit), func(e index.Event) error {
 		if q.Limit > 0 && n == q.Limit {
 			return errLimit
@@ -48,7 +55,7 @@ func SearchAudit(ctx context.Context, x *index.Index, q index.Query, emit func(A
 	if errors.Is(err, errLimit) {
 		err = emit(AuditLine{More: true})
 	}
-	return err
+	return errors.Join(err, noteErr)
 }
 
 // AuditObjects calls emit with a KMS event and then with the accesses to objects that it

@@ -73,6 +73,10 @@ type Query struct {
 	// Bind is what else a token is good for only: it is bound to the terms, the prefix
 	// and the order, and not to Since and Until, which may move from page to page.
 	Bind string
+
+	// Skipped is told, once for each file of the trail, that the disk does not give what
+	// is in it: the records there are not found. nil makes that the search's error.
+	Skipped func(segment string, offset int64, err error)
 }
 
 // Page is what a search found.

@@ -15,6 +15,7 @@ import (
 const (
 	indexEvery = time.Second      // so that records come together
 	retryEvery = 10 * time.Second // after a failure
+	readAgain  = 10 * time.Minute // a file that could not be read
 
 	busyBytes = 8 << 20   // of records in indexEvery: then requests go first
 	maxBehind = 128 << 20 // until so much is behind
@@ -96,6 +97,10 @@ func (x *Index) Step(ctx context.Context) (audit.Position, error) {
 			continue
 		}
 		at, err := x.index(ctx, segment)
+		if err != nil && ctx.Err() == nil && segment < head.Segment {
+			x.passOver(segment, err)
+			continue
+		}
 		x.trail.Hold(Consumer, at)
 		if err == nil && segment < head.Segment {
 			err = x.finish()
@@ -108,10 +113,22 @@ func (x *Index) Step(ctx context.Context) (audit.Position, error) {
 	return head, nil
 }
 
+// has reports whether nothing is to be done about a segment.
 func (x *Index) has(segment string) bool {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	return x.files[segment] != nil
+	failed, ok := x.unread[segment]
+	return x.files[segment] != nil || ok && time.Since(failed) < readAgain
+}
+
+// passOver leaves a segment that cannot be read to searches, so that it holds up neither
+// the index of the others nor their removal.
+func (x *Index) passOver(segment string, err error) {
+	x.log.Error("an audit file cannot be indexed: searches read it themselves", "file", segment, "error", err)
+	x.trail.Failed(Consumer)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.unread[segment], x.cur = time.Now(), nil
 }
 
 // errNextSegment ends the reading of a segment.
@@ -140,8 +157,8 @@ func (x *Index) index(ctx context.Context, segment string) (audit.Position, erro
 		return nil
 	})
 	x.trail.Took(Consumer, taken)
-	if errors.Is(err, errNextSegment) {
-		err = nil
+	if errors.Is(err, errNextSegment) || next.Segment > segment && ctx.Err() == nil {
+		err = nil // what cannot be read is the next one
 	}
 	x.mu.RLock()
 	defer x.mu.RUnlock()

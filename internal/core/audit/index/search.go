@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	iofs "io/fs"
 	"slices"
 	"time"
 
@@ -106,6 +105,8 @@ type search struct {
 	trail trailReader
 	index indexReader
 	facts facts
+
+	skipped string // the file of which something was passed over, at last
 }
 
 func (s *search) close() {
@@ -145,14 +146,14 @@ func (s *search) piece(ctx context.Context, p *piece) error {
 		return s.scan(ctx, p)
 	}
 	places, err := s.places(p)
-	if errors.Is(err, errDamaged) || errors.Is(err, iofs.ErrNotExist) {
+	if err != nil {
 		if p.file != nil {
 			s.x.damaged(p.file, err)
 		}
 		return s.scan(ctx, p)
 	}
-	if err != nil || len(places) == 0 {
-		return err
+	if len(places) == 0 {
+		return nil
 	}
 	if ok, err := s.trail.open(s.x.fs, s.x.dir, p.segment); err != nil || !ok {
 		return err
@@ -169,7 +170,7 @@ func (s *search) piece(ctx context.Context, p *piece) error {
 			return err
 		}
 		line, err := s.trail.read(at.from, at.to)
-		if err != nil {
+		if err = s.passed(err); err != nil {
 			return err
 		}
 		if i := bytes.IndexByte(line, '\n'); i >= 0 {
@@ -217,10 +218,26 @@ func (s *search) scan(ctx context.Context, p *piece) error {
 		found = append(found, e)
 		return nil
 	})
+	err = s.passed(err)
 	for _, e := range slices.Backward(found) {
 		if err == nil {
 			err = s.fn(e)
 		}
 	}
 	return err
+}
+
+// passed passes over what the disk does not give, if the query says so: it tells that
+// once for each file.
+func (s *search) passed(err error) error {
+	var u *unread
+	if s.plan.Skipped == nil || !errors.As(err, &u) {
+		return err
+	}
+	if s.skipped != u.segment {
+		s.skipped = u.segment
+		s.x.log.Error("a search passes over what cannot be read of the audit trail", "file", u.segment, "offset", u.offset, "error", u.error)
+		s.plan.Skipped(u.segment, u.offset, u.error)
+	}
+	return nil
 }

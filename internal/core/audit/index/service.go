@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
@@ -52,6 +53,8 @@ type Index struct {
 	mu    sync.RWMutex
 	files map[string]*file // by segment
 	cur   *building        // nil: nothing is indexed in memory
+
+	unread map[string]time.Time // segments that Step could not read, and when
 }
 
 // building is a segment that is indexed in memory. Index.mu guards it.
@@ -120,6 +123,7 @@ func open(trail *audit.Trail, dir string, cfg Config) (*Index, error) {
 	x := &Index{
 		fs: cfg.FS, trail: trail, dir: dir, log: cfg.Log, tokenKey: cfg.TokenKey,
 		slots: make(chan struct{}, maxSearches), again: make(chan struct{}, 1), busy: busyBytes, tooFar: maxBehind, perBlock: blockRecords, files: map[string]*file{},
+		unread: map[string]time.Time{},
 	}
 	if x.fs == nil {
 		x.fs = vfs.Default
@@ -158,10 +162,7 @@ func (x *Index) load(tidy bool) error {
 				x.files[segment] = f
 				continue
 			}
-			if !errors.Is(err, errDamaged) && !errors.Is(err, iofs.ErrNotExist) {
-				return err
-			}
-			if errors.Is(err, errDamaged) {
+			if !errors.Is(err, iofs.ErrNotExist) {
 				x.log.Warn("audit index file is made again", "file", name, "error", err)
 			}
 		case !strings.HasSuffix(name, tempSuffix):
@@ -196,6 +197,11 @@ func (x *Index) tidy(segments []string) {
 		if _, ok := slices.BinarySearch(segments, segment); !ok {
 			gone = append(gone, segment)
 			delete(x.files, segment)
+		}
+	}
+	for segment := range x.unread {
+		if _, ok := slices.BinarySearch(segments, segment); !ok {
+			delete(x.unread, segment)
 		}
 	}
 	x.mu.Unlock()

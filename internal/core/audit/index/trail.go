@@ -72,6 +72,16 @@ func (r *trailReader) read(from, to int64) ([]byte, error) {
 	return r.window[from:to], nil
 }
 
+// unread is the error of what the disk does not give of a file.
+type unread struct {
+	segment string
+	offset  int64
+	error
+}
+
+func (u *unread) Unwrap() error { return u.error }
+
+// fill reads a part of the file. With an error, what is before it was read.
 func (r *trailReader) fill(first, last int64) error {
 	n := int(last - first)
 	if cap(r.window) < n {
@@ -82,7 +92,7 @@ func (r *trailReader) fill(first, last int64) error {
 	r.window = r.window[:n]
 	r.count += int64(n)
 	if err != nil && err != io.EOF {
-		return fmt.Errorf("audit/index: read %s: %w", r.name, err)
+		return &unread{r.name, first + int64(n), fmt.Errorf("audit/index: read %s at byte %d: %w", r.name, first+int64(n), err)}
 	}
 	return nil
 }
@@ -94,21 +104,19 @@ const maxLine = 512 << 10
 // end. A line is valid until fn returns.
 func (r *trailReader) lines(from, to, end int64, fn func(offset int64, line []byte) error) error {
 	begin := max(0, from-1) // a line begins there if there is a newline before it
-	if err := r.fill(begin, min(to+maxLine, end)); err != nil {
-		return err
-	}
+	err := r.fill(begin, min(to+maxLine, end))
 	rest, at := r.window, begin
 	if from > 0 {
 		i := bytes.IndexByte(rest, '\n')
 		if i < 0 {
-			return nil
+			return err
 		}
 		rest, at = rest[i+1:], at+int64(i)+1
 	}
 	for at < to {
 		i := bytes.IndexByte(rest, '\n')
 		if i < 0 {
-			return nil
+			return err
 		}
 		if line := rest[:i]; i > 1 && line[0] == '{' && line[i-1] == '}' {
 			if err := fn(at, line); err != nil {
@@ -117,5 +125,5 @@ func (r *trailReader) lines(from, to, end int64, fn func(offset int64, line []by
 		}
 		rest, at = rest[i+1:], at+int64(i)+1
 	}
-	return nil
+	return err
 }
