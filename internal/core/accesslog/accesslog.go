@@ -229,6 +229,7 @@ func (l *Log) pass(ctx context.Context, rotate, now bool) error {
 		}
 		errs = append(errs, l.split(name))
 	}
-	errs = append(errs, l.bound(), l.deliver(ctx, now), l.count())
+	// What is too old may have had no chance yet: the server may have been down for long.
+	errs = append(errs, l.deliver(ctx, now), l.bound(), l.count())
 	return errors.Join(errs...)
 }

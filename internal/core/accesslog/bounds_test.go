@@ -88,9 +88,33 @@ func TestAgeIsBounded(t *testing.T) {
 			t.Error("dropped too early")
 		}
 		time.Sleep(25 * time.Hour)
-		must(t, l.Flush(t.Context()))
+		_ = l.Flush(t.Context())
 		if l.droppedFor("age") != 1 || l.backlog.Load() != 0 {
 			t.Errorf("%d dropped", l.droppedFor("age"))
+		}
+		// Nothing is left of the failures: what comes later does not wait for them.
+		clear(w.fails)
+		l.Append(photos, asked("b", 4))
+		must(t, l.pass(t.Context(), true, false))
+		if len(w.delivered) != 1 || len(l.retries) != 0 {
+			t.Errorf("%d objects delivered, %d routes wait", len(w.delivered), len(l.retries))
+		}
+		must(t, l.Close())
+	})
+}
+
+// A server that was down for longer than lines are kept delivers what it had.
+func TestNothingIsTooOldBeforeItWasTried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, fs := newWorld(), vfs.NewMem()
+		l := open(t, fs, w)
+		l.Append(photos, asked("a", 4))
+		must(t, l.Close())
+		time.Sleep(30 * 24 * time.Hour)
+		l = open(t, fs, w)
+		must(t, l.Flush(t.Context()))
+		if len(w.delivered) != 1 || l.droppedFor("age") != 0 {
+			t.Errorf("%d objects delivered, %d lines dropped", len(w.delivered), l.droppedFor("age"))
 		}
 		must(t, l.Close())
 	})

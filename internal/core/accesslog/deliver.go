@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"strings"
 	"time"
@@ -185,6 +186,8 @@ func (l *Log) bound() error {
 			}
 		}
 	}
+	// What comes later by a route of which all was dropped has not failed.
+	maps.DeleteFunc(l.retries, func(id string, _ *retry) bool { return byRoute[id] == 0 })
 	return nil
 }
 
