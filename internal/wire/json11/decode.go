@@ -246,8 +246,9 @@ func decodeBlob(text []byte, what string) ([]byte, error) {
 
 // decodeTime reads seconds since 1970, with a fraction of which milliseconds count.
 func decodeTime(text []byte, what string) (time.Time, error) {
+	const first, last = -62135596800, 1 << 37 // years 1 and 6325: what is written must have four digits
 	seconds, err := strconv.ParseFloat(string(text), 64)
-	if err != nil || math.Abs(seconds) > 1<<37 { // year 6325
+	if err != nil || !(seconds >= first && seconds <= last) {
 		return time.Time{}, malformed("%s is not a timestamp.", what)
 	}
 	return time.UnixMilli(int64(math.Round(seconds * 1000))).UTC(), nil

@@ -42,6 +42,20 @@ func TestAnswersDoNotGrow(t *testing.T) {
 	}
 }
 
+// Times that cannot be written again are none.
+func TestTimes(t *testing.T) {
+	for text, ok := range map[string]bool{
+		"0": true, "-1.5": true, "137438953472": true, "-62135596800": true,
+		"-62135596801": false, "-100000000000": false, "137438953473": false, "1e400": false, "true": false, `"0"`: false,
+	} {
+		var in struct{ At time.Time }
+		err := Decode([]byte(`{"At":`+text+`}`), &in)
+		if _, unwritten := in.At.MarshalJSON(); (err == nil) != ok || unwritten != nil {
+			t.Errorf("%s: %v, %v, %v", text, in.At, err, unwritten)
+		}
+	}
+}
+
 type Settings struct {
 	Bucket *string
 	Flag   *bool
