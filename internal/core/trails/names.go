@@ -4,6 +4,7 @@ package trails
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/cofferstore/coffer/internal/aws"
@@ -105,6 +106,11 @@ func checkPrefix(prefix string) error {
 	}
 	if strings.HasPrefix(prefix, "/") {
 		return fault.New(InvalidPrefix, "S3 prefix cannot begin with a slash.")
+	}
+	// A bucket's policy lets an account's trails write below AWSLogs/ACCOUNT/: another's must
+	// not come there by their prefix.
+	if slices.Contains(strings.Split(prefix, "/"), "AWSLogs") {
+		return fault.New(InvalidPrefix, "S3 prefix cannot contain AWSLogs.")
 	}
 	return nil
 }

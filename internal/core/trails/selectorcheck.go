@@ -18,6 +18,7 @@ const (
 	maxSelectorName   = 1000 // characters
 	maxSelectorValue  = 2048 // characters
 	maxBasicValueSize = 2048
+	maxSelectorsSize  = 256 << 10 // bytes in the trail's row: Coffer's own bound
 )
 
 // excludable are the event sources of management events that can be left out.

@@ -3,6 +3,7 @@
 package trails
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/cofferstore/coffer/internal/core/iam"
@@ -128,12 +129,21 @@ func checkSelectors(in PutEventSelectors) ([]EventSelector, []AdvancedSelector, 
 		return nil, nil, badSelectors("You can specify either EventSelectors or AdvancedEventSelectors, but not both.")
 	case len(in.AdvancedEventSelectors) > 0:
 		advanced, err := checkAdvanced(in.AdvancedEventSelectors)
-		return nil, advanced, err
+		return nil, advanced, cmp.Or(err, checkSize(Span{Advanced: advanced}))
 	case len(in.EventSelectors) > 0:
 		basic, err := checkBasic(in.EventSelectors)
-		return basic, nil, err
+		return basic, nil, cmp.Or(err, checkSize(Span{Basic: basic}))
 	}
 	return nil, nil, badSelectors("Specify a valid number of selectors (1 to %d) for a trail.", maxSelectors)
+}
+
+// checkSize bounds what a trail's row has to hold, which is read at each turn of its
+// delivery.
+func checkSize(s Span) error {
+	if len(encode(s)) > maxSelectorsSize {
+		return badSelectors("The event selectors of a trail cannot be larger than %d bytes.", maxSelectorsSize)
+	}
+	return nil
 }
 
 func badSelectors(format string, args ...any) error {

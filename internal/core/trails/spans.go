@@ -21,8 +21,11 @@ type Span struct {
 	Advanced []AdvancedSelector `json:"advanced,omitempty"`
 }
 
-// maxSpans bounds the changes that a trail remembers of what is not delivered yet.
-const maxSpans = 32
+// Bounds of the changes that a trail remembers of what is not delivered yet.
+const (
+	maxSpans     = 32
+	maxSpansSize = 1 << 20 // bytes in the trail's row
+)
 
 // turnOver begins a new span of the trail: until there it wanted what its settings say,
 // and from there what they will say. Spans that are delivered are forgotten. Faults:
@@ -36,8 +39,8 @@ func (s *Service) turnOver(ctx context.Context, t *Trail, until, from audit.Posi
 	if t.From.Before(until) && d.Position.Before(until) {
 		t.Past = append(t.Past, Span{t.From, until, t.Global, t.Basic, t.Advanced})
 	}
-	if len(t.Past) > maxSpans {
-		return fault.New(Throttled, "The trail was changed %d times since events were delivered last.", maxSpans)
+	if len(t.Past) > maxSpans || len(encode(t.Past)) > maxSpansSize {
+		return fault.New(Throttled, "The trail was changed too often since events were delivered last.")
 	}
 	t.From = from
 	return nil
