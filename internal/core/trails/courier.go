@@ -191,9 +191,23 @@ func (c *Courier) reconcile(ctx context.Context, all *sync.WaitGroup) error {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			delete(c.loops, l.id)
+			if l.released() && !c.running(l.name) {
+				c.journal.Release(l.name)
+			}
 		})
 	}
 	return nil
+}
+
+// running reports, with mu held, whether there is a loop of that name: a trail may have
+// been made again before the loop of the one that was deleted ended.
+func (c *Courier) running(name string) bool {
+	for _, l := range c.loops {
+		if l.name == name {
+			return true
+		}
+	}
+	return false
 }
 
 // begin returns the loop of a trail, or nil for one that has nothing to deliver.
@@ -205,8 +219,8 @@ func (c *Courier) begin(ctx context.Context, t Trail) (*loop, error) {
 	if t.Started.IsZero() {
 		return nil, nil // it never logged
 	}
-	if d.Position == (audit.Position{}) {
-		d.Position = t.begins()
+	if begins := t.begins(); d.Pending == nil && d.Position.Before(begins) {
+		d.Position = begins // what is before it was not wanted
 	}
 	l := newLoop(c, t, d)
 	if l.finished() {

@@ -119,7 +119,10 @@ func (l *loop) digest(ctx context.Context, t *Trail) error {
 				d.Since = t.Started.UTC().Truncate(time.Second)
 			}
 		}
-		last := stopped || !d.Of.Equal(t.Started)
+		// Where the clock was set back, the time of the last digest may not come again for
+		// long: another chain begins now.
+		back := time.Now().Add(l.cfg.DigestEvery).Before(d.Since)
+		last := stopped || !d.Of.Equal(t.Started) || back
 		if d.Pending == nil && !l.nameDigest(t, last) {
 			return nil
 		}

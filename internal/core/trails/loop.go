@@ -91,9 +91,6 @@ func (l *loop) run(ctx context.Context) {
 		}
 		l.rest(ctx, next)
 	}
-	if l.released() {
-		l.journal.Release(l.name)
-	}
 }
 
 // current returns the trail as it is now; ok is false when it is gone.

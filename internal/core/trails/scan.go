@@ -83,10 +83,7 @@ func (l *loop) look(ctx context.Context, t *Trail, head audit.Position) error {
 			return errEnd
 		}
 		if s.records == 0 {
-			s.first = time.Now()
-			if record.EventTime.Before(s.first) {
-				s.first = record.EventTime
-			}
+			s.first = began(record.EventTime)
 		}
 		s.records++
 		s.size += int64(len(line.JSON)) + 1
@@ -100,6 +97,13 @@ func (l *loop) look(ctx context.Context, t *Trail, head audit.Position) error {
 		s.until = t.Until // there is nothing between
 	}
 	return nil
+}
+
+// began returns when a file began to wait whose first event took place at a time. The age
+// of that is measured once: from then on no clock that is set back holds up the file.
+func began(event time.Time) time.Time {
+	now := time.Now()
+	return now.Add(-max(0, now.Sub(event)))
 }
 
 // pace returns a function that lets so many bytes of the audit trail through at the rate

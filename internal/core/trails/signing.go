@@ -75,7 +75,9 @@ func (s *Signer) current(ctx context.Context) (*pair, error) {
 	}
 	now := time.Now().UTC()
 	for i := len(keys) - 1; i >= 0; i-- {
-		if k := &keys[i]; len(k.Sealed) > 0 && now.Before(k.To) {
+		// A key of a time to come was made while the clock was wrong: nobody who asks for
+		// the keys of now would learn of it.
+		if k := &keys[i]; len(k.Sealed) > 0 && now.Before(k.To) && !now.Before(k.From) {
 			return s.open(k)
 		}
 	}
