@@ -10,11 +10,12 @@ const Hidden = "HIDDEN_DUE_TO_SECURITY_REASONS"
 // WithoutPassword returns a value as records may have it: what stands between the colon
 // and the @ of a URL in it is hidden, for that is a password.
 func WithoutPassword(v string) string {
-	at := 0
+	var shown strings.Builder
+	at, done := 0, 0 // v is shown up to done
 	for {
 		i := strings.Index(v[at:], "://")
 		if i < 0 {
-			return v
+			break
 		}
 		at += i + len("://")
 		authority := v[at:]
@@ -26,9 +27,16 @@ func WithoutPassword(v string) string {
 			continue
 		}
 		if name, _, has := strings.Cut(user, ":"); has {
-			v = v[:at] + name + ":" + Hidden + v[at+len(user):]
+			shown.WriteString(v[done : at+len(name)+1])
+			shown.WriteString(Hidden)
+			done = at + len(user)
 		}
 	}
+	if done == 0 {
+		return v
+	}
+	shown.WriteString(v[done:])
+	return shown.String()
 }
 
 func cutLast(s string, sep byte) (before, after string, found bool) {

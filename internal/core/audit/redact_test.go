@@ -2,7 +2,10 @@
 
 package audit
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestPasswordsOfURLsAreHidden(t *testing.T) {
 	for v, want := range map[string]string{
@@ -20,6 +23,18 @@ func TestPasswordsOfURLsAreHidden(t *testing.T) {
 		if got := WithoutPassword(v); got != want {
 			t.Errorf("%q becomes %q, want %q", v, got, want)
 		}
+	}
+}
+
+// A policy of 128 KiB may have a password at every tenth byte: what is hidden costs no
+// memory of its own.
+func TestManyPasswordsAreHidden(t *testing.T) {
+	v := strings.Repeat("x://a:b@ ", 1000)
+	if got, want := WithoutPassword(v), strings.Repeat("x://a:"+Hidden+"@ ", 1000); got != want {
+		t.Errorf("becomes %q", got)
+	}
+	if n := testing.AllocsPerRun(5, func() { WithoutPassword(v) }); n > 50 {
+		t.Errorf("%v allocations, want some for the text", n)
 	}
 }
 
