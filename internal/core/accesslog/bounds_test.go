@@ -7,6 +7,8 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -268,4 +270,51 @@ func ignoring(err, this error) error {
 		return nil
 	}
 	return err
+}
+
+// On a device without room, files that nothing could be written to do not pile up.
+func TestAFullDeviceLeavesNoTrailOfEmptyFiles(t *testing.T) {
+	w, fs := newWorld(), &fullFS{FS: vfs.NewMem()}
+	l := open(t, fs, w)
+	fs.full.Store(true)
+	for range 20 {
+		l.Append(photos, asked("lost", 4))
+		if err := l.queue.write(); err != nil && !errors.Is(err, syscall.ENOSPC) {
+			t.Fatal(err)
+		}
+	}
+	names, err := listFiles(fs, l.dir, queuePrefix)
+	if must(t, err); len(names) > 1 {
+		t.Errorf("%d files of nothing", len(names))
+	}
+	fs.full.Store(false)
+	l.Append(photos, asked("a", 4))
+	must(t, l.Flush(t.Context()))
+	if len(w.delivered) != 1 || !slices.Equal(keys(t, w.delivered[0].text), []string{"a"}) {
+		t.Errorf("delivered %+v", w.delivered)
+	}
+	must(t, l.Close())
+}
+
+// fullFS is a file system whose files take nothing while it is full.
+type fullFS struct {
+	vfs.FS
+	full atomic.Bool
+}
+
+func (f *fullFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	file, err := f.FS.Create(name, c)
+	return &fullFile{file, f}, err
+}
+
+type fullFile struct {
+	vfs.File
+	fs *fullFS
+}
+
+func (f *fullFile) Write(p []byte) (int, error) {
+	if f.fs.full.Load() {
+		return 0, syscall.ENOSPC
+	}
+	return f.File.Write(p)
 }

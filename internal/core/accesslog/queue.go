@@ -157,8 +157,8 @@ func (q *queue) write() error {
 	return q.rotateFile()
 }
 
-// writeBuffer is write with files held. After an error the file has ended, and what was
-// buffered is dropped.
+// writeBuffer is write with files held. After an error the file has ended, if there is
+// something in it, and what was buffered is dropped.
 func (q *queue) writeBuffer(anew bool) error {
 	b, lines := q.take(anew)
 	if len(b) == 0 {
@@ -182,6 +182,9 @@ func (q *queue) writeBuffer(anew bool) error {
 	}
 	_, more := q.take(true) // its routes were in what is lost
 	q.drop("disk", lines+more)
+	if q.size == 0 {
+		return err // a file that stayed empty is good for another try: each would leave one behind
+	}
 	return errors.Join(err, q.closeFile())
 }
 
@@ -190,15 +193,19 @@ var errTooMuch = errors.New("accesslog: the queue has reached its limit")
 func (q *queue) create() error {
 	n := max(time.Now().UnixNano(), q.last+1)
 	name := queuePrefix + fmt.Sprintf("%020d", n) + suffix
-	f, err := q.fs.Create(q.fs.PathJoin(q.dir, name), vfs.WriteCategoryUnspecified)
+	path := q.fs.PathJoin(q.dir, name)
+	f, err := q.fs.Create(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
 	}
-	if err := private(f); err != nil {
-		return errors.Join(err, f.Close())
+	if err = private(f); err == nil {
+		err = syncDir(q.fs, q.dir)
+	}
+	if err != nil {
+		return errors.Join(err, f.Close(), q.fs.Remove(path))
 	}
 	q.file, q.name, q.size, q.last = f, name, 0, n
-	return syncDir(q.fs, q.dir)
+	return nil
 }
 
 // private makes a file one that only its owner may read: vfs.FS makes files that the umask
