@@ -51,6 +51,9 @@ const Placeholder = "{token}"
 const (
 	maxHead  = 64 << 10 // bytes of an answer's head
 	maxDrain = 64 << 10 // bytes of its body, for the connection to be used again
+
+	// drainTime is how long those are waited for: the head has said all there is to know.
+	drainTime = 500 * time.Millisecond
 )
 
 // Webhook is a sink.
@@ -106,6 +109,8 @@ func (w *Webhook) Send(ctx context.Context, records [][]byte) error {
 	if len(records) == 0 {
 		return nil
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	r, err := w.request(ctx, records)
 	if err != nil {
 		return err
@@ -115,6 +120,7 @@ func (w *Webhook) Send(ctx context.Context, records [][]byte) error {
 		return fmt.Errorf("POST to %s: %w", w.host, bare(err))
 	}
 	defer resp.Body.Close()
+	defer time.AfterFunc(drainTime, cancel).Stop()
 	_, _ = io.CopyN(io.Discard, resp.Body, maxDrain)
 	return w.judge(resp, time.Now())
 }

@@ -3,6 +3,7 @@
 package webhook
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -152,6 +153,22 @@ func TestLongAnswer(t *testing.T) {
 	})
 	if err := open(t, to, nil).Send(t.Context(), [][]byte{[]byte(`{"eventID":"1"}`)}); err != nil {
 		t.Error(err)
+	}
+}
+
+// An answer whose body does not end is not waited for: its head came.
+func TestAnswerThatStandsStill(t *testing.T) {
+	to := sinktest.NewWebhook(t, true)
+	to.Answer(func(w http.ResponseWriter, r *http.Request, _ []byte) bool {
+		w.WriteHeader(http.StatusOK)
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done() // the client's going
+		return false
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := open(t, to, nil).Send(ctx, [][]byte{[]byte(`{"eventID":"1"}`)}); err != nil || ctx.Err() != nil {
+		t.Error(err, ctx.Err())
 	}
 }
 
