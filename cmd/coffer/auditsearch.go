@@ -69,6 +69,10 @@ func (o *auditFlags) run(
 			return nil
 		}
 		bar.hide()
+		if l.Skipped != "" {
+			_, err := fmt.Fprintln(cmd.ErrOrStderr(), "coffer: "+printable(l.Skipped))
+			return err
+		}
 		return show(out, l)
 	}
 	err := func() error {
@@ -243,11 +247,7 @@ func searchAudit(cmd *cobra.Command, o auditFlags, q index.Query) error {
 			return opsapi.SearchAudit(cmd.Context(), x, q, emit)
 		},
 		func(w io.Writer, l opsapi.AuditLine) error {
-			switch {
-			case l.Note != "":
-				fmt.Fprintln(cmd.ErrOrStderr(), "coffer: "+printable(l.Note))
-				return nil
-			case l.More:
+			if l.More {
 				more = true
 				return nil
 			}

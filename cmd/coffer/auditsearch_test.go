@@ -87,11 +87,25 @@ func TestAuditSearchPassesOver(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(server.AuditDir(data), file, "no file"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for _, where := range []string{"", " --data " + data} {
-		exit, stdout, stderr := command(t, strings.Fields("audit search --event-name RotateKey"+where)...)
-		if exit != 0 || stdout != rotateText || !strings.Contains(stderr, file+" cannot be read at byte 0") || strings.Count(stderr, "\n") != 1 {
-			t.Errorf("%q: %d\n%s%s", where, exit, stdout, stderr)
+	for args, want := range map[string]string{
+		"audit search --event-name RotateKey":   rotateText,
+		"audit objects --kms-event kms-1":       kmsText + "  " + putText + "1 access\n",
+		"audit kms --object s3://photos/2026/b": "",
+	} {
+		for _, where := range []string{"", " --data " + data} {
+			exit, stdout, stderr := command(t, strings.Fields(args+where)...)
+			if exit != 0 || stdout != want || !strings.Contains(stderr, file+" cannot be read at byte 0") {
+				t.Errorf("%s%s: %d\n%s%s", args, where, exit, stdout, stderr)
+			}
 		}
+	}
+	// One that is removed between two looks at it is as if it had been before.
+	if err := os.Symlink("gone", filepath.Join(server.AuditDir(data), "audit-20260102T000000.000000000Z.jsonl")); err != nil {
+		t.Fatal(err)
+	}
+	exit, stdout, stderr := command(t, "bucketkey", "report", "--since", "2026-01-01T00:00:00Z", "--data", data)
+	if exit != 0 || !strings.Contains(stdout, "1 file of the trail cannot be read") || stderr != "" {
+		t.Errorf("a report: %d\n%s%s", exit, stdout, stderr)
 	}
 }
 

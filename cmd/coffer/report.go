@@ -296,4 +296,7 @@ func printReconciled(t io.Writer, r *report.Report) {
 	if a.Damaged > 0 {
 		fmt.Fprintf(t, "%s lines of the trail are damaged, and were not counted.\n", report.Grouped(a.Damaged))
 	}
+	if a.Unreadable > 0 {
+		fmt.Fprintf(t, "%s of the trail cannot be read to the end: \"coffer audit verify\" says where. What is there was not counted.\n", amount(a.Unreadable, "file"))
+	}
 }

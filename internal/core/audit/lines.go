@@ -5,7 +5,9 @@ package audit
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"time"
 
@@ -15,8 +17,9 @@ import (
 // Lines calls fn with the complete lines of the trail in dir, unparsed and in the order
 // written, and stops at fn's first error. Files that ended an hour before since are passed
 // over; lines of the others may be older than it. A line is fn's own, and may be damaged.
-// It may run beside the Trail that writes, as Read may.
-func Lines(ctx context.Context, dir string, since time.Time, fn func(at Position, line []byte) error) error {
+// The rest of a file that cannot be read is passed over, and skipped is told. It may run
+// beside the Trail that writes, as Read may.
+func Lines(ctx context.Context, dir string, since time.Time, skipped func(file string, offset int64, err error), fn func(at Position, line []byte) error) error {
 	r := newReader(vfs.Default, dir, Filter{Since: since})
 	names, err := listSegments(r.fs, dir)
 	if err != nil {
@@ -29,7 +32,9 @@ func Lines(ctx context.Context, dir string, since time.Time, fn func(at Position
 			at.Offset += int64(len(line))
 			return err
 		})
-		if err != nil {
+		if errors.As(err, new(unreadable)) {
+			skipped(name, at.Offset, err)
+		} else if err != nil {
 			return err
 		}
 	}
@@ -45,6 +50,9 @@ func Size(dir string, since time.Time) (n int64, err error) {
 	}
 	for _, name := range r.since(names) {
 		info, err := r.fs.Stat(r.fs.PathJoin(dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // removed since
+		}
 		if err != nil {
 			return 0, fmt.Errorf("audit: size of %s: %w", name, err)
 		}

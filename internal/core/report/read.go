@@ -30,7 +30,7 @@ func Read(ctx context.Context, dir string, q Query, price float64, progress func
 		return nil, err
 	}
 	told := int64(0)
-	err = audit.Lines(ctx, dir, c.From(), func(_ audit.Position, line []byte) error {
+	err = audit.Lines(ctx, dir, c.From(), func(string, int64, error) { c.audit.Unreadable++ }, func(_ audit.Position, line []byte) error {
 		c.Add(line)
 		if c.audit.Bytes-told >= progressEvery {
 			told = c.audit.Bytes

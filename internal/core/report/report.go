@@ -122,6 +122,8 @@ type Audit struct {
 	Bytes   int64 `json:"bytes"`   // read
 	Lines   int64 `json:"lines"`   // read
 	Damaged int64 `json:"damaged"` // lines that are no records
+	// Unreadable are files that could not be read to their ends.
+	Unreadable int64 `json:"unreadable"`
 	// Begins is when the first record that was read took place: what was before is not in
 	// the trail any more, or never was. Zero: there is none.
 	Begins time.Time `json:"begins,omitzero"`

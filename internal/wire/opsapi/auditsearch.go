@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"time"
 
@@ -27,8 +26,9 @@ type AuditLine struct {
 	Uncovered  bool            `json:"uncovered,omitempty"`
 	Accesses   int             `json:"accesses,omitempty"` // how many lines follow
 
-	Note     string          `json:"note,omitempty"` // for who reads this
-	More     bool            `json:"more,omitempty"` // there are more than the limit
+	Note     string          `json:"note,omitempty"`    // for who reads this
+	Skipped  string          `json:"skipped,omitempty"` // what of the trail cannot be read, and was passed over
+	More     bool            `json:"more,omitempty"`    // there are more than the limit
 	Progress *index.Progress `json:"progress,omitempty"`
 }
 
@@ -36,15 +36,9 @@ type AuditLine struct {
 var errLimit = errors.New("opsapi: limit")
 
 // SearchAudit calls emit with the records that a query chooses, regardless of its token,
-// and says when there are more than its limit. Of files of the trail that cannot be read it
-// emits notes.
+// and says when there are more than its limit.
 func SearchAudit(ctx context.Context, x *index.Index, q index.Query, emit func(AuditLine) error) error {
 	n := 0
-	var noteErr error
-	q.Skipped = func(segment string, offset int64, err error) {
-		note := fmt.Sprintf("%s cannot be read at byte %d, and what is there was not searched: %v", segment, offset, err)
-		noteErr = errors.Join(noteErr, emit(AuditLine{Note: note}))
-	}
 	err := x.Each(ctx, q, tell(emit), func(e index.Event) error {
 		if q.Limit > 0 && n == q.Limit {
 			return errLimit
@@ -55,7 +49,7 @@ func SearchAudit(ctx context.Context, x *index.Index, q index.Query, emit func(A
 	if errors.Is(err, errLimit) {
 		err = emit(AuditLine{More: true})
 	}
-	return errors.Join(err, noteErr)
+	return err
 }
 
 // AuditObjects calls emit with a KMS event and then with the accesses to objects that it
@@ -108,11 +102,15 @@ func AuditKMSEvents(ctx context.Context, x *index.Index, objectARN string, since
 // progressEvery is how often progress is told.
 const progressEvery = 250 * time.Millisecond
 
-// tell tells how far a search has come, now and then. What fails is told again by
-// the next line.
+// tell tells how far a search has come, now and then, and what it passes over. What fails
+// is told again by the next line.
 func tell(emit func(AuditLine) error) func(index.Progress) {
 	last := time.Now()
 	return func(p index.Progress) {
+		if p.Skipped != "" {
+			_ = emit(AuditLine{Skipped: p.Skipped})
+			return
+		}
 		if time.Since(last) >= progressEvery {
 			last = time.Now()
 			_ = emit(AuditLine{Progress: &p})

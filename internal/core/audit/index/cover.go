@@ -17,9 +17,14 @@ const kmsSource = "kms.amazonaws.com"
 // KMSEvent returns an event of KMS by its id, or that of another account's copy of it.
 // Error: NoSuchEvent.
 func (x *Index) KMSEvent(ctx context.Context, id string) (Event, error) {
-	e, err := x.kmsEvent(ctx, Query{Terms: []Term{{Field: EventID, Value: id}}})
+	all := "The trail"
+	e, err := x.kmsEvent(ctx, Query{Terms: []Term{{Field: EventID, Value: id}}}, func(p Progress) {
+		if p.Skipped != "" {
+			all = "What can be read of the trail"
+		}
+	})
 	if err == nil && e == nil {
-		err = fault.New(NoSuchEvent, "The trail has no event of KMS with the id %s.", id)
+		err = fault.New(NoSuchEvent, "%s has no event of KMS with the id %s.", all, id)
 	}
 	if err != nil {
 		return Event{}, err
@@ -27,10 +32,10 @@ func (x *Index) KMSEvent(ctx context.Context, id string) (Event, error) {
 	return *e, nil
 }
 
-func (x *Index) kmsEvent(ctx context.Context, q Query) (*Event, error) {
+func (x *Index) kmsEvent(ctx context.Context, q Query, progress func(Progress)) (*Event, error) {
 	q.Terms = append(q.Terms, Term{Field: EventSource, Value: kmsSource})
 	q.Limit = 1
-	page, err := x.Search(ctx, q, nil)
+	page, err := x.Search(ctx, q, progress)
 	if err != nil || len(page.Events) == 0 {
 		return nil, err
 	}
@@ -132,9 +137,9 @@ func (x *Index) Covers(ctx context.Context, objectARN string, since, until time.
 	}
 	for i := range covers {
 		q := Query{Terms: []Term{{Field: EventID, Value: covers[i].ID}}, Since: firsts[i].Add(-kmsBefore), Until: firsts[i].Add(kmsBefore)}
-		if covers[i].KMS, err = x.kmsEvent(ctx, q); err == nil && covers[i].KMS == nil {
+		if covers[i].KMS, err = x.kmsEvent(ctx, q, nil); err == nil && covers[i].KMS == nil {
 			q.Since, q.Until = time.Time{}, time.Time{}
-			covers[i].KMS, err = x.kmsEvent(ctx, q)
+			covers[i].KMS, err = x.kmsEvent(ctx, q, nil)
 		}
 		if err != nil {
 			return nil, err

@@ -73,10 +73,6 @@ type Query struct {
 	// Bind is what else a token is good for only: it is bound to the terms, the prefix
 	// and the order, and not to Since and Until, which may move from page to page.
 	Bind string
-
-	// Skipped is told, once for each file of the trail, that the disk does not give what
-	// is in it: the records there are not found. nil makes that the search's error.
-	Skipped func(segment string, offset int64, err error)
 }
 
 // Page is what a search found.
@@ -126,4 +122,8 @@ func newEvent(at audit.Position, line []byte) (e Event, ok bool) {
 type Progress struct {
 	Read  int64 `json:"read"` // bytes of the trail that are done with, read or not
 	Total int64 `json:"total"`
+
+	// Skipped says what of the trail cannot be read, and was passed over. It is told once
+	// for each file, and at once.
+	Skipped string `json:"skipped,omitempty"`
 }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -16,7 +17,8 @@ import (
 var errEnough = errors.New("audit/index: enough")
 
 // Search returns a page of what a query chooses, of what was durable when the search
-// began. progress may be nil. Errors: BadQuery, BadToken.
+// began. What of the trail cannot be read is passed over, which the log and progress are
+// told. progress may be nil. Errors: BadQuery, BadToken.
 //
 // LookupEvents of CloudTrail is a search with the terms Account and Category, which is
 // Management, and with the attribute's: EventId EventID, EventName EventName, ReadOnly
@@ -59,7 +61,7 @@ func (x *Index) Each(ctx context.Context, q Query, progress func(Progress), fn f
 	if err != nil {
 		return err
 	}
-	s := &search{x: x, plan: p, fn: fn}
+	s := &search{x: x, plan: p, fn: fn, progress: progress}
 	if q.Token != "" {
 		if s.after, err = x.parseToken(q); err != nil {
 			return err
@@ -77,7 +79,7 @@ func (x *Index) Each(ctx context.Context, q Query, progress func(Progress), fn f
 	if !q.OldestFirst {
 		slices.Reverse(pieces)
 	}
-	told := Progress{}
+	told := &s.told
 	for i := range pieces {
 		told.Total += pieces[i].to - pieces[i].from
 	}
@@ -90,7 +92,7 @@ func (x *Index) Each(ctx context.Context, q Query, progress func(Progress), fn f
 		}
 		told.Read += pieces[i].to - pieces[i].from
 		if progress != nil {
-			progress(told)
+			progress(*told)
 		}
 	}
 	return nil
@@ -106,7 +108,9 @@ type search struct {
 	index indexReader
 	facts facts
 
-	skipped string // the file of which something was passed over, at last
+	progress func(Progress)
+	told     Progress
+	skipped  string // the file of which something was passed over, at last
 }
 
 func (s *search) close() {
@@ -227,17 +231,21 @@ func (s *search) scan(ctx context.Context, p *piece) error {
 	return err
 }
 
-// passed passes over what the disk does not give, if the query says so: it tells that
-// once for each file.
+// passed passes over what the disk does not give, and tells that once for each file.
 func (s *search) passed(err error) error {
 	var u *unread
-	if s.plan.Skipped == nil || !errors.As(err, &u) {
+	if !errors.As(err, &u) {
 		return err
 	}
-	if s.skipped != u.segment {
-		s.skipped = u.segment
-		s.x.log.Error("a search passes over what cannot be read of the audit trail", "file", u.segment, "offset", u.offset, "error", u.error)
-		s.plan.Skipped(u.segment, u.offset, u.error)
+	if s.skipped == u.segment {
+		return nil
+	}
+	s.skipped = u.segment
+	s.x.log.Error("a search passes over what cannot be read of the audit trail", "file", u.segment, "offset", u.offset, "error", u.error)
+	if s.progress != nil {
+		p := s.told
+		p.Skipped = fmt.Sprintf("%s cannot be read at byte %d, and what is there was passed over: %v", u.segment, u.offset, u.error)
+		s.progress(p)
 	}
 	return nil
 }

@@ -92,7 +92,7 @@ func (r *trailReader) fill(first, last int64) error {
 	r.window = r.window[:n]
 	r.count += int64(n)
 	if err != nil && err != io.EOF {
-		return &unread{r.name, first + int64(n), fmt.Errorf("audit/index: read %s at byte %d: %w", r.name, first+int64(n), err)}
+		return &unread{r.name, first + int64(n), err}
 	}
 	return nil
 }
