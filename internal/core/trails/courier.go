@@ -105,8 +105,12 @@ func (c *Courier) Run(ctx context.Context) {
 	defer all.Wait()
 	all.Go(func() { c.hear(ctx) })
 	changed := c.service.Changed(ctx)
+	// Until it is known what each trail has yet to deliver, all stays.
+	c.journal.Hold(unknown, audit.Position{})
 	for {
-		if err := c.reconcile(ctx, &all); err != nil && ctx.Err() == nil {
+		if err := c.reconcile(ctx, &all); err == nil {
+			c.journal.Release(unknown)
+		} else if ctx.Err() == nil {
 			c.cfg.Log.Error("look for trails to deliver", "error", err)
 		}
 		select {
@@ -120,6 +124,10 @@ func (c *Courier) Run(ctx context.Context) {
 		}
 	}
 }
+
+// unknown is the consumer that holds the audit trail for trails that could not be read
+// since the start.
+const unknown = "trails"
 
 // hear wakes the loops that failed when something has changed that their success may
 // depend on: buckets, their policies, KMS keys.
@@ -158,18 +166,16 @@ func (c *Courier) wake(which func(*loop) bool) {
 }
 
 // reconcile begins a loop for every trail that has something to deliver, tells those that
-// there are of changes, and ends those of trails that are gone.
+// there are of changes, and ends those of trails that are gone. One that cannot be read
+// keeps no other from being delivered.
 func (c *Courier) reconcile(ctx context.Context, all *sync.WaitGroup) error {
-	trails, err := c.service.Trails(ctx)
-	if err != nil {
-		return err
-	}
-	there := make(map[string]bool, len(trails))
-	for i := range trails {
-		there[trails[i].ID] = true
-	}
-	if err := c.forget(ctx, there); err != nil {
-		return err
+	trails, failed := c.service.Trails(ctx)
+	if failed == nil {
+		there := make(map[string]bool, len(trails))
+		for i := range trails {
+			there[trails[i].ID] = true
+		}
+		failed = c.forget(ctx, there)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -179,9 +185,7 @@ func (c *Courier) reconcile(ctx context.Context, all *sync.WaitGroup) error {
 			continue
 		}
 		l, err := c.begin(ctx, t)
-		if err != nil && ctx.Err() == nil { // the others are delivered all the same
-			c.cfg.Log.Error("begin to deliver a trail", "trail", t.ARN(c.service.Region), "error", err)
-		}
+		failed = errors.Join(failed, err)
 		if l == nil {
 			continue
 		}
@@ -196,7 +200,7 @@ func (c *Courier) reconcile(ctx context.Context, all *sync.WaitGroup) error {
 			}
 		})
 	}
-	return nil
+	return failed
 }
 
 // running reports, with mu held, whether there is a loop of that name: a trail may have

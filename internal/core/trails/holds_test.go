@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/object"
 	"github.com/cofferstore/coffer/internal/core/policy"
@@ -22,6 +23,40 @@ type slow struct {
 func (s slow) Put(ctx context.Context, by iam.Caller, in object.Put, keys policy.Context) (object.Stored, error) {
 	<-s.takes
 	return s.shop.Put(ctx, by, in, keys)
+}
+
+// A trail whose rows cannot be read keeps no other from being delivered, and nothing is
+// removed that it may have yet to deliver.
+func TestDamagedTrails(t *testing.T) {
+	for name, row := range map[string][]byte{"settings": trailRow(account, "damaged"), "delivery": deliveryRow(account, "damaged")} {
+		t.Run(name, func(t *testing.T) {
+			inPost(t, func(p *post) {
+				other := Trail{ID: "damaged", Account: account, Name: "damaged", Bucket: "logs", Logging: true, Started: time.Now()}
+				if err := p.service.insert(t.Context(), &other); err != nil {
+					t.Fatal(err)
+				}
+				whole := encode(other)
+				p.put(fileRows+"damaged/12345678", []byte("of a digest to come"))
+				p.put(string(row), []byte("{"))
+				p.begin(false)
+				p.happen(2, 10*time.Minute)
+				p.delivered(1, 2)
+				if at, holds := p.trail.Holds()[unknown]; !holds || at != (audit.Position{}) {
+					t.Errorf("held: %v", p.trail.Holds())
+				}
+				if item, err := p.rows.Get(t.Context(), []byte(fileRows+"damaged/12345678")); err != nil || len(item) != 1 || item[0].Ver == 0 {
+					t.Errorf("what is kept of its files went: %v, %v", item, err)
+				}
+				p.put(string(trailRow(account, "damaged")), whole)
+				p.put(string(deliveryRow(account, "damaged")), encode(Delivery{}))
+				time.Sleep(2 * poll)
+				synctest.Wait()
+				if held := p.trail.Holds(); len(held) != 2 || held["trail/"+account+"/damaged"] == (audit.Position{}) {
+					t.Errorf("in the end these hold: %v", held)
+				}
+			})
+		})
+	}
 }
 
 // A trail that is made again under the name of one that is still being delivered keeps

@@ -108,7 +108,7 @@ func decode[T any](item meta.Item) (T, error) {
 }
 
 // Trails returns the trails of all accounts, also those that do not log, by account and
-// name.
+// name. With the fault meta.Damaged it returns those that can be read.
 func (s *Service) Trails(ctx context.Context) ([]Trail, error) { return s.scan(ctx, trailRows) }
 
 // Of returns the trails of an account, by name.
@@ -118,6 +118,7 @@ func (s *Service) Of(ctx context.Context, account string) ([]Trail, error) {
 
 func (s *Service) scan(ctx context.Context, prefix string) ([]Trail, error) {
 	var out []Trail
+	var damaged []error
 	r := meta.Range{Start: []byte(prefix), End: meta.PrefixEnd([]byte(prefix))}
 	for {
 		page, err := s.store.Scan(ctx, r)
@@ -127,12 +128,13 @@ func (s *Service) scan(ctx context.Context, prefix string) ([]Trail, error) {
 		for _, item := range page.Items {
 			t, err := decode[Trail](item)
 			if err != nil {
-				return nil, err
+				damaged = append(damaged, err)
+				continue
 			}
 			out = append(out, t)
 		}
 		if !page.More {
-			return out, nil
+			return out, errors.Join(damaged...)
 		}
 		r.Start = page.Next
 	}
