@@ -55,8 +55,8 @@ func (s *Buckets) Delete(ctx context.Context, _ iam.Caller, in Delete) (struct{}
 		return struct{}{}, errors.Join(err, s.unmark(ctx, b.UID, at))
 	}
 	if b.Logging != nil {
-		// What fails here is only that a bucket of this name, made again, is logged until
-		// the next change or start.
+		// If it fails, a bucket of this name, made again, is not logged until the next change
+		// or start.
 		_ = s.relog(context.WithoutCancel(ctx), b)
 	}
 	// The bucket is gone, whatever comes now. The row that remove left behind has

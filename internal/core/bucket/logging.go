@@ -215,14 +215,12 @@ func (s *Buckets) loggedAs(b *Bucket) *Logged {
 }
 
 // relog makes Logged answer as the rows do. They are read under the lock: of two changes
-// the one that reads last has seen both.
+// the one that reads last has seen both. What cannot be read is not logged: the name may be
+// another account's by now.
 func (s *Buckets) relog(ctx context.Context, of *Bucket) error {
 	s.logging.Lock()
 	defer s.logging.Unlock()
 	b, err := s.find(ctx, of.Name)
-	if err != nil && !errors.Is(err, NoSuchBucket) {
-		return err
-	}
 	var m map[string]*Logged
 	if old := s.logged.Load(); old != nil {
 		m = maps.Clone(*old)
@@ -235,5 +233,8 @@ func (s *Buckets) relog(ctx context.Context, of *Bucket) error {
 		delete(m, of.Name)
 	}
 	s.logged.Store(&m)
-	return nil
+	if errors.Is(err, NoSuchBucket) {
+		return nil
+	}
+	return err
 }
