@@ -193,6 +193,9 @@ func TestSecretsAreInNoRecord(t *testing.T) {
 	passwords.text("password of a provider", "provider-password-7")
 	s3call("PUT", "/vault/redirect", "x", "X-Amz-Website-Redirect-Location", "https://ann:redirect-password-7@example.com/")
 	_, _ = s.root.IAM.CreateOpenIDConnectProvider(ctx, &iam.CreateOpenIDConnectProviderInput{Url: aws.String("https://ann:provider-password-7@example.com")})
+	_, _ = s.root.IAM.CreateOpenIDConnectProvider(ctx, &iam.CreateOpenIDConnectProviderInput{
+		Url: aws.String("https://ann:provider-password-7@example.com/" + strings.Repeat("x", 255)), // the refusal repeats what is too long
+	})
 	_, _ = s.S3.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String("vault"), Key: aws.String("redirect")})
 
 	metrics := request{method: "GET", target: "/-/metrics", anonymous: true}.do(s.Server).body

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/cofferstore/coffer/internal/core/audit"
 )
 
 const unbounded = math.MaxInt
@@ -125,7 +127,8 @@ func (d *decoder) within(n int, value, path string, r rules, what string) {
 	}
 }
 
-// shown bounds what a stranger's text adds to a message.
-func shown(s string) string { return "'" + quoted(s) + "'" }
+// shown bounds what a stranger's text adds to a message, which goes into the log and the
+// audit record, too.
+func shown(s string) string { return "'" + quoted(audit.WithoutPassword(s)) + "'" }
 
 func lowerFirst(s string) string { return string(s[0]|0x20) + s[1:] }
