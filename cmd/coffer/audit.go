@@ -81,7 +81,15 @@ func tail(ctx context.Context, o auditTail, stdout, stderr io.Writer) error {
 	if o.follow && errors.Is(err, context.Canceled) {
 		err = nil // that is how following ends
 	}
-	return errors.Join(err, out.Flush())
+	return flushed(out, err)
+}
+
+// flushed writes what is left, and returns the first error.
+func flushed(out *bufio.Writer, err error) error {
+	if flushErr := out.Flush(); err == nil {
+		err = flushErr
+	}
+	return err
 }
 
 func tailServer(ctx context.Context, q opsapi.AuditQuery, show func([]byte) error) error {

@@ -98,7 +98,7 @@ func (o *auditFlags) run(
 		return err
 	}()
 	bar.hide()
-	return errors.Join(err, out.Flush())
+	return flushed(out, err)
 }
 
 // auditBar shows on a terminal how much of the trail a search has done with.

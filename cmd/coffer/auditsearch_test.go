@@ -3,6 +3,8 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -138,6 +140,23 @@ func TestAuditSearchMistakes(t *testing.T) {
 		exit, stdout, stderr := command(t, append([]string{"audit"}, strings.Fields(args)...)...)
 		if exit == 0 || stdout != "" || !strings.Contains(stderr, want) || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("audit %s: %d\n%s%s", args, exit, stdout, stderr)
+		}
+	}
+}
+
+// full is a device that has no room.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no room") }
+
+// What cannot be printed is told in one line, and is no answer.
+func TestAuditToAFullDevice(t *testing.T) {
+	data := searched(t)
+	for _, args := range []string{"search", "objects --kms-event kms-1", "kms --object s3://photos/2026/a", "kms --json --object s3://photos/2026/a", "tail", "tail --json"} {
+		var stderr bytes.Buffer
+		exit := run(t.Context(), strings.Fields("audit "+args+" --data "+data), full{}, &stderr)
+		if exit != 1 || stderr.String() != "coffer: no room\n" {
+			t.Errorf("%s: %d\n%s", args, exit, stderr.String())
 		}
 	}
 }

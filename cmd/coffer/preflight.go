@@ -55,6 +55,7 @@ for AWS accounts too:
   iam/details.json           aws iam get-account-authorization-details
   bucket-policies/NAME.json  aws s3api get-bucket-policy --bucket NAME
   scps/NAME.json             aws organizations describe-policy --policy-id ID
+  trails/NAME.json           aws cloudtrail get-event-selectors --trail-name NAME
 
 A policy alone in its file is well too. The exit code is 0 when nothing would break,
 1 when something would, and 2 when the question could not be answered.`,
@@ -70,9 +71,9 @@ A policy alone in its file is well too. The exit code is 0 when nothing would br
 				err = printPreflight(cmd.OutOrStdout(), r)
 			}
 			if err == nil && r.Breaks {
-				err = ended{code: 1}
+				return ended{code: 1}
 			}
-			return err
+			return unanswered(err)
 		},
 	}
 	cmd.Flags().StringVar(&key, "key", "", "ARN of a KMS key: only what concerns it (default: every key)")

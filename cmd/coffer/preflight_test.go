@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"strings"
 	"testing"
@@ -41,6 +42,12 @@ func TestPreflightExitCodes(t *testing.T) {
 		exit, stdout, stderr := command(t, append([]string{"bucketkey", "preflight"}, strings.Fields(test.args)...)...)
 		if exit != test.exit || !strings.Contains(stdout, test.stdout) || !strings.Contains(stderr, test.stderr) || test.stderr == "" && stderr != "" {
 			t.Errorf("%q: %d %q %q", test.args, exit, stdout, stderr)
+		}
+	}
+	for _, args := range [][]string{{"videos"}, {"photos"}, {"videos", "--json"}} {
+		var stderr bytes.Buffer
+		if exit := run(t.Context(), append([]string{"bucketkey", "preflight"}, args...), full{}, &stderr); exit != 2 || stderr.String() != "coffer: no room\n" {
+			t.Errorf("%q on a full device: %d %s", args, exit, stderr.String())
 		}
 	}
 }
