@@ -70,9 +70,13 @@ func (l Limits) over(f file, total int64, now time.Time) string {
 	return ""
 }
 
+// nextStart stands among the names of consumers when a file could not be synced: the
+// journal is held against it then.
+const nextStart = "the next start (a sync failed)"
+
 // needed returns the oldest file that must stay, whatever the limits: something in it is
-// not durable yet, or may have to be found there at the next start, or a consumer, of which
-// the names are returned, has not seen it.
+// not durable yet, or a consumer, of which the names are returned, or the next start has
+// not seen it.
 func (t *Trail) needed() (own, held string, by []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -80,10 +84,10 @@ func (t *Trail) needed() (own, held string, by []string) {
 	if len(t.open) > 0 {
 		own = min(own, t.open[0].name)
 	}
-	if t.doubted != "" {
-		own = min(own, t.doubted)
-	}
 	held = "\xff"
+	if t.doubted != "" {
+		held, by = t.doubted, []string{nextStart}
+	}
 	for _, name := range slices.Sorted(maps.Keys(t.holds)) {
 		switch at := t.holds[name].Segment; {
 		case at < held:

@@ -163,6 +163,37 @@ func TestRetainSparesWhatConsumersNeed(t *testing.T) {
 	})
 }
 
+// What the next start needs since a sync failed stays, and that is said.
+func TestRetainSparesWhatTheNextStartNeeds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		fs, rows := newDisk(t, vfs.NewMem()), mem.New()
+		limits := Limits{Bytes: 1}
+		trail := mustOpen(t, fs, Config{Journal: rows, Limits: limits, Log: textLog(&log)})
+		fs.set(nil, func(string) error { return errors.New("input/output error") })
+		mustAppend(t, trail, putObject("A"), true)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		fs.set(nil, nil)
+		mustAppend(t, trail, putObject("B"), true)
+		time.Sleep(time.Hour)
+		mustRetain(t, trail, 0)
+		if !strings.Contains(log.String(), "over its limits") || !strings.Contains(log.String(), nextStart) {
+			t.Errorf("log: %s", log.String())
+		}
+		if s, err := trail.Status(t.Context()); err != nil || s.Next == nil || fmt.Sprint(s.Next.HeldBy) != "["+nextStart+"]" {
+			t.Errorf("status: %+v, %v", s, err)
+		}
+		closed(t, trail)
+		trail = mustOpen(t, fs, Config{Journal: rows, Limits: limits})
+		mustAppend(t, trail, putObject("C"), true)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		mustRetain(t, trail, 2)
+		closed(t, trail)
+	})
+}
+
 // A crash between the statement and the removal: the next start removes the file, and says
 // nothing twice.
 func TestRetainAfterACrash(t *testing.T) {
