@@ -63,8 +63,12 @@ func (t *Trail) End() Position {
 // the next one. Lines that are no records are passed over, and that is told to the log
 // and the metrics. What cannot be read is an error: a consumer does not pass over it.
 func (t *Trail) Consume(ctx context.Context, at Position, fn func(Line) error) (Position, error) {
+	return t.consume(ctx, at, Filter{Skipped: t.damaged}, fn)
+}
+
+func (t *Trail) consume(ctx context.Context, at Position, f Filter, fn func(Line) error) (Position, error) {
 	head := t.Head()
-	r := newReader(t.fs, t.dir, Filter{Skipped: t.damaged})
+	r := newReader(t.fs, t.dir, f)
 	names, err := listSegments(t.fs, t.dir)
 	if err != nil {
 		return at, err

@@ -74,6 +74,31 @@ func TestLagOfConsumers(t *testing.T) {
 	})
 }
 
+// Who reads the metrics passes over nothing: a damaged line is counted when a consumer does.
+func TestReadingMetricsCountsNoDamage(t *testing.T) {
+	fs := newDisk(t, vfs.NewMem())
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	name := segmentName(time.Date(2026, 3, 4, 5, 0, 0, 0, time.UTC))
+	rewrite(t, fs, name, []byte("damaged\n{}\n"))
+	registry := prometheus.NewRegistry()
+	trail := mustOpen(t, fs, Config{Metrics: registry})
+	trail.Hold("siem", Position{Segment: name})
+	for range 3 {
+		if m := gathered(t, registry, "coffer_audit_damaged_"); m["records_total"] != 0 {
+			t.Fatalf("counted %v", m)
+		}
+	}
+	if _, err := trail.Consume(t.Context(), Position{}, func(Line) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if m := gathered(t, registry, "coffer_audit_damaged_"); m["records_total"] != 1 {
+		t.Errorf("counted %v, want the one line", m)
+	}
+	closed(t, trail)
+}
+
 // Events are counted by kind: what they are about, what they do, how they ended. What a
 // caller can name in a record does not choose its kind.
 func TestKinds(t *testing.T) {
