@@ -194,7 +194,7 @@ func (s *Service) apply(ctx context.Context, by iam.Caller, t *Trail, in Setting
 	if in.KmsKeyId != nil {
 		t.KeyARN = ""
 		if *in.KmsKeyId != "" {
-			t.KeyARN, unresolved = s.resolveKey(ctx, by, *in.KmsKeyId)
+			t.KeyARN, unresolved = s.resolveKey(ctx, by, t, *in.KmsKeyId)
 		}
 	}
 	if err := s.checkBucket(ctx, t); err != nil {
@@ -203,7 +203,7 @@ func (s *Service) apply(ctx context.Context, by iam.Caller, t *Trail, in Setting
 	if unresolved != nil || in.KmsKeyId == nil || t.KeyARN == "" {
 		return unresolved
 	}
-	return s.checkKey(ctx, t)
+	return s.checkKey(ctx, t, *in.KmsKeyId)
 }
 
 func set[T any](to *T, from *T) {

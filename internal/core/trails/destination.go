@@ -75,37 +75,48 @@ func (s *Service) checkBucket(ctx context.Context, t *Trail) error {
 }
 
 // resolveKey returns the ARN of a key that the caller names. Faults: InvalidKey,
-// KeyNotFound.
-func (s *Service) resolveKey(ctx context.Context, by iam.Caller, name string) (string, error) {
+// KeyNotFound, InsufficientKeyPolicy.
+func (s *Service) resolveKey(ctx context.Context, by iam.Caller, t *Trail, name string) (string, error) {
 	_, _, isID := aws.ParseKeyID(name)
 	if !isID && !strings.HasPrefix(name, "alias/") && !strings.HasPrefix(name, "arn:") {
 		return "", invalidKey(name)
 	}
 	arn, err := s.Keys.Resolve(ctx, by, name)
+	if errors.Is(err, kms.AccessDenied) {
+		return "", keyDenied(t, name)
+	}
 	if err != nil {
 		return "", keyFault(name, err)
 	}
 	return arn, nil
 }
 
-// checkKey refuses a key that the trail's files cannot be encrypted under. Faults:
-// KeyNotFound, KeyDisabled, KeyUnusable, InvalidKey, InsufficientKeyPolicy.
-func (s *Service) checkKey(ctx context.Context, t *Trail) error {
+// checkKey refuses a key that the trail's files cannot be encrypted under; name is what
+// the caller called it. Faults: KeyNotFound, KeyDisabled, KeyUnusable, InvalidKey,
+// InsufficientKeyPolicy.
+func (s *Service) checkKey(ctx context.Context, t *Trail, name string) error {
 	// Whether there is such a key, and in which state, the service learns as itself: a
-	// denial says nothing of either.
-	if err := s.Keys.Usable(ctx, t.KeyARN); err != nil && !errors.Is(err, kms.AccessDenied) {
-		return keyFault(t.KeyARN, err)
+	// denial says nothing of either. Of the keys of other accounts it does not tell that.
+	if a, _ := aws.ParseARN(t.KeyARN); a.Account == t.Account {
+		if err := s.Keys.Usable(ctx, t.KeyARN); err != nil && !errors.Is(err, kms.AccessDenied) {
+			return keyFault(t.KeyARN, err)
+		}
 	}
 	ec := s.encryptionContext(t)
 	ec["aws:s3:arn"] = aws.ObjectARN(t.Bucket, t.prefixed(""))
 	err := s.Keys.Check(ctx, s.Deliverer(t), kms.Generate, t.KeyARN, ec)
 	if errors.Is(err, kms.AccessDenied) {
-		return fault.New(InsufficientKeyPolicy, "Insufficient permissions to access S3 bucket %s or KMS key %s.", t.Bucket, t.KeyARN)
+		return keyDenied(t, name)
 	}
 	if err != nil {
 		return keyFault(t.KeyARN, err)
 	}
 	return nil
+}
+
+// keyDenied is the same of a key that there is and of one that there is not.
+func keyDenied(t *Trail, name string) error {
+	return fault.New(InsufficientKeyPolicy, "Insufficient permissions to access S3 bucket %s or KMS key %s.", t.Bucket, quoted(name))
 }
 
 func invalidKey(name string) error {
@@ -115,7 +126,7 @@ func invalidKey(name string) error {
 // keyFault says what a fault of KMS means to a trail.
 func keyFault(name string, err error) error {
 	switch {
-	case errors.Is(err, kms.NotFound), errors.Is(err, kms.AccessDenied):
+	case errors.Is(err, kms.NotFound):
 		return fault.New(KeyNotFound, "KMS key not found: %s", quoted(name))
 	case errors.Is(err, kms.InvalidArn), errors.Is(err, kms.InvalidKeyUsage):
 		return invalidKey(name)
