@@ -59,6 +59,7 @@ type Call struct {
 	items   []audit.Record // of single items of the call, beside its own
 	joining *joining       // when the record has gone with a commit
 	owner   string         // account of the bucket's owner, "" if there is none
+	allowed bool           // what the request needs
 	others  []string       // accounts whose trails have the record, too
 	in      int64          // bytes of body read
 	start   time.Time

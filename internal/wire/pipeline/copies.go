@@ -48,8 +48,8 @@ func (c *Call) addressed(r *audit.Record) {
 		c.AuditFor(c.owner)
 	}
 	own := c.owner
-	if own != r.RecipientAccountID && r.ErrorCode == denied {
-		own = "" // who is refused does not learn whose it is
+	if own != r.RecipientAccountID && r.ErrorCode != "" && (r.ErrorCode == denied || !c.allowed) {
+		own = "" // who is refused, or would be, does not learn whose it is
 	}
 	setOwner(r.Resources, own)
 }

@@ -101,3 +101,29 @@ func TestOwnersDoNotLearnWhoWasRefused(t *testing.T) {
 		}
 	}
 }
+
+// A request that fails before it is decided about tells a stranger no more than one that
+// is refused.
+func TestStrangersDoNotLearnWhoseABucketIs(t *testing.T) {
+	failing := func(decided bool) *house {
+		return open(t, nil, func(h *house) {
+			h.op = Define("Brew", 0, Route{Method: "POST", Path: "/"},
+				func(c *Call) (brew, error) {
+					ownedByNeighbour(c)
+					if !decided {
+						return brew{}, fault.New(outOfTea, "")
+					}
+					return brew{}, nil
+				},
+				func(context.Context, iam.Caller, brew) (*Response, error) { return nil, fault.New(outOfTea, "") },
+				func(_ *Call, r *Response) (*Response, error) { return r, nil })
+		})
+	}
+	for decided, want := range map[bool]string{false: "", true: neighbour} {
+		h := failing(decided)
+		h.ask(t)
+		if r := h.trail.records; len(r) != 2 || r[0].Resources[0].AccountID != want || r[1].Resources[0].AccountID != neighbour {
+			t.Errorf("decided: %v: records %+v", decided, r)
+		}
+	}
+}

@@ -121,6 +121,7 @@ func Define[In, Out any](
 			if err := c.authorize(ctx, n); err != nil {
 				return nil, err
 			}
+			c.allowed = true
 		}
 		answer := func(out Out) (*Response, error) {
 			if r, ok := any(out).(Recorded); ok {
