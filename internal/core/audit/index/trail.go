@@ -65,8 +65,11 @@ func (r *trailReader) read(from, to int64) ([]byte, error) {
 	case to <= end && to > r.at-near: // backward
 		first = max(0, min(from, to-windowSize))
 	}
-	if err := r.fill(first, last); err != nil {
-		return nil, err
+	err := r.fill(first, last)
+	if err != nil && r.at+int64(len(r.window)) < to { // and not what is only read ahead
+		if err = r.fill(from, to); err != nil {
+			return nil, err
+		}
 	}
 	from, to = min(from-r.at, int64(len(r.window))), min(to-r.at, int64(len(r.window)))
 	return r.window[from:to], nil

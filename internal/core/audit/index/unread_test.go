@@ -4,10 +4,12 @@ package index
 
 import (
 	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/cofferstore/coffer/internal/core/audit"
@@ -108,4 +110,63 @@ func TestUnreadableSegment(t *testing.T) {
 	w.step()
 	*bad = lost
 	check("with an index of it")
+}
+
+// sector is a disk of which one byte cannot be read.
+type sector struct {
+	vfs.FS
+	name string
+	bad  int64
+}
+
+func (s *sector) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
+	f, err := s.FS.Open(name, opts...)
+	if err == nil && strings.HasSuffix(name, s.name) {
+		f = &sectored{f, s.bad}
+	}
+	return f, err
+}
+
+type sectored struct {
+	vfs.File
+	bad int64
+}
+
+func (f *sectored) ReadAt(p []byte, at int64) (int, error) {
+	if at > f.bad || at+int64(len(p)) <= f.bad {
+		return f.File.ReadAt(p, at)
+	}
+	n, err := f.File.ReadAt(p[:f.bad-at], at)
+	if err == nil || err == io.EOF {
+		err = errors.New("bad sector")
+	}
+	return n, err
+}
+
+// What is before and behind a place that the disk does not give is found, in both orders.
+func TestBadSector(t *testing.T) {
+	w := newWorld(t, 40<<10)
+	w.some(150)
+	q := Query{Terms: []Term{{Field: Account, Value: "111122223333"}}, OldestFirst: true}
+	all := w.events(q)
+	lost := all[len(all)/2]
+	var want []string
+	for _, e := range all {
+		if e.At != lost.At {
+			want = append(want, e.EventID)
+		}
+	}
+	w.step()
+	disk := &sector{w.fs, lost.At.Segment, lost.At.Offset + 100}
+	var err error
+	if w.index, err = Open(w.trail, "audit", Config{FS: disk}); err != nil {
+		t.Fatal(err)
+	}
+	for _, oldest := range []bool{true, false} {
+		q.OldestFirst = oldest
+		if got := w.found(q); !slices.Equal(got, want) {
+			t.Errorf("oldest first %v: %d events, want %d", oldest, len(got), len(want))
+		}
+		slices.Reverse(want)
+	}
 }
