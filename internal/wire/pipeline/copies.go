@@ -48,7 +48,7 @@ func (c *Call) addressed(r *audit.Record) {
 		c.AuditFor(c.owner)
 	}
 	own := c.owner
-	if own != r.RecipientAccountID && r.ErrorCode != "" && (r.ErrorCode == denied || !c.allowed) {
+	if own != r.RecipientAccountID && c.refused(r) {
 		own = "" // who is refused, or would be, does not learn whose it is
 	}
 	setOwner(r.Resources, own)
@@ -59,6 +59,14 @@ const (
 	denied     = "AccessDenied"
 	deniedText = "Access Denied"
 )
+
+// refused reports whether nothing was allowed that the call asked for.
+func (c *Call) refused(r *audit.Record) bool {
+	if r.ErrorCode != "" {
+		return r.ErrorCode == denied || !c.allowed
+	}
+	return len(c.items) > 0 && !slices.ContainsFunc(c.items, func(item audit.Record) bool { return item.ErrorCode != denied })
+}
 
 // setOwner sets the account of a record's bucket.
 func setOwner(resources []audit.Resource, account string) {

@@ -127,3 +127,25 @@ func TestStrangersDoNotLearnWhoseABucketIs(t *testing.T) {
 		}
 	}
 }
+
+func TestStrangersDoNotLearnWhoseItemsAre(t *testing.T) {
+	for _, tc := range []struct{ second, want string }{{denied, ""}, {"", neighbour}} {
+		h := open(t, func(_ context.Context, c *Call) (*Response, error) {
+			ownedByNeighbour(c)
+			for _, code := range []string{denied, tc.second} {
+				c.AuditItem("BrewCup", nil, nil, Code{Code: code}, audit.Resource{Type: audit.BucketResource, ARN: "arn:aws:s3:::pot"})
+			}
+			return &Response{Status: 200}, nil
+		}, nil)
+		h.ask(t)
+		for _, r := range h.trail.records {
+			want := tc.want
+			if r.RecipientAccountID == neighbour {
+				want = neighbour
+			}
+			if r.Resources[0].AccountID != want {
+				t.Errorf("with an item of %q: %s for %s is about %+v, want %q", tc.second, r.EventName, r.RecipientAccountID, r.Resources, want)
+			}
+		}
+	}
+}
