@@ -108,9 +108,9 @@ func TestErrors(t *testing.T) {
 	_, err = s.as("AKIAABROAD", password).DescribeKey(ctx, &sdk.DescribeKeyInput{KeyId: &otherARN})
 	refused(t, err, "AccessDeniedException", "User: arn:aws:iam::"+abroad+":root is not authorized to perform: kms:DescribeKey on this resource because the resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly denies access")
 	_, err = s.as("AKIANOBODY", password).ListKeys(ctx, &sdk.ListKeysInput{})
-	refused(t, err, "UnrecognizedClientException", unknownKey)
+	refused(t, err, "UnrecognizedClientException", "The security token included in the request is invalid.")
 	_, err = s.as("AKIAHOME", password+"!").ListKeys(ctx, &sdk.ListKeysInput{})
-	refused(t, err, "InvalidSignatureException", badSignature)
+	refused(t, err, "InvalidSignatureException", "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
 }
 
 // TestRequestsThatNoSDKSends has requests as a client's author would get wrong.

@@ -4,63 +4,48 @@ package trailapi
 
 import (
 	"github.com/cofferstore/coffer/internal/core/trails"
-	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/wire/json11"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
 )
 
 // unsupportedOps are the operations of the API that Coffer does not offer. Their callers
 // are authenticated and their calls recorded, as others.
 func unsupportedOps() []pipeline.Op {
-	var ops []pipeline.Op
-	for _, group := range []struct {
-		what        string
-		reads, rest []string
-	}{
+	return target.Unsupported(trails.Unsupported, []json11.Group{
 		{
-			what:  "Insights",
-			reads: []string{"GetInsightSelectors", "ListInsightsData", "ListInsightsMetricData"},
-			rest:  []string{"PutInsightSelectors"},
+			What:  "Insights",
+			Reads: []string{"GetInsightSelectors", "ListInsightsData", "ListInsightsMetricData"},
+			Rest:  []string{"PutInsightSelectors"},
 		}, {
-			what:  "Event data stores",
-			reads: []string{"GetEventConfiguration", "GetEventDataStore", "ListEventDataStores"},
-			rest: []string{
+			What:  "Event data stores",
+			Reads: []string{"GetEventConfiguration", "GetEventDataStore", "ListEventDataStores"},
+			Rest: []string{
 				"CreateEventDataStore", "DeleteEventDataStore", "DisableFederation", "EnableFederation", "PutEventConfiguration",
 				"RestoreEventDataStore", "StartEventDataStoreIngestion", "StopEventDataStoreIngestion", "UpdateEventDataStore",
 			},
 		}, {
-			what:  "Queries of event data stores",
-			reads: []string{"DescribeQuery", "GenerateQuery", "GetQueryResults", "ListQueries", "SearchSampleQueries"},
-			rest:  []string{"CancelQuery", "StartQuery"},
+			What:  "Queries of event data stores",
+			Reads: []string{"DescribeQuery", "GenerateQuery", "GetQueryResults", "ListQueries", "SearchSampleQueries"},
+			Rest:  []string{"CancelQuery", "StartQuery"},
 		}, {
-			what:  "Imports to event data stores",
-			reads: []string{"GetImport", "ListImportFailures", "ListImports"},
-			rest:  []string{"StartImport", "StopImport"},
+			What:  "Imports to event data stores",
+			Reads: []string{"GetImport", "ListImportFailures", "ListImports"},
+			Rest:  []string{"StartImport", "StopImport"},
 		}, {
-			what:  "Dashboards",
-			reads: []string{"GetDashboard", "ListDashboards"},
-			rest:  []string{"CreateDashboard", "DeleteDashboard", "StartDashboardRefresh", "UpdateDashboard"},
+			What:  "Dashboards",
+			Reads: []string{"GetDashboard", "ListDashboards"},
+			Rest:  []string{"CreateDashboard", "DeleteDashboard", "StartDashboardRefresh", "UpdateDashboard"},
 		}, {
-			what:  "Channels",
-			reads: []string{"GetChannel", "ListChannels"},
-			rest:  []string{"CreateChannel", "DeleteChannel", "UpdateChannel"},
+			What:  "Channels",
+			Reads: []string{"GetChannel", "ListChannels"},
+			Rest:  []string{"CreateChannel", "DeleteChannel", "UpdateChannel"},
 		}, {
-			what:  "Resource policies",
-			reads: []string{"GetResourcePolicy"},
-			rest:  []string{"DeleteResourcePolicy", "PutResourcePolicy"},
+			What:  "Resource policies",
+			Reads: []string{"GetResourcePolicy"},
+			Rest:  []string{"DeleteResourcePolicy", "PutResourcePolicy"},
 		}, {
-			what: "Organizations",
-			rest: []string{"DeregisterOrganizationDelegatedAdmin", "RegisterOrganizationDelegatedAdmin"},
+			What: "Organizations",
+			Rest: []string{"DeregisterOrganizationDelegatedAdmin", "RegisterOrganizationDelegatedAdmin"},
 		},
-	} {
-		err := fault.New(trails.Unsupported, "%s: not supported by Coffer.", group.what)
-		for _, name := range group.reads {
-			op := pipeline.Unsupported(name, target.Route(name), err)
-			op.Traits = pipeline.Read
-			ops = append(ops, op)
-		}
-		for _, name := range group.rest {
-			ops = append(ops, pipeline.Unsupported(name, target.Route(name), err))
-		}
-	}
-	return ops
+	})
 }
