@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -121,7 +123,11 @@ func tailFiles(ctx context.Context, data string, q opsapi.AuditQuery, show func(
 // parseSince reads the flag --since.
 func parseSince(s string, now time.Time) (time.Time, error) { return parseMoment("--since", s, now) }
 
-// parseMoment reads a time, or a duration before now. "" is the zero time.
+// longAgo bounds how many days a duration before now may have.
+const longAgo = 100 * 366
+
+// parseMoment reads a time, or a duration before now, in which days may be written as 7d.
+// "" is the zero time.
 func parseMoment(flag, s string, now time.Time) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
@@ -129,10 +135,15 @@ func parseMoment(flag, s string, now time.Time) (time.Time, error) {
 	if at, err := time.Parse(time.RFC3339, s); err == nil {
 		return at, nil
 	}
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		if n, err := strconv.ParseFloat(days, 64); err == nil && n >= 0 && n <= longAgo {
+			return now.Add(-time.Duration(n * float64(24*time.Hour))), nil
+		}
+	}
 	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
 		return now.Add(-d), nil
 	}
-	return time.Time{}, fmt.Errorf("%s %s is neither a time like 2026-03-04T05:00:00Z nor a duration like 15m", flag, s)
+	return time.Time{}, fmt.Errorf("%s %s is neither a time like 2026-03-04T05:00:00Z nor a duration like 15m or 7d", flag, s)
 }
 
 func printRecord(w io.Writer, record []byte, asJSON bool) error {

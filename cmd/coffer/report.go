@@ -78,10 +78,10 @@ func reportKeys(ctx context.Context, o keyReport, stdout, stderr io.Writer) erro
 	now := time.Now()
 	q := report.Query{Bucket: o.bucket, By: report.Interval(o.by)}
 	var err error
-	if q.Since, err = parseTime("--since", o.since, now); err != nil {
+	if q.Since, err = parseMoment("--since", o.since, now); err != nil {
 		return err
 	}
-	if q.Until, err = parseTime("--until", o.until, now); err != nil {
+	if q.Until, err = parseMoment("--until", o.until, now); err != nil {
 		return err
 	}
 	if !(o.price >= 0 && o.price <= math.MaxInt32) {
@@ -111,21 +111,6 @@ func reportKeys(ctx context.Context, o keyReport, stdout, stderr io.Writer) erro
 		err = errors.New("the report does not add up to the trail: please tell the makers of Coffer, with the output of --json")
 	}
 	return err
-}
-
-// parseTime reads a time, or how long ago it was; days may be written as 7d.
-func parseTime(flag, s string, now time.Time) (time.Time, error) {
-	text := s
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		if d, err := time.ParseDuration(days + "h"); err == nil && d >= 0 && d <= 100*366*time.Hour {
-			return now.Add(-24 * d), nil
-		}
-	}
-	at, err := parseSince(text, now)
-	if err != nil {
-		return at, fmt.Errorf("%s %s is neither a time like 2026-03-04T05:00:00Z nor a duration like 36h or 7d", flag, s)
-	}
-	return at, nil
 }
 
 func askReport(ctx context.Context, q report.Query, o keyReport, stderr io.Writer) (*report.Report, error) {

@@ -84,17 +84,17 @@ func TestBucketKeyReport(t *testing.T) {
 	}
 }
 
-func TestParseTime(t *testing.T) {
+func TestParseMoment(t *testing.T) {
 	now := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 	for text, want := range map[string]time.Time{
 		"": {}, "7d": now.AddDate(0, 0, -7), "1.5d": now.Add(-36 * time.Hour), "90m": now.Add(-90 * time.Minute), "2026-03-01T00:00:00Z": time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC),
 	} {
-		if got, err := parseTime("--since", text, now); err != nil || !got.Equal(want) {
+		if got, err := parseMoment("--since", text, now); err != nil || !got.Equal(want) {
 			t.Errorf("%q is %v, %v", text, got, err)
 		}
 	}
 	for _, text := range []string{"-1d", "d", "99999999d", "1y"} {
-		if _, err := parseTime("--since", text, now); err == nil {
+		if _, err := parseMoment("--since", text, now); err == nil {
 			t.Errorf("%q was accepted", text)
 		}
 	}
