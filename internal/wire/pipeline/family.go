@@ -40,6 +40,9 @@ type Family struct {
 	Owner func(ctx context.Context, c *Call) string
 	// Global says that the service has no region: IAM.
 	Global bool
+	// TellsTransport says that records tell in their additionalEventData how a request was
+	// signed and sent, and bracket its user agent: as S3's do, and no others.
+	TellsTransport bool
 	// TellsCaller says that an account whose resource a caller of another one uses learns
 	// all of that caller's identity from its audit record; otherwise only the account and
 	// the principal's id.

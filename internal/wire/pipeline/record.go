@@ -43,8 +43,7 @@ func (c *Call) complete(resp *Response, err error) {
 	r.EventTime = time.Now().UTC().Truncate(time.Second)
 	r.EventSource, r.EventName, r.AWSRegion = c.family.Source, c.Op.event(), road.cfg.Region
 	r.SourceIPAddress, r.UserAgent = c.Caller.SourceIP, c.Caller.UserAgent
-	s3 := c.family.Source == s3Source
-	if s3 {
+	if c.family.TellsTransport {
 		r.UserAgent = bracketed(r.UserAgent)
 	}
 	if c.family.Global {
@@ -59,7 +58,7 @@ func (c *Call) complete(resp *Response, err error) {
 	if c.Op.Traits.Has(Data) {
 		r.EventCategory = audit.Data
 	}
-	if s3 {
+	if c.family.TellsTransport {
 		c.AuditData("bytesTransferredIn", c.in)
 		c.AuditData("bytesTransferredOut", planned(c, resp))
 		if m := c.Auth.Method.String(); m != "" {
@@ -70,7 +69,7 @@ func (c *Call) complete(resp *Response, err error) {
 	}
 	if t := c.Request.TLS; t != nil {
 		suite := tls.CipherSuiteName(t.CipherSuite)
-		if s3 {
+		if c.family.TellsTransport {
 			c.AuditData("CipherSuite", suite)
 		}
 		r.TLSDetails = &audit.TLSDetails{
@@ -82,10 +81,6 @@ func (c *Call) complete(resp *Response, err error) {
 		r.ResponseElements = nil
 	}
 }
-
-// s3Source is the service whose records tell how a request was signed and sent in their
-// additionalEventData; those of others have nothing of it.
-const s3Source = "s3.amazonaws.com"
 
 // globalRegion is where the records of services that have no region are.
 const globalRegion = "us-east-1"

@@ -37,7 +37,7 @@ type API struct {
 func (a *API) Family() *pipeline.Family {
 	ops := a.ops()
 	f := &pipeline.Family{
-		Name: "s3", Source: "s3.amazonaws.com", Services: []string{"s3"},
+		Name: "s3", Source: "s3.amazonaws.com", TellsTransport: true, Services: []string{"s3"},
 		Match: func(*http.Request) bool { return true },
 		Find:  a.find(newRouter(ops, a.Domains)),
 		First: a.expectedOwner,

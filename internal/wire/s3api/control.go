@@ -24,7 +24,7 @@ const (
 func (a *API) Control() *pipeline.Family {
 	ops := a.accountPublicAccessOps()
 	f := &pipeline.Family{
-		Name: "s3control", Source: "s3.amazonaws.com", Services: []string{"s3"},
+		Name: "s3control", Source: "s3.amazonaws.com", TellsTransport: true, Services: []string{"s3"},
 		Match: func(r *http.Request) bool {
 			return strings.HasPrefix(r.URL.Path, controlPath) && r.Header[accountIDHeader] != nil
 		},
