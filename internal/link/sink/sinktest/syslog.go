@@ -28,7 +28,6 @@ type Syslog struct {
 	mu    sync.Mutex
 	down  bool
 	conns map[net.Conn]bool
-	heads []string // of messages, with their lengths
 }
 
 // NewSyslog starts a server; config is nil for plain TCP.
@@ -61,13 +60,6 @@ func NewSyslog(t testing.TB, config *tls.Config) *Syslog {
 		ended.Wait()
 	})
 	return s
-}
-
-// Heads returns lengths and headers of the messages that came.
-func (s *Syslog) Heads() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]string(nil), s.heads...)
 }
 
 // Down breaks all connections off, and each that is made until it is up again.
@@ -114,16 +106,13 @@ func breakOff(c net.Conn) {
 func (s *Syslog) serve(raw, c net.Conn) {
 	in := bufio.NewReader(c)
 	for {
-		head, record, err := message(in)
+		record, err := message(in)
 		if err != nil {
 			if errors.Is(err, errForm) {
 				s.t.Error(err)
 			}
 			break
 		}
-		s.mu.Lock()
-		s.heads = append(s.heads, head)
-		s.mu.Unlock()
 		s.Inbox.Put(record)
 	}
 	_ = c.Close()
@@ -139,22 +128,22 @@ var (
 )
 
 // message reads a message.
-func message(in *bufio.Reader) (head, record string, err error) {
+func message(in *bufio.Reader) (record string, err error) {
 	length, err := in.ReadString(' ')
 	if err != nil {
-		return "", "", err
+		return "", err
 	}
 	n, err := strconv.Atoi(strings.TrimSuffix(length, " "))
 	if err != nil || n < 1 || n > 1<<20 || length[0] == '0' {
-		return "", "", fmt.Errorf("%w: length %q", errForm, length)
+		return "", fmt.Errorf("%w: length %q", errForm, length)
 	}
 	text := make([]byte, n)
 	if _, err := io.ReadFull(in, text); err != nil {
-		return "", "", err
+		return "", err
 	}
 	i := strings.Index(string(text), "{")
 	if i < 0 || !headForm.MatchString(string(text[:i])) {
-		return "", "", fmt.Errorf("%w: %q", errForm, text)
+		return "", fmt.Errorf("%w: %q", errForm, text)
 	}
-	return length + string(text[:i]), string(text[i:]), nil
+	return string(text[i:]), nil
 }
