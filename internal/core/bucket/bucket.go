@@ -4,6 +4,7 @@
 // know what is in them: package object does.
 //
 // Rows: n/<name> holds a bucket's UID, bu/<uid> its record, bg/<uid> its guard;
+// bd/<uid>/<kind>/<id> is a configuration document;
 // bx/<uid> says that a deleted bucket is still to be cleared.
 // The guard's version is a shared condition of every commit that adds or moves an
 // object, an upload or a part; DeleteBucket rewrites it before it looks whether
@@ -81,6 +82,8 @@ type record struct {
 	Ownership    Ownership     `json:"ownership,omitempty"`
 	ACL          acl.List      `json:"acl,omitempty"`
 	Logging      *Logging      `json:"logging,omitempty"`
+	// Documents are the kinds of which there are rows bd/<uid>/<kind>/.
+	Documents []DocumentKind `json:"documents,omitempty"`
 }
 
 // Bucket is a bucket as read at one moment. It must not be changed.
@@ -104,6 +107,7 @@ type Bucket struct {
 	Logging      *Logging // nil: requests are not logged
 
 	policy     bool
+	documents  []DocumentKind
 	ver, guard uint64
 	deleting   *time.Time
 }
@@ -136,6 +140,8 @@ type Buckets struct {
 	cfg   Config
 	cache decoded
 	known known
+
+	documents documents
 
 	logged  atomic.Pointer[map[string]*Logged] // by name; what is in it is not changed
 	logging sync.Mutex                         // held while logged is replaced
@@ -245,7 +251,7 @@ func (r record) bucket(uid UID, ver, guard uint64) *Bucket {
 		Versioning: r.Versioning, Encryption: r.Encryption, Tags: r.Tags,
 		NoConsolidation: r.NoConsolidation, Legacy: r.Legacy,
 		PublicAccess: r.publicAccess(), Ownership: r.Ownership.effective(), ACL: r.ACL, Logging: r.Logging,
-		policy: r.Policy, ver: ver, guard: guard, deleting: r.Deleting,
+		policy: r.Policy, documents: r.Documents, ver: ver, guard: guard, deleting: r.Deleting,
 	}
 }
 

@@ -95,6 +95,9 @@ func (s *Buckets) clear(ctx context.Context, uid UID) error {
 			return fmt.Errorf("clear deleted bucket %x: %w", uid, err)
 		}
 	}
+	if err := s.clearDocuments(ctx, uid); err != nil {
+		return fmt.Errorf("clear documents of deleted bucket %x: %w", uid, err)
+	}
 	var batch meta.Batch
 	batch.Delete(clearKey(uid))
 	if _, err := s.store.Commit(ctx, &batch); err != nil {

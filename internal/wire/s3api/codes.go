@@ -171,6 +171,7 @@ var codes = pipeline.Codes{
 	bucket.ACLWithOwnership:    pipeline.As(400, "InvalidBucketAclWithObjectOwnership", "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"),
 	bucket.PublicACLBlocked:    pipeline.As(400, "InvalidBucketAclWithBlockPublicAccessError", "Bucket cannot have public ACLs set with BlockPublicAccess enabled"),
 	bucket.InvalidLogTarget:    pipeline.As(400, "InvalidTargetBucketForLogging", "The target bucket for logging does not exist"),
+	bucket.TooManyDocuments:    pipeline.As(400, "TooManyConfigurations", "You are attempting to create a new configuration but have already reached the 1,000-configuration limit."),
 	bucket.InvalidLogging:      pipeline.As(400, "MalformedXML", malformedText),
 	acl.Invalid:                malformedACL,
 	acl.InvalidGrantee:         pipeline.As(400, "InvalidArgument", "Invalid id"),
