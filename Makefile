@@ -10,6 +10,7 @@
 # make million fill a bucket with OBJECTS objects (default 1000000): starts, listings and memory must not feel it
 # make streams send 16 bodies of STREAM MiB (default 1024) up and down at once: memory must not feel it
 # make lookups search EVENTS audit records (default 10000000): who read an object in 30 days takes at most 2 s (needs 12 GB in TMPDIR)
+# make suites  run what others wrote to test S3, and real clients, each on a server of its own: ONLY=name,… some, SHORT=1 in minutes
 # make release build bin/release/coffer as it is released, with the certified FIPS 140-3 module
 
 FUZZTIME ?= 60s
@@ -18,11 +19,13 @@ KILLS    ?= 20
 OBJECTS  ?= 1000000
 STREAM   ?= 1024
 EVENTS   ?= 10000000
+ONLY     ?=
+SHORT    ?=
 
 # The module of releases: the one with a certificate.
 FIPS140 ?= v1.0.0
 
-.PHONY: run build release test lint race fips licences vulnerabilities docs fuzz fuzzed crash kills updates million streams lookups bench clean
+.PHONY: run build release test suites lint race fips licences vulnerabilities docs fuzz fuzzed crash kills updates million streams lookups bench clean
 
 run: build
 	bin/coffer serve --data ./data
@@ -46,6 +49,8 @@ lint: bin/staticcheck
 	CGO_ENABLED=0 bin/staticcheck ./...
 	go -C tools vet ./...
 	go -C tools test ./...
+	go -C test/suites vet ./...
+	go -C test/suites test ./...
 
 # All tests, the architecture's and the whole server's among them.
 race:
@@ -56,6 +61,11 @@ race:
 # not approve: servers and what is tested beside them, whole and in part.
 fips: release
 	CGO_ENABLED=0 GOFIPS140=$(FIPS140) GODEBUG=fips140=only go test -short -timeout 15m ./...
+
+# They are a module of their own, as the tools are: what they depend on is not for
+# the product. What suites and servers print is kept in bin/suites.
+suites: build
+	go -C test/suites run . -coffer ../../bin/coffer -logs ../../bin/suites $(if $(ONLY),-only $(ONLY)) $(if $(SHORT),-short)
 
 licences: bin/licences
 	bin/licences ./...
