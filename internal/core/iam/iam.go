@@ -105,7 +105,8 @@ func (p *Principal) entity() string {
 // forwards its caller unchanged.
 type Caller struct {
 	Principal
-	RequestID string // of the call that the client made
+	RequestID string // of the call that the client made, and HostID: x-amz-id-2
+	HostID    string
 	SourceIP  string
 	UserAgent string
 	Secure    bool // the transport counts as secure (TLS, loopback, or a listed proxy's word)

@@ -145,7 +145,7 @@ func (in PutACL) Needs() []policy.Need { return aclNeeds(in.VersionRef, "s3:Put"
 
 // PutACL sets an object's list of grants. Faults: NoSuchKey, NoSuchVersion,
 // DeleteMarker, bucket.PublicBlocked, those of package acl.
-func (o *Objects) PutACL(ctx context.Context, _ iam.Caller, in PutACL) (ACL, error) {
+func (o *Objects) PutACL(ctx context.Context, by iam.Caller, in PutACL) (ACL, error) {
 	b, err := o.buckets.ForWrite(ctx, in.Ref.Ref)
 	if err != nil {
 		return ACL{}, err
@@ -175,7 +175,7 @@ func (o *Objects) PutACL(ctx context.Context, _ iam.Caller, in PutACL) (ACL, err
 		guard, ver := b.Guard() // do lists count still?
 		batch.Cond(guard, ver)
 		batch.PutIf(v.row, v.encode(), v.ver)
-		return o.commit(ctx, &batch)
+		return o.commit(ctx, &batch, o.changed(b, ACLPut, by, v.record)...)
 	})
 	return out, err
 }

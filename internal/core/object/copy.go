@@ -118,6 +118,7 @@ func (o *Objects) Copy(ctx context.Context, by iam.Caller, in Copy) (Copied, err
 	copied := func(stored Stored) Copied { return Copied{stored, src.versionID(), src.applied} }
 	stored, err := o.publish(ctx, b, in.Ref, s, r, st, publishing{
 		cond: in.Condition, fromDefault: choice.FromDefault, result: func(s Stored) any { return copied(s) },
+		cause: cause{CreatedCopy, by},
 	})
 	return copied(stored), err
 }

@@ -20,6 +20,8 @@ import (
 type Delete struct {
 	VersionRef
 	IfMatch string
+	// Lifecycle says that a rule of the bucket's does it: events tell it from others.
+	Lifecycle bool
 }
 
 // Needs says what the request must be allowed.
@@ -61,15 +63,28 @@ func (o *Objects) Delete(ctx context.Context, by iam.Caller, in Delete) (Deleted
 	err = o.retry(ctx, in.Ref, b.UID, func(b *bucket.Bucket) (err error) {
 		switch {
 		case in.VersionID != "":
-			out, err = o.deleteVersion(ctx, b, in)
+			out, err = o.deleteVersion(ctx, by, b, in)
 		case b.Versioning == "":
-			out, err = o.deleteOnly(ctx, b, in)
+			out, err = o.deleteOnly(ctx, by, b, in)
 		default:
 			out, err = o.hide(ctx, by, b, in)
 		}
 		return err
 	})
 	return out, err
+}
+
+// event names what is done: a version goes, or is hidden.
+func (in Delete) event(hidden bool) Event {
+	switch {
+	case in.Lifecycle && hidden:
+		return ExpiredHidden
+	case in.Lifecycle:
+		return Expired
+	case hidden:
+		return Hidden
+	}
+	return Removed
 }
 
 func (in Delete) condition() WriteCondition {
@@ -88,7 +103,7 @@ func (in Delete) holds(r *record) error {
 }
 
 // deleteOnly removes the one version of a key in a bucket without versioning.
-func (o *Objects) deleteOnly(ctx context.Context, b *bucket.Bucket, in Delete) (Deleted, error) {
+func (o *Objects) deleteOnly(ctx context.Context, by iam.Caller, b *bucket.Bucket, in Delete) (Deleted, error) {
 	r, ver, err := o.current(ctx, b, in.Key)
 	if err != nil {
 		return Deleted{}, fmt.Errorf("read object: %w", err)
@@ -107,7 +122,7 @@ func (o *Objects) deleteOnly(ctx context.Context, b *bucket.Bucket, in Delete) (
 		return Deleted{}, err
 	}
 	gone := Deleted{SSE: o.encryptionOf(ctx, b, r)}
-	return gone, o.conclude(ctx, &batch, gone)
+	return gone, o.conclude(ctx, &batch, gone, o.changed(b, in.event(false), by, r)...)
 }
 
 // encryptionOf is for the audit record of a version that goes: one whose encryption
@@ -130,7 +145,10 @@ func (o *Objects) hide(ctx context.Context, by iam.Caller, b *bucket.Bucket, in 
 		Created: time.Now().UnixMilli(), Owner: by.Account,
 	}
 	hidden := func() Deleted { return Deleted{VersionID: r.wireVersion(), Marker: true} }
-	if err := o.placeOnce(ctx, b, r, placing{check: in.holds, result: func(*bucket.Bucket) any { return hidden() }}); err != nil {
+	err := o.placeOnce(ctx, b, r, placing{
+		check: in.holds, cause: cause{in.event(true), by}, result: func(*bucket.Bucket) any { return hidden() },
+	})
+	if err != nil {
 		return Deleted{}, err
 	}
 	return hidden(), nil
@@ -138,7 +156,7 @@ func (o *Objects) hide(ctx context.Context, by iam.Caller, b *bucket.Bucket, in 
 
 // deleteVersion removes one version for good. If it was current, the newest other
 // version takes its place.
-func (o *Objects) deleteVersion(ctx context.Context, b *bucket.Bucket, in Delete) (Deleted, error) {
+func (o *Objects) deleteVersion(ctx context.Context, by iam.Caller, b *bucket.Bucket, in Delete) (Deleted, error) {
 	gone := Deleted{VersionID: in.VersionID}
 	v, err := o.find(ctx, b, in.Key, in.VersionID)
 	switch {
@@ -174,7 +192,7 @@ func (o *Objects) deleteVersion(ctx context.Context, b *bucket.Bucket, in Delete
 	if err := o.depend(ctx, &batch, b.UID, dependence{v.Wrap, -1}); err != nil {
 		return Deleted{}, err
 	}
-	return gone, o.conclude(ctx, &batch, gone)
+	return gone, o.conclude(ctx, &batch, gone, o.changed(b, in.event(false), by, v.record)...)
 }
 
 // promote adds to the batch that the newest other version becomes current in v's
@@ -245,7 +263,7 @@ func (in DeleteMany) ItemNeeds() []policy.Need {
 }
 
 func (in DeleteMany) one(item DeleteItem) Delete {
-	return Delete{VersionRef{Ref{in.Ref, item.Key}, item.VersionID}, item.IfMatch}
+	return Delete{VersionRef: VersionRef{Ref{in.Ref, item.Key}, item.VersionID}, IfMatch: item.IfMatch}
 }
 
 // DeleteResult is what became of one item.

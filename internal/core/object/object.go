@@ -103,6 +103,8 @@ type Objects struct {
 	cfg     Config
 	reads   readers
 	turns   turns
+
+	notifier Notifier // nil: nobody is told of changes
 }
 
 // New returns the service. bindKey is the service key "upload-bind".
@@ -303,23 +305,34 @@ func outcomeOpen(err error) bool {
 }
 
 // conclude commits what a call is for. The call's audit record goes with it; result is
-// what the call then returns.
-func (o *Objects) conclude(ctx context.Context, b *meta.Batch, result any) error {
+// what the call then returns, changes what is told of it.
+func (o *Objects) conclude(ctx context.Context, b *meta.Batch, result any, changes ...Change) error {
 	if err := audit.InCommit(ctx, b, result); err != nil {
 		return err
 	}
-	err := o.commit(ctx, b)
+	err := o.commit(ctx, b, changes...)
 	if err != nil {
 		audit.NotCommitted(ctx)
 	}
 	return err
 }
 
-// commit is the store's Commit; an error that is no conflict is an openOutcome.
-func (o *Objects) commit(ctx context.Context, b *meta.Batch) error {
-	_, err := o.store.Commit(ctx, b)
+// commit is the store's Commit; an error that is no conflict is an openOutcome. What is
+// told of changes goes with it.
+func (o *Objects) commit(ctx context.Context, b *meta.Batch, changes ...Change) error {
+	committed, err := o.queue(ctx, b, changes)
+	if err != nil {
+		return err
+	}
+	_, err = o.store.Commit(ctx, b)
 	var conflict *meta.ConflictError
-	if err == nil || errors.As(err, &conflict) {
+	switch {
+	case err == nil:
+		for _, f := range committed {
+			f()
+		}
+		return nil
+	case errors.As(err, &conflict):
 		return err
 	}
 	return openOutcome{fmt.Errorf("commit: %w", err)}

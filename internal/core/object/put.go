@@ -72,6 +72,8 @@ type Put struct {
 	Body      io.Reader
 	Size      int64
 	Expect    Expect
+	// Form says that a form was posted: events tell it from others.
+	Form bool
 }
 
 // Needs says what the request must be allowed.
@@ -151,7 +153,14 @@ func (o *Objects) Put(ctx context.Context, by iam.Caller, in Put) (Stored, error
 	if err != nil {
 		return Stored{}, err
 	}
-	return o.publish(ctx, b, in.Ref, s, r, st, publishing{cond: in.Condition, fromDefault: choice.FromDefault})
+	return o.publish(ctx, b, in.Ref, s, r, st, publishing{cond: in.Condition, fromDefault: choice.FromDefault, cause: cause{in.event(), by}})
+}
+
+func (in Put) event() Event {
+	if in.Form {
+		return CreatedPost
+	}
+	return CreatedPut
 }
 
 // sealing decides how a new object is encrypted and prepares its keys.
@@ -227,6 +236,7 @@ type publishing struct {
 	fromDefault bool // the bucket's default chose the encryption
 	// result is what the call returns of what was stored; nil: just that.
 	result func(Stored) any
+	cause  cause
 }
 
 // publish wraps the data key, binds it to the record, and makes the record the
@@ -244,7 +254,7 @@ func (o *Objects) publish(ctx context.Context, b *bucket.Bucket, ref Ref, s *sse
 		if r.Wrap, err = s.Wrap(ctx, r.descriptor(), sse.BindDescriptor); err != nil {
 			return fmt.Errorf("wrap data key: %w", err)
 		}
-		return o.place(ctx, ref, b.UID, r, placing{cond: p.cond, add: st.record, result: result})
+		return o.place(ctx, ref, b.UID, r, placing{cond: p.cond, add: st.record, result: result, cause: p.cause})
 	})
 	if err != nil {
 		if !outcomeOpen(err) {
@@ -275,6 +285,13 @@ type placing struct {
 	// result is what the call will return, once the record has its time, in the bucket as
 	// it is then.
 	result func(*bucket.Bucket) any
+	cause  cause
+}
+
+// cause is why a version is made: the event, and by whom.
+type cause struct {
+	event Event
+	by    iam.Caller
 }
 
 // place makes r the current version of its key in one commit: the version that
@@ -342,7 +359,7 @@ func (o *Objects) placeOnce(ctx context.Context, b *bucket.Bucket, r *record, p 
 	if p.add != nil {
 		p.add(&batch)
 	}
-	return o.conclude(ctx, &batch, p.result(b))
+	return o.conclude(ctx, &batch, p.result(b), o.changed(b, p.cause.event, p.cause.by, r)...)
 }
 
 // stepBehind adds to the batch what becomes of the version that was current, and

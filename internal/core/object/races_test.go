@@ -89,7 +89,7 @@ func (s *scene) delete(ctx context.Context, version, ifMatch string) (string, er
 	if id, ok := s.ids[version]; ok {
 		version = id
 	}
-	_, err := s.w.objects.Delete(ctx, alice, Delete{VersionRef{s.ref(), version}, ifMatch})
+	_, err := s.w.objects.Delete(ctx, alice, Delete{VersionRef: VersionRef{s.ref(), version}, IfMatch: ifMatch})
 	return "gone", err
 }
 

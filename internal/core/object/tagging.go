@@ -49,16 +49,16 @@ func taggingNeeds(ref VersionRef, verb string) []policy.Need {
 
 // PutTagging replaces a version's tags. Faults: those of bucket.CheckTags,
 // NoSuchKey, NoSuchVersion, DeleteMarker.
-func (o *Objects) PutTagging(ctx context.Context, _ iam.Caller, in PutTagging) (Tagging, error) {
+func (o *Objects) PutTagging(ctx context.Context, by iam.Caller, in PutTagging) (Tagging, error) {
 	if err := bucket.CheckTags(in.Tags, MaxTags); err != nil {
 		return Tagging{}, err
 	}
-	return o.setTags(ctx, in.VersionRef, in.Tags)
+	return o.setTags(ctx, cause{TaggingPut, by}, in.VersionRef, in.Tags)
 }
 
 // DeleteTagging removes a version's tags.
-func (o *Objects) DeleteTagging(ctx context.Context, _ iam.Caller, in DeleteTagging) (Tagging, error) {
-	return o.setTags(ctx, in.VersionRef, nil)
+func (o *Objects) DeleteTagging(ctx context.Context, by iam.Caller, in DeleteTagging) (Tagging, error) {
+	return o.setTags(ctx, cause{TaggingDeleted, by}, in.VersionRef, nil)
 }
 
 // Tagging returns a version's tags.
@@ -77,7 +77,7 @@ func (o *Objects) Tagging(ctx context.Context, _ iam.Caller, in GetTagging) (Tag
 	return tagging(b, v.record), nil
 }
 
-func (o *Objects) setTags(ctx context.Context, ref VersionRef, tags []bucket.Tag) (Tagging, error) {
+func (o *Objects) setTags(ctx context.Context, why cause, ref VersionRef, tags []bucket.Tag) (Tagging, error) {
 	b, err := o.buckets.ForWrite(ctx, ref.Ref.Ref)
 	if err != nil {
 		return Tagging{}, err
@@ -95,7 +95,7 @@ func (o *Objects) setTags(ctx context.Context, ref VersionRef, tags []bucket.Tag
 		var batch meta.Batch
 		batch.PutIf(v.row, v.encode(), v.ver)
 		out = tagging(b, v.record)
-		return o.commit(ctx, &batch)
+		return o.commit(ctx, &batch, o.changed(b, why.event, why.by, v.record)...)
 	})
 	return out, err
 }

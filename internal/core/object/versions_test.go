@@ -148,7 +148,7 @@ func TestConditionalDelete(t *testing.T) {
 	w.bucket("bkt", "")
 	s := w.put(put("bkt", "k", pattern(1)))
 	del := func(tag string) error {
-		_, err := w.objects.Delete(t.Context(), alice, Delete{VersionRef{ref("bkt", "k"), ""}, tag})
+		_, err := w.objects.Delete(t.Context(), alice, Delete{VersionRef: VersionRef{ref("bkt", "k"), ""}, IfMatch: tag})
 		return err
 	}
 	want(t, del(`"other"`), PreconditionFailed)

@@ -32,7 +32,7 @@ func headSize(h http.Header) int {
 func (road *Road) connection(c *Call) {
 	r := c.Request
 	peer := peerOf(r.RemoteAddr)
-	c.Caller.RequestID = c.ID
+	c.Caller.RequestID, c.Caller.HostID = c.ID, c.HostID
 	c.Caller.SourceIP = peer.String()
 	c.Caller.UserAgent = r.UserAgent()
 	c.Caller.Secure = r.TLS != nil || peer.IsLoopback()

@@ -173,6 +173,7 @@ var codes = pipeline.Codes{
 	bucket.InvalidLogTarget:    pipeline.As(400, "InvalidTargetBucketForLogging", "The target bucket for logging does not exist"),
 	bucket.TooManyDocuments:    pipeline.As(400, "TooManyConfigurations", "You are attempting to create a new configuration but have already reached the 1,000-configuration limit."),
 	bucket.InvalidLogging:      pipeline.As(400, "MalformedXML", malformedText),
+	bucket.InvalidNotification: pipeline.As(400, "InvalidArgument", "Invalid Argument"),
 	acl.Invalid:                malformedACL,
 	acl.InvalidGrantee:         pipeline.As(400, "InvalidArgument", "Invalid id"),
 	acl.ByEmail:                pipeline.As(400, "UnresolvableGrantByEmailAddress", "The e-mail address you provided does not match any account on record."),

@@ -59,7 +59,7 @@ func decodePost(c *pipeline.Call) (in object.Put, err error) {
 		return in, fault.New(InvalidRequest, "x-amz-checksum-algorithm specified, but no corresponding x-amz-checksum-* field was found.")
 	}
 	in.Ref, in.Condition = objectRef(c), writeCondition(c)
-	in.Body, in.Size = &measured{src: f.file, allowed: allowed}, -1
+	in.Body, in.Size, in.Form = &measured{src: f.file, allowed: allowed}, -1, true
 	return in, nil
 }
 
