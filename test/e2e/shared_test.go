@@ -23,6 +23,7 @@ func TestOnOneServer(t *testing.T) {
 		testBucketEncryptionDocument,
 		testConfigurationsThatAreRefused,
 		testBucketLogging,
+		testConfigurations,
 
 		testWhatIsKeptWithAnObject,
 		testHeadSaysWhatGetDoes,

@@ -180,6 +180,13 @@ var codes = pipeline.Codes{
 	acl.Disabled:               pipeline.As(400, "AccessControlListNotSupported", "The bucket does not allow ACLs"),
 	acl.NotThisOwner:           pipeline.As(403, "AccessDenied", deniedText),
 
+	// Configurations with ids.
+	bucket.NoSuchConfiguration:       pipeline.As(404, "NoSuchConfiguration", "The specified configuration does not exist."),
+	bucket.InvalidConfiguration:      pipeline.As(400, "MalformedXML", malformedText),
+	bucket.InvalidConfigurationValue: pipeline.As(400, "InvalidArgument", "Invalid Argument"),
+	bucket.OtherConfiguration:        pipeline.As(400, "IdMismatch", "Document ID does not match the specified configuration ID."),
+	bucket.InvalidDestination:        pipeline.As(400, "InvalidS3DestinationBucket", "Invalid bucket ARN."),
+
 	// Encryption, and the keys behind it. S3 prefixes KMS's own names and passes
 	// its texts on.
 	sse.UnsupportedMethod:    pipeline.As(400, "InvalidArgument", "The encryption method specified is not supported"),
