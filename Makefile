@@ -6,6 +6,7 @@
 # make bench   measure the server beside yardsticks of this machine, in some three minutes
 # make crash   take and read back IMAGES crash images (default 500) of each store
 # make kills   kill the server under load KILLS times (default 20) and look for all that it answered for
+# make linear  look for an order that explains the answers to OPS operations (default 50000) of 8 clients, with 20 kills in between
 # make updates update the encryption of 10000 objects and of ten of 1 GiB: no body is read or written (needs 12 GB in TMPDIR)
 # make million fill a bucket with OBJECTS objects (default 1000000): starts, listings and memory must not feel it
 # make streams send 16 bodies of STREAM MiB (default 1024) up and down at once: memory must not feel it
@@ -16,6 +17,7 @@
 FUZZTIME ?= 60s
 IMAGES   ?= 500
 KILLS    ?= 20
+OPS      ?= 50000
 OBJECTS  ?= 1000000
 STREAM   ?= 1024
 EVENTS   ?= 10000000
@@ -25,7 +27,7 @@ SHORT    ?=
 # The module of releases: the one with a certificate.
 FIPS140 ?= v1.0.0
 
-.PHONY: run build release test suites lint race fips licences vulnerabilities docs fuzz fuzzed crash kills updates million streams lookups bench clean
+.PHONY: run build release test suites lint race fips licences vulnerabilities docs fuzz fuzzed crash kills linear updates million streams lookups bench clean
 
 run: build
 	bin/coffer serve --data ./data
@@ -89,6 +91,9 @@ crash:
 
 kills:
 	CGO_ENABLED=0 go test ./test/e2e -run '^TestKill$$' -count=1 -v -timeout 60m -kills $(KILLS)
+
+linear:
+	CGO_ENABLED=0 go test ./test/e2e -run '^TestLinearizable$$' -count=1 -v -timeout 60m -linear $(OPS) -linearkills 20
 
 updates:
 	CGO_ENABLED=0 go test ./test/e2e -run '^TestUpdatesOfManyObjects$$' -count=1 -v -timeout 60m -updates 10000 -large 10 -largesize 1073741824 -minupdates 1000

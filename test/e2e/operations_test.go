@@ -19,6 +19,9 @@ import (
 // with success.
 func TestMain(m *testing.M) {
 	code := m.Run()
+	if programDir != "" {
+		_ = os.RemoveAll(programDir)
+	}
 	if missing := coffertest.Uncalled(); code == 0 && allTestsRan() && len(missing) > 0 {
 		fmt.Fprintf(os.Stderr, "FAIL: no test calls with success: %s\n", strings.Join(missing, ", "))
 		code = 1

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -39,14 +40,31 @@ func buildProgram(t testing.TB) string {
 			t.Fatal(err)
 		}
 	}
-	path := filepath.Join(t.TempDir(), "coffer")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", path, commandDir)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build the program: %v\n%s", err, out)
+	path, err := program()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return path
 }
+
+// program builds the program once, in a directory that TestMain removes.
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "coffer-e2e-")
+	if err != nil {
+		return "", err
+	}
+	programDir = dir
+	path := filepath.Join(dir, "coffer")
+	build := exec.Command("go", "build", "-o", path, commandDir)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the program: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// programDir has the program; "" when no test has asked for it.
+var programDir string
 
 // process is a server in a process of its own, with the root credentials of test
 // servers.
