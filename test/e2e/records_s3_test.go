@@ -179,9 +179,10 @@ func TestRecordsOfBuckets(t *testing.T) {
 	g.row("PutBucketAcl", func() { g.s3("PUT", "/vault?acl", "", "X-Amz-Acl", "private") })
 	put("PutBucketLogging, off", "logging", `<BucketLoggingStatus xmlns="http://doc.s3.amazonaws.com/2006-03-01"/>`)
 	get("GetBucketLogging", "logging")
-	get("GetBucketLifecycleConfiguration, not offered", "lifecycle")
+	put("PutBucketLifecycleConfiguration", "lifecycle", `<LifecycleConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Rule><ID>a</ID><Filter><Prefix>logs/</Prefix></Filter><Status>Enabled</Status><Expiration><Days>1</Days></Expiration></Rule><Rule><ID>b</ID><Filter/><Status>Disabled</Status><AbortIncompleteMultipartUpload><DaysAfterInitiation>2</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule></LifecycleConfiguration>`)
+	get("GetBucketLifecycleConfiguration", "lifecycle")
+	remove("DeleteBucketLifecycle", "lifecycle")
 	for _, one := range []struct{ event, method, sub string }{
-		{"PutBucketLifecycleConfiguration", "PUT", "lifecycle"}, {"DeleteBucketLifecycle", "DELETE", "lifecycle"},
 		{"GetBucketCors", "GET", "cors"}, {"PutBucketCors", "PUT", "cors"}, {"DeleteBucketCors", "DELETE", "cors"},
 		{"GetBucketNotificationConfiguration", "GET", "notification"}, {"PutBucketNotificationConfiguration", "PUT", "notification"},
 		{"GetBucketReplication", "GET", "replication"}, {"PutBucketReplication", "PUT", "replication"}, {"DeleteBucketReplication", "DELETE", "replication"},

@@ -196,7 +196,7 @@ func TestLinesOfRequests(t *testing.T) {
 		{"GET", "/photos?ownershipControls=", "", nil, `REST.GET.OWNERSHIP_CONTROLS - URI 200 - SENT - N N`},
 		{"GET", "/photos?acl=", "", nil, `REST.GET.ACL - URI 200 - SENT - N N`},
 		{"GET", "/photos?logging=", "", nil, `REST.GET.LOGGING_STATUS - URI 200 - SENT - N N`},
-		{"GET", "/photos?lifecycle=", "", nil, `REST.GET.LIFECYCLE - URI 501 NotImplemented SENT - N N`},
+		{"GET", "/photos?lifecycle=", "", nil, `REST.GET.LIFECYCLE - URI 404 NoSuchLifecycleConfiguration SENT - N N`},
 		{"POST", "/photos/big?uploads=", "", nil, `REST.POST.UPLOADS big URI 200 - SENT - N N`},
 		{"PUT", "/photos/big?partNumber=1&uploadId=UPLOAD", "01234", nil, `REST.PUT.PART big URI 200 - - 5 N N`},
 		{"GET", "/photos/big?uploadId=UPLOAD", "", nil, `REST.GET.UPLOAD big URI 200 - SENT - N N`},

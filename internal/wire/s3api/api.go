@@ -83,7 +83,7 @@ func (a *API) ops() []pipeline.Op {
 	for _, feature := range [][]pipeline.Op{
 		a.bucketOps(), a.encryptionOps(), a.versioningOps(), a.taggingOps(), a.listOps(),
 		a.objectOps(), a.postOps(), a.attributesOps(), a.updateEncryptionOps(), a.copyOps(), a.deleteOps(), a.multipartOps(),
-		a.policyOps(), a.publicAccessOps(), a.ownershipOps(), a.aclOps(), a.loggingOps(), a.configurationsOps(), unsupportedOps(),
+		a.policyOps(), a.publicAccessOps(), a.ownershipOps(), a.aclOps(), a.loggingOps(), a.configurationsOps(), a.lifecycleOps(), unsupportedOps(),
 	} {
 		ops = append(ops, feature...)
 	}

@@ -187,6 +187,12 @@ var codes = pipeline.Codes{
 	bucket.OtherConfiguration:        pipeline.As(400, "IdMismatch", "Document ID does not match the specified configuration ID."),
 	bucket.InvalidDestination:        pipeline.As(400, "InvalidS3DestinationBucket", "Invalid bucket ARN."),
 
+	// Lifecycle configurations. Texts are the faults' own.
+	bucket.NoLifecycle:           pipeline.As(404, "NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist"),
+	bucket.InvalidLifecycle:      pipeline.As(400, "InvalidRequest", "Invalid Request"),
+	bucket.InvalidLifecycleValue: pipeline.As(400, "InvalidArgument", "Invalid Argument"),
+	bucket.MalformedLifecycle:    pipeline.As(400, "MalformedXML", malformedText),
+
 	// Encryption, and the keys behind it. S3 prefixes KMS's own names and passes
 	// its texts on.
 	sse.UnsupportedMethod:    pipeline.As(400, "InvalidArgument", "The encryption method specified is not supported"),

@@ -66,6 +66,7 @@ func FuzzDocument(f *testing.F) {
 		{"PUT", "/photos?publicAccessBlock", `<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls></PublicAccessBlockConfiguration>`},
 		{"PUT", "/photos?logging", `<BucketLoggingStatus><LoggingEnabled><TargetBucket>photos</TargetBucket><TargetPrefix>p/</TargetPrefix><TargetGrants><Grant><Grantee><ID>x</ID></Grantee><Permission>READ</Permission></Grant></TargetGrants><TargetObjectKeyFormat><PartitionedPrefix><PartitionDateSource>EventTime</PartitionDateSource></PartitionedPrefix></TargetObjectKeyFormat></LoggingEnabled></BucketLoggingStatus>`},
 		{"PUT", "/photos?policy", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + testAccount + `"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::photos/*"}]}`},
+		{"PUT", "/photos?lifecycle", lifecycleOf(ruleOf(`<And>`+prefixed+tagA+larger+`</And>`, toIce+expireAfter(31)))},
 		{"PUT", "/fresh", `<CreateBucketConfiguration><LocationConstraint>EU</LocationConstraint><Tags><Tag><Key>a</Key><Value>b</Value></Tag></Tags></CreateBucketConfiguration>`},
 	}
 	for i, k := range kinds {
