@@ -82,6 +82,8 @@ type record struct {
 	Ownership    Ownership     `json:"ownership,omitempty"`
 	ACL          acl.List      `json:"acl,omitempty"`
 	Logging      *Logging      `json:"logging,omitempty"`
+	// ObjectLock is nil as long as it was never enabled.
+	ObjectLock *ObjectLock `json:"objectLock,omitempty"`
 	// Documents are the kinds of which there are rows bd/<uid>/<kind>/.
 	Documents []DocumentKind `json:"documents,omitempty"`
 }
@@ -105,6 +107,8 @@ type Bucket struct {
 	Ownership    Ownership
 	ACL          acl.List // nil: all for the owner
 	Logging      *Logging // nil: requests are not logged
+	// ObjectLock is nil where it is not enabled. Where it is, so is versioning, for ever.
+	ObjectLock *ObjectLock
 
 	policy     bool
 	documents  []DocumentKind
@@ -250,7 +254,7 @@ func (r record) bucket(uid UID, ver, guard uint64) *Bucket {
 		UID: uid, Name: r.Name, Owner: r.Owner, Region: r.Region, Created: r.Created,
 		Versioning: r.Versioning, Encryption: r.Encryption, Tags: r.Tags,
 		NoConsolidation: r.NoConsolidation, Legacy: r.Legacy,
-		PublicAccess: r.publicAccess(), Ownership: r.Ownership.effective(), ACL: r.ACL, Logging: r.Logging,
+		PublicAccess: r.publicAccess(), Ownership: r.Ownership.effective(), ACL: r.ACL, Logging: r.Logging, ObjectLock: r.ObjectLock,
 		policy: r.Policy, documents: r.Documents, ver: ver, guard: guard, deleting: r.Deleting,
 	}
 }

@@ -26,6 +26,8 @@ type Create struct {
 	// Ownership is "" for the default.
 	Ownership Ownership
 	ACL       acl.Asked
+	// ObjectLock says that the bucket has Object Lock, and with it versioning.
+	ObjectLock bool
 }
 
 // Needs says what the request must be allowed.
@@ -37,6 +39,10 @@ func (in Create) Needs() []policy.Need {
 	}
 	if in.Ownership != "" {
 		needs = append(needs, policy.Need{Action: "s3:PutBucketOwnershipControls", Resource: arn})
+	}
+	if in.ObjectLock {
+		needs = append(needs, policy.Need{Action: "s3:PutBucketObjectLockConfiguration", Resource: arn},
+			policy.Need{Action: "s3:PutBucketVersioning", Resource: arn})
 	}
 	return needs
 }
@@ -66,6 +72,9 @@ func (s *Buckets) Create(ctx context.Context, by iam.Caller, in Create) (*Bucket
 		Name: in.Bucket, Owner: by.Account, Region: s.cfg.Region, Tags: in.Tags,
 		Created:    time.Now().UTC().Truncate(time.Millisecond),
 		Encryption: Encryption{Algorithm: "AES256", BlockSSEC: !s.cfg.Legacy},
+	}
+	if in.ObjectLock {
+		r.ObjectLock, r.Versioning = new(ObjectLock), Enabled
 	}
 	if err := s.setAccess(ctx, &r, in); err != nil {
 		return nil, err

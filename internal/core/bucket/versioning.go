@@ -23,7 +23,7 @@ func (in PutVersioning) Needs() []policy.Need {
 }
 
 // PutVersioning sets a bucket's versioning state, for later writes. Faults:
-// NoSuchBucket, IllegalVersioning, InvalidVersioningStatus.
+// NoSuchBucket, IllegalVersioning, InvalidVersioningStatus, VersioningLocked.
 func (s *Buckets) PutVersioning(ctx context.Context, _ iam.Caller, in PutVersioning) (struct{}, error) {
 	b, err := s.Find(ctx, in.Ref)
 	if err != nil {
@@ -36,7 +36,13 @@ func (s *Buckets) PutVersioning(ctx context.Context, _ iam.Caller, in PutVersion
 	default:
 		return struct{}{}, fault.New(InvalidVersioningStatus, "")
 	}
-	return struct{}{}, s.update(ctx, b.UID, func(r *record) error { r.Versioning = in.Status; return nil })
+	return struct{}{}, s.update(ctx, b.UID, func(r *record) error {
+		if r.ObjectLock != nil && in.Status != Enabled {
+			return fault.New(VersioningLocked, "")
+		}
+		r.Versioning = in.Status
+		return nil
+	})
 }
 
 // GetVersioning asks for a bucket's versioning state.

@@ -110,7 +110,7 @@ func (o *Objects) completeOnce(ctx context.Context, by iam.Caller, b *bucket.Buc
 		return Stored{}, err
 	}
 	err = o.placeOnce(ctx, b, r, placing{
-		cond: in.Condition, moved: true, cause: cause{CreatedMultipart, by},
+		cond: in.Condition, moved: true, lock: u.Lock, cause: cause{CreatedMultipart, by},
 		result: func(b *bucket.Bucket) any { return o.stored(b, r, a, u.Default) },
 		check:  func(cur *record) error { return in.unchangedSince(u, cur) },
 		add:    func(batch *meta.Batch) { o.finish(batch, u, ver, rows, unused) },

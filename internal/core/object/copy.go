@@ -82,6 +82,9 @@ func (o *Objects) Copy(ctx context.Context, by iam.Caller, in Copy) (Copied, err
 	if err != nil {
 		return Copied{}, err
 	}
+	if err := o.checkLock(b, in.Lock); err != nil {
+		return Copied{}, err
+	}
 	src, err := o.source(ctx, by, in.Source)
 	if err != nil {
 		return Copied{}, err
@@ -117,7 +120,7 @@ func (o *Objects) Copy(ctx context.Context, by iam.Caller, in Copy) (Copied, err
 	}
 	copied := func(stored Stored) Copied { return Copied{stored, src.versionID(), src.applied} }
 	stored, err := o.publish(ctx, b, in.Ref, s, r, st, publishing{
-		cond: in.Condition, fromDefault: choice.FromDefault, result: func(s Stored) any { return copied(s) },
+		cond: in.Condition, lock: in.Lock, fromDefault: choice.FromDefault, result: func(s Stored) any { return copied(s) },
 		cause: cause{CreatedCopy, by},
 	})
 	return copied(stored), err

@@ -22,6 +22,21 @@ type Delete struct {
 	IfMatch string
 	// Lifecycle says that a rule of the bucket's does it: events tell it from others.
 	Lifecycle bool
+	BypassRetention
+}
+
+// BypassRetention is what a request to remove versions says of their retention.
+type BypassRetention struct {
+	Asked bool // whether or not the retention is to be bypassed: it is said
+	May   Bypass
+}
+
+// check refuses to bypass a retention where there can be none. Fault: BypassNotApplicable.
+func (r BypassRetention) check(b *bucket.Bucket) error {
+	if r.Asked && b.ObjectLock == nil {
+		return fault.New(BypassNotApplicable, "").With("ArgumentName", "x-amz-bypass-governance-retention")
+	}
+	return nil
 }
 
 // Needs says what the request must be allowed.
@@ -50,13 +65,17 @@ type Deleted struct {
 // Delete removes the current version of a key or, in a bucket with versioning,
 // hides it behind a delete marker; with a version it removes that for good. A
 // missing object is success, as on S3. No key is needed. Faults: NoSuchBucket,
-// InvalidVersionID, PreconditionFailed, NoSuchKey (with a condition).
+// InvalidVersionID, PreconditionFailed, NoSuchKey (with a condition), Locked,
+// BypassNotApplicable.
 func (o *Objects) Delete(ctx context.Context, by iam.Caller, in Delete) (Deleted, error) {
 	if err := checkKey(in.Key); err != nil {
 		return Deleted{}, err
 	}
 	b, err := o.buckets.ForWrite(ctx, in.Ref.Ref)
 	if err != nil {
+		return Deleted{}, err
+	}
+	if err := in.BypassRetention.check(b); err != nil {
 		return Deleted{}, err
 	}
 	var out Deleted
@@ -109,6 +128,9 @@ func (o *Objects) deleteOnly(ctx context.Context, by iam.Caller, b *bucket.Bucke
 		return Deleted{}, fmt.Errorf("read object: %w", err)
 	}
 	if err := in.holds(r); err != nil || r == nil {
+		return Deleted{}, err
+	}
+	if err := o.removable(ctx, in.VersionRef, r, in.May); err != nil {
 		return Deleted{}, err
 	}
 	var batch meta.Batch
@@ -170,6 +192,9 @@ func (o *Objects) deleteVersion(ctx context.Context, by iam.Caller, b *bucket.Bu
 		return Deleted{}, err
 	}
 	if err := in.holds(v.record); err != nil {
+		return Deleted{}, err
+	}
+	if err := o.removable(ctx, in.VersionRef, v.record, in.May); err != nil {
 		return Deleted{}, err
 	}
 	gone.Marker, gone.SSE = v.Marker, o.encryptionOf(ctx, b, v.record)
@@ -247,6 +272,7 @@ func (o *Objects) release(batch *meta.Batch, r *record) {
 type DeleteMany struct {
 	bucket.Ref
 	Items []DeleteItem
+	BypassRetention
 }
 
 // DeleteItem is one of them.
@@ -263,7 +289,9 @@ func (in DeleteMany) ItemNeeds() []policy.Need {
 }
 
 func (in DeleteMany) one(item DeleteItem) Delete {
-	return Delete{VersionRef: VersionRef{Ref{in.Ref, item.Key}, item.VersionID}, IfMatch: item.IfMatch}
+	return Delete{
+		VersionRef: VersionRef{Ref{in.Ref, item.Key}, item.VersionID}, IfMatch: item.IfMatch, BypassRetention: in.BypassRetention,
+	}
 }
 
 // DeleteResult is what became of one item.
@@ -276,7 +304,11 @@ type DeleteResult struct {
 // DeleteMany removes versions one after another; each succeeds or fails by itself.
 // It fails as a whole only when the bucket is missing.
 func (o *Objects) DeleteMany(ctx context.Context, by iam.Caller, in DeleteMany) ([]DeleteResult, error) {
-	if _, err := o.buckets.ForWrite(ctx, in.Ref); err != nil {
+	b, err := o.buckets.ForWrite(ctx, in.Ref)
+	if err == nil {
+		err = in.BypassRetention.check(b)
+	}
+	if err != nil {
 		return nil, err
 	}
 	out := make([]DeleteResult, len(in.Items))

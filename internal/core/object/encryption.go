@@ -64,7 +64,7 @@ type Updated struct {
 // without a Bucket Key. No byte of the body is read or written; ETag,
 // Last-Modified, checksums and version stay. The version is the one that the request
 // names, or the one that is current when it begins. Faults: NoSuchKey,
-// NoSuchVersion, DeleteMarker, InvalidUpdate, ForeignKey, and those of kms.
+// NoSuchVersion, DeleteMarker, Locked, InvalidUpdate, ForeignKey, and those of kms.
 func (o *Objects) UpdateEncryption(ctx context.Context, by iam.Caller, in UpdateEncryption) (Updated, error) {
 	return rereading(func() (Updated, error) { return o.updateEncryption(ctx, by, in) })
 }
@@ -83,6 +83,9 @@ func (o *Objects) updateEncryption(ctx context.Context, by iam.Caller, in Update
 	}
 	if err != nil {
 		return Updated{}, err
+	}
+	if o.protected(v.record) {
+		return Updated{}, fault.New(Locked, "")
 	}
 	choice := sse.Choice{Algorithm: sse.KMS, KeyID: in.KeyARN, BucketKey: in.BucketKey}
 	if err := sse.CheckTransport(choice, by); err != nil {
@@ -147,6 +150,9 @@ func (o *Objects) replaceWrap(ctx context.Context, ref Ref, b *bucket.Bucket, v 
 		}
 		if err != nil {
 			return err
+		}
+		if o.protected(now.record) {
+			return fault.New(Locked, "")
 		}
 		return o.putWrap(ctx, b, now, wrap)
 	})

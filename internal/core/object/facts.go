@@ -49,6 +49,9 @@ func (r UploadRef) Upload() UploadRef { return r }
 // Encryption returns how a request asks for its object to be encrypted.
 func (a Attributes) Encryption() sse.Request { return a.SSE }
 
+// Values is policy.Context's: condition keys of the lock that a request asks for.
+func (a Attributes) Values(key string) ([]string, bool) { return a.Lock.Values(key) }
+
 // RequestTags returns the tags that a request brings.
 func (a Attributes) RequestTags() []bucket.Tag { return a.Tags }
 

@@ -8,7 +8,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/fault"
 )
 
@@ -118,7 +120,9 @@ func FuzzVersionIDs(f *testing.F) {
 func FuzzRecords(f *testing.F) {
 	f.Add((&record{Key: "k", Wrap: []byte{1}, Parts: []part{{Number: 1, Checksum: []byte{1}}, {Number: 2, Checksum: []byte{2}}}}).encode())
 	f.Add((&record{Key: "k", Marker: true, Null: true}).encode())
+	f.Add((&record{Key: "k", Lock: Lock{Mode: bucket.Governance, Until: time.UnixMilli(1), Hold: HoldOff}}).encode())
 	f.Add((&upload{Key: "k", Headers: []Header{{"a", "b"}}}).encode())
+	f.Add((&upload{Key: "k", Lock: Lock{Hold: HoldOn}}).encode())
 	f.Add((&uploadedPart{ETag: "e"}).encode())
 	f.Add(location{kind: inFile, size: 1 << 40, damaged: true}.encode())
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -47,6 +47,7 @@ type Object struct {
 	Headers      []Header
 	StorageClass string
 	TagCount     int
+	Lock         Lock
 	SSE          sse.Applied
 	Checksum     Checksum // empty unless asked for and applicable to what is returned
 	PartsCount   int      // set when a part was asked for of a multipart object
@@ -196,7 +197,7 @@ func (o *Objects) opening(ctx context.Context, by iam.Caller, b *bucket.Bucket, 
 func (o *Objects) describe(b *bucket.Bucket, r *record, in Get, sel selection) *Object {
 	out := &Object{
 		ETag: r.ETag, Size: r.Size, Modified: r.modified(), Headers: r.Headers,
-		StorageClass: r.StorageClass, TagCount: len(r.Tags),
+		StorageClass: r.StorageClass, TagCount: len(r.Tags), Lock: r.Lock,
 		Partial: sel.partial, Start: sel.start, Length: sel.length,
 	}
 	if b.Versioning != "" {

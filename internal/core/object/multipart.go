@@ -59,6 +59,9 @@ func (o *Objects) CreateUpload(ctx context.Context, by iam.Caller, in CreateUplo
 	if err != nil {
 		return Created{}, err
 	}
+	if err := o.checkLock(b, in.Lock); err != nil {
+		return Created{}, err
+	}
 	g, err := o.granting(ctx, by, b, in.ACL)
 	if err != nil {
 		return Created{}, err
@@ -71,7 +74,7 @@ func (o *Objects) CreateUpload(ctx context.Context, by iam.Caller, in CreateUplo
 	now := time.Now().UnixMilli()
 	u := &upload{
 		Bucket: b.UID, Key: in.Key, ID: versionID{now, newUID()}, Created: now, Owner: g.owner, ACL: g.list, Initiator: by.ARN,
-		Headers: in.Headers, Tags: in.Tags, Class: in.StorageClass, Checksum: plan, Declared: in.Algorithm != "",
+		Headers: in.Headers, Tags: in.Tags, Class: in.StorageClass, Lock: in.Lock, Checksum: plan, Declared: in.Algorithm != "",
 		Body: s.Format(), PlainETag: s.Applied().ByService(), Default: choice.FromDefault,
 	}
 	bind := s.UploadBind(u.ID.uid)

@@ -103,6 +103,7 @@ type Objects struct {
 	cfg     Config
 	reads   readers
 	turns   turns
+	clock   clock
 
 	notifier Notifier // nil: nobody is told of changes
 }
@@ -112,6 +113,7 @@ func New(buckets *bucket.Buckets, store meta.Store, blobs blob.Store, keys *sse.
 	return &Objects{
 		buckets: buckets, store: store, blobs: blobs, keys: keys,
 		binder: secret.NewAEAD(bindKey), cfg: cfg.withDefaults(), reads: newReaders(),
+		clock: newClock(),
 	}
 }
 

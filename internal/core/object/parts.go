@@ -51,6 +51,9 @@ func (o *Objects) UploadPart(ctx context.Context, by iam.Caller, in UploadPart) 
 	if a := in.Expect.Algorithm; u.Declared && a != "" && a != u.Checksum.Algorithm {
 		return StoredPart{}, fault.New(InvalidUpload, "Checksum Type mismatch occurred, expected checksum Type: %s, actual checksum Type: %s", lower(u.Checksum.Algorithm), lower(a))
 	}
+	if err := checkDigest(b, by, u.Lock, in.Expect, "Part"); err != nil {
+		return StoredPart{}, err
+	}
 	s, err := o.partSealing(ctx, by, b, u, in.Customer)
 	if err != nil {
 		return StoredPart{}, err

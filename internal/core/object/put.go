@@ -31,6 +31,7 @@ type Attributes struct {
 	StorageClass string // "" is STANDARD
 	SSE          sse.Request
 	ACL          acl.Asked
+	Lock         Lock // without a retention, the bucket's default is the object's
 }
 
 // maxMetadata bounds the user metadata: names and values (S3 User Guide,
@@ -90,6 +91,12 @@ func (a Attributes) needs(arn string, cond WriteCondition) []policy.Need {
 	if len(a.Tags) > 0 {
 		needs = append(needs, policy.Need{Action: "s3:PutObjectTagging", Resource: arn})
 	}
+	if a.Lock.Mode != "" {
+		needs = append(needs, policy.Need{Action: "s3:PutObjectRetention", Resource: arn})
+	}
+	if a.Lock.Hold != "" {
+		needs = append(needs, policy.Need{Action: "s3:PutObjectLegalHold", Resource: arn})
+	}
 	return append(needs, cond.needs(arn)...)
 }
 
@@ -131,6 +138,12 @@ func (o *Objects) Put(ctx context.Context, by iam.Caller, in Put) (Stored, error
 	if err != nil {
 		return Stored{}, err
 	}
+	if err := o.checkLock(b, in.Lock); err != nil {
+		return Stored{}, err
+	}
+	if err := checkDigest(b, by, in.Lock, in.Expect, "Object"); err != nil {
+		return Stored{}, err
+	}
 	g, err := o.granting(ctx, by, b, in.ACL)
 	if err != nil {
 		return Stored{}, err
@@ -153,7 +166,9 @@ func (o *Objects) Put(ctx context.Context, by iam.Caller, in Put) (Stored, error
 	if err != nil {
 		return Stored{}, err
 	}
-	return o.publish(ctx, b, in.Ref, s, r, st, publishing{cond: in.Condition, fromDefault: choice.FromDefault, cause: cause{in.event(), by}})
+	return o.publish(ctx, b, in.Ref, s, r, st, publishing{
+		cond: in.Condition, lock: in.Lock, fromDefault: choice.FromDefault, cause: cause{in.event(), by},
+	})
 }
 
 func (in Put) event() Event {
@@ -233,6 +248,7 @@ func etag(isMD5 bool, md5 []byte) string {
 // publishing is what goes with a version that is published.
 type publishing struct {
 	cond        WriteCondition
+	lock        Lock // as asked for
 	fromDefault bool // the bucket's default chose the encryption
 	// result is what the call returns of what was stored; nil: just that.
 	result func(Stored) any
@@ -254,7 +270,7 @@ func (o *Objects) publish(ctx context.Context, b *bucket.Bucket, ref Ref, s *sse
 		if r.Wrap, err = s.Wrap(ctx, r.descriptor(), sse.BindDescriptor); err != nil {
 			return fmt.Errorf("wrap data key: %w", err)
 		}
-		return o.place(ctx, ref, b.UID, r, placing{cond: p.cond, add: st.record, result: result, cause: p.cause})
+		return o.place(ctx, ref, b.UID, r, placing{cond: p.cond, lock: p.lock, add: st.record, result: result, cause: p.cause})
 	})
 	if err != nil {
 		if !outcomeOpen(err) {
@@ -276,6 +292,7 @@ func (o *Objects) stored(b *bucket.Bucket, r *record, a sse.Applied, fromDefault
 // placing is what goes with making a record current.
 type placing struct {
 	cond WriteCondition
+	lock Lock // as asked for
 	// add adds the rows that must be committed together with it.
 	add func(*meta.Batch)
 	// check sees the version that is replaced, nil for none.
@@ -334,6 +351,9 @@ func (o *Objects) placeOnce(ctx context.Context, b *bucket.Bucket, r *record, p 
 	if old != nil { // a clock that was set back must not reorder versions
 		r.Time = max(r.Time, old.Time+1)
 	}
+	if !r.Marker {
+		r.Lock = o.lockOf(b, p.lock, r.Time)
+	}
 	var batch meta.Batch
 	guard, ver := b.Guard()
 	batch.Cond(guard, ver)
@@ -377,7 +397,12 @@ func (o *Objects) stepBehind(ctx context.Context, batch *meta.Batch, b *bucket.B
 	if !r.Null {
 		return nil, nil
 	}
+	// Where versions are locked, versioning is on for good, and none is null any more. So this
+	// is never met; if it were, the lock would count.
 	if old != nil && old.Null {
+		if err := o.removable(ctx, VersionRef{}, old, nil); err != nil {
+			return nil, err
+		}
 		o.release(batch, old)
 		gone = append(gone, dependence{old.Wrap, -1})
 	}
@@ -395,6 +420,9 @@ func (o *Objects) stepBehind(ctx context.Context, batch *meta.Batch, b *bucket.B
 		return nil, err
 	}
 	if older != nil {
+		if err := o.removable(ctx, VersionRef{}, older, nil); err != nil {
+			return nil, err
+		}
 		batch.Cond(row, ver)
 		batch.Delete(row)
 		o.release(batch, older)

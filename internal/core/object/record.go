@@ -46,6 +46,7 @@ type record struct {
 	Tags         []bucket.Tag
 	StorageClass string
 	ACL          acl.List // nil: all for the owner
+	Lock         Lock
 }
 
 // boundUpload is what a completed upload leaves in the object's record.
@@ -101,6 +102,7 @@ const (
 	tagTags          = 0x47
 	tagStorageClass  = 0x48
 	tagACL           = 0x49
+	tagLock          = 0x4a
 )
 
 const (
@@ -216,6 +218,9 @@ func (r *record) encode() []byte {
 	if r.ACL != nil {
 		b = appendField(b, tagACL, encodeACL(r.ACL))
 	}
+	if r.Lock.given() {
+		b = appendField(b, tagLock, r.Lock.encode())
+	}
 	return b
 }
 
@@ -269,6 +274,8 @@ func decodeRecord(value []byte) (*record, error) {
 			r.StorageClass = string(v)
 		case tagACL:
 			return decodeACL(v, &r.ACL)
+		case tagLock:
+			return r.Lock.decode(v)
 		default:
 			return fmt.Errorf("unknown field %#x", tag)
 		}

@@ -25,6 +25,7 @@ type upload struct {
 	Tags      []bucket.Tag
 	Class     string
 	ACL       acl.List
+	Lock      Lock     // as asked for: without a retention, the object gets the bucket's
 	Checksum  Checksum // Value is unused
 	Declared  bool     // the client named the checksum's algorithm
 	Body      sse.Format
@@ -76,6 +77,9 @@ func (u *upload) encode() []byte {
 	if u.ACL != nil {
 		b = appendField(b, tagACL, encodeACL(u.ACL))
 	}
+	if u.Lock.given() {
+		b = appendField(b, tagLock, u.Lock.encode())
+	}
 	return appendField(b, tagBefore, u.Before)
 }
 
@@ -105,6 +109,8 @@ func decodeUpload(value []byte) (*upload, error) {
 			u.Class = string(v)
 		case tagACL:
 			return decodeACL(v, &u.ACL)
+		case tagLock:
+			return u.Lock.decode(v)
 		case tagChecksum:
 			return u.Checksum.decode(v)
 		case tagBody:

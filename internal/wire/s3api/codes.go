@@ -21,6 +21,9 @@ import (
 	"github.com/cofferstore/coffer/internal/wire/sigv4"
 )
 
+// bypassHeader asks for retentions in governance mode to be bypassed.
+const bypassHeader = "x-amz-bypass-governance-retention"
+
 // Texts that several kinds share.
 const (
 	deniedText      = "Access Denied"
@@ -122,11 +125,22 @@ var codes = pipeline.Codes{
 	bucket.KeyNotApplicable:        pipeline.As(400, "InvalidArgument", "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse"),
 	bucket.IllegalVersioning:       pipeline.As(400, "IllegalVersioningConfigurationException", "The Versioning element must be specified"),
 	bucket.InvalidVersioningStatus: pipeline.As(400, "MalformedXML", malformedText),
+	bucket.NoObjectLock:            pipeline.As(404, "ObjectLockConfigurationNotFoundError", "Object Lock configuration does not exist for this bucket"),
+	bucket.LockNeedsVersioning:     pipeline.As(409, "InvalidBucketState", "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration"),
+	bucket.VersioningLocked:        pipeline.As(409, "InvalidBucketState", "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed."),
+	bucket.InvalidRetention:        pipeline.As(400, "MalformedXML", malformedText),
+	bucket.InvalidRetentionPeriod:  pipeline.As(400, "InvalidArgument", "Invalid Argument"),
 	bucket.NoSuchTagSet:            pipeline.As(404, "NoSuchTagSet", "The TagSet does not exist"),
 	bucket.InvalidTag:              pipeline.As(400, "InvalidTag", "The tag you have provided is invalid"),
 	bucket.TooManyTags:             pipeline.As(400, "BadRequest", "There are too many tags"),
 
 	// Objects.
+	object.Locked:                pipeline.As(403, "AccessDenied", "Access Denied because object protected by object lock."),
+	object.NoLock:                pipeline.As(404, "NoSuchObjectLockConfiguration", "The specified object does not have a ObjectLock configuration"),
+	object.LockNotEnabled:        pipeline.As(400, "InvalidRequest", "Bucket is missing Object Lock Configuration"),
+	object.RetentionPast:         pipeline.As(400, "InvalidArgument", "The retain until date must be in the future!"),
+	object.LockNeedsDigest:       pipeline.As(400, "InvalidRequest", "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters"),
+	object.BypassNotApplicable:   pipeline.As(400, "InvalidArgument", bypassHeader+" is only applicable to Object Lock enabled buckets."),
 	object.NoSuchKey:             pipeline.As(404, "NoSuchKey", "The specified key does not exist."),
 	object.NoSuchVersion:         pipeline.As(404, "NoSuchVersion", "The specified version does not exist."),
 	object.InvalidVersionID:      pipeline.As(400, "InvalidArgument", "Invalid version id specified"),
