@@ -289,7 +289,7 @@ func (i *importing) place(k *key, id string) (*material, error) {
 	case k.Spec != SymmetricDefault:
 		return nil, fault.New(UnsupportedOperation, "%s key spec is %s which has no new key material.", k.ref().arn(i.s.region), k.Spec)
 	case k.Pending != nil:
-		return nil, invalidState(k.ref().arn(i.s.region), "waiting for a rotation to key material that was imported before")
+		return nil, fault.New(InvalidState, "New key material (id: %s) cannot be imported into KMS key %s, because another key material (id: %s) is pending rotation.", id, k.ref().arn(i.s.region), k.Pending.ID)
 	}
 	return nil, nil
 }

@@ -182,6 +182,8 @@ func (s *Service) fitsNeed(k *key, n need, operation string) error {
 		return fault.New(UnsupportedOperation, "%s is not an asymmetric key: it has no public key.", arn)
 	case n == imports && !k.external(), n == rotates && k.external() && strings.HasSuffix(operation, "KeyRotation"):
 		return fault.New(UnsupportedOperation, "%s origin is %s which is not valid for this operation.", arn, k.Origin)
+	case n == rotates && k.Spec != SymmetricDefault && operation == "RotateKeyOnDemand": // AWS says no more
+		return fault.New(UnsupportedOperation, "")
 	case n == rotates && k.Spec != SymmetricDefault:
 		return fault.New(UnsupportedOperation, "%s key spec is %s which is not valid for %s.", arn, k.Spec, operation)
 	}
