@@ -173,6 +173,8 @@ func TestCustomersKeys(t *testing.T) {
 		b := r.takesSSEC()
 		r.put("/"+b+"/k", "x", trio...)
 		r.err(r.do("GET", "/"+b+"/k", "", customer("b").headers()...), 403, "AccessDenied", wrongKey)
+		r.err(r.do("PUT", "/"+b+"/copy", "", append(customer("b").source(), "x-amz-copy-source", b+"/k")...), 403, "AccessDenied", wrongKey)
+		r.put("/"+b+"/copy", "", append(customer("a").source(), "x-amz-copy-source", b+"/k")...)
 	})
 	s.row("7.7", "without the MD5", func(r *row) {
 		b := r.takesSSEC()
