@@ -182,11 +182,22 @@ func TestRecordsOfBuckets(t *testing.T) {
 	put("PutBucketLifecycleConfiguration", "lifecycle", `<LifecycleConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Rule><ID>a</ID><Filter><Prefix>logs/</Prefix></Filter><Status>Enabled</Status><Expiration><Days>1</Days></Expiration></Rule><Rule><ID>b</ID><Filter/><Status>Disabled</Status><AbortIncompleteMultipartUpload><DaysAfterInitiation>2</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule></LifecycleConfiguration>`)
 	get("GetBucketLifecycleConfiguration", "lifecycle")
 	remove("DeleteBucketLifecycle", "lifecycle")
+	put("PutBucketCors", "cors", `<CORSConfiguration><CORSRule><ID>one</ID><AllowedOrigin>https://*.example.com</AllowedOrigin><AllowedMethod>GET</AllowedMethod><MaxAgeSeconds>60</MaxAgeSeconds></CORSRule></CORSConfiguration>`)
+	get("GetBucketCors", "cors")
+	g.row("a preflight request leaves no record", func() {
+		g.s3("OPTIONS", "/vault/a", "", "Origin", "https://a.example.com", "Access-Control-Request-Method", "GET")
+	})
+	remove("DeleteBucketCors", "cors")
+	put("PutBucketWebsite", "website", `<WebsiteConfiguration><IndexDocument><Suffix>index.html</Suffix></IndexDocument><RoutingRules><RoutingRule><Condition><KeyPrefixEquals>old/</KeyPrefixEquals></Condition><Redirect><HostName>example.com</HostName></Redirect></RoutingRule></RoutingRules></WebsiteConfiguration>`)
+	get("GetBucketWebsite", "website")
+	remove("DeleteBucketWebsite", "website")
+	put("PutBucketRequestPayment", "requestPayment", `<RequestPaymentConfiguration><Payer>Requester</Payer></RequestPaymentConfiguration>`)
+	get("GetBucketRequestPayment", "requestPayment")
+	put("PutBucketAccelerateConfiguration", "accelerate", `<AccelerateConfiguration><Status>Enabled</Status></AccelerateConfiguration>`)
+	get("GetBucketAccelerateConfiguration", "accelerate")
 	for _, one := range []struct{ event, method, sub string }{
-		{"GetBucketCors", "GET", "cors"}, {"PutBucketCors", "PUT", "cors"}, {"DeleteBucketCors", "DELETE", "cors"},
 		{"GetBucketNotificationConfiguration", "GET", "notification"}, {"PutBucketNotificationConfiguration", "PUT", "notification"},
 		{"GetBucketReplication", "GET", "replication"}, {"PutBucketReplication", "PUT", "replication"}, {"DeleteBucketReplication", "DELETE", "replication"},
-		{"GetBucketWebsite", "GET", "website"}, {"PutBucketWebsite", "PUT", "website"}, {"DeleteBucketWebsite", "DELETE", "website"},
 		{"GetObjectLockConfiguration", "GET", "object-lock"}, {"PutObjectLockConfiguration", "PUT", "object-lock"},
 	} {
 		g.row(one.event+", not offered", func() { g.s3(one.method, "/vault?"+one.sub, "") })

@@ -81,7 +81,7 @@ type Request struct {
 	// Keys are the condition keys that are on the request's surface: its headers and
 	// parameters, how it is signed and sent. nil: none.
 	// It may have a method ACLRequired(), which is called when nothing but a list of grants
-	// allows the request.
+	// allows the request, and a method Pays(), which says that the caller agrees to pay for it.
 	Keys policy.Context
 }
 
@@ -203,6 +203,9 @@ func (a *Authorizer) one(ctx context.Context, r *Request, n *policy.Need) error 
 	if err != nil {
 		return err
 	}
+	if b.RequesterPays() && !r.mayCharge(b.Bucket) {
+		return fault.New(iam.AccessDenied, "")
+	}
 	q.bucket, q.key = b, key
 	if ofPolicy(n.Action) {
 		// The owner's root cannot be locked out of the policy, but for what binds its account.
@@ -219,6 +222,19 @@ func (a *Authorizer) one(ctx context.Context, r *Request, n *policy.Need) error 
 		return nil
 	}
 	return q.decide()
+}
+
+// mayCharge reports whether a request may be answered on a bucket whose requesters pay: by
+// its owner's account, by services, and for whoever agrees to pay and can be charged.
+func (r *Request) mayCharge(b *bucket.Bucket) bool {
+	switch {
+	case r.By.IsAnonymous():
+		return false
+	case r.By.Account == b.Owner, r.By.Type == iam.AWSService:
+		return true
+	}
+	p, ok := r.Keys.(interface{ Pays() bool })
+	return ok && p.Pays()
 }
 
 const s3ARN = "arn:aws:s3:::"

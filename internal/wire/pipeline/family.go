@@ -47,6 +47,9 @@ type Family struct {
 	// all of that caller's identity from its audit record; otherwise only the account and
 	// the principal's id.
 	TellsCaller bool
+	// Answering, if set, sees every answer of the family before it is sent, those of errors
+	// too, and may add headers.
+	Answering func(c *Call, resp *Response)
 	// Answered, if set, is told of calls that Find has given Notes, when their answers have
 	// gone out, whole or not. Others cost nothing.
 	Answered func(c *Call, a Answer)

@@ -108,6 +108,9 @@ func (road *Road) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		closeStream(resp)
 		resp = road.fault(c, err)
 	}
+	if c.family.Answering != nil {
+		c.family.Answering(c, resp)
+	}
 	sent, sendErr := road.send(w, c, resp)
 	road.observe(c, resp, sent, err, sendErr)
 }

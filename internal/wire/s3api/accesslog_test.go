@@ -204,7 +204,7 @@ func TestLinesOfRequests(t *testing.T) {
 		{"POST", "/photos/big?uploadId=UPLOAD", `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>`, nil, `REST.POST.UPLOAD big URI 400 InvalidPart SENT - N N`},
 		{"DELETE", "/photos/big?uploadId=UPLOAD", "", nil, `REST.DELETE.UPLOAD big URI 204 - - - N N`},
 		{"DELETE", "/photos/a%20b/c.txt", "", nil, `REST.DELETE.OBJECT a%20b/c.txt URI 204 - - - N N`},
-		{"OPTIONS", "/photos/a", "", nil, `- ID REST.OPTIONS.PREFLIGHT a URI 405 MethodNotAllowed SENT - N N`},
+		{"OPTIONS", "/photos/a", "", nil, `- ID REST.OPTIONS.PREFLIGHT a URI 400 BadRequest SENT - N N`},
 		{"PATCH", "/photos/a", "", nil, `- ID REST.PATCH.OBJECT a URI 405 MethodNotAllowed SENT - N N`},
 		{"GET", "/photos?acl=&policy=", "", nil, `- ID REST.GET.BUCKET - URI 400 InvalidArgument SENT - N N`},
 		{"GET", "/photos/a?versionId=nonsense", "", nil, `REST.GET.OBJECT a URI 400 InvalidArgument SENT - N N`},

@@ -41,7 +41,7 @@ func (a *API) Family() *pipeline.Family {
 		Match: func(*http.Request) bool { return true },
 		Find:  a.find(newRouter(ops, a.Domains)),
 		First: a.expectedOwner,
-		Owner: a.owner,
+		Owner: a.owner, Answering: a.answering,
 		Codes: codes, Fault: renderFault, Ops: ops,
 	}
 	if a.Logs != nil {
@@ -83,7 +83,8 @@ func (a *API) ops() []pipeline.Op {
 	for _, feature := range [][]pipeline.Op{
 		a.bucketOps(), a.encryptionOps(), a.versioningOps(), a.taggingOps(), a.listOps(),
 		a.objectOps(), a.postOps(), a.attributesOps(), a.updateEncryptionOps(), a.copyOps(), a.deleteOps(), a.multipartOps(),
-		a.policyOps(), a.publicAccessOps(), a.ownershipOps(), a.aclOps(), a.loggingOps(), a.configurationsOps(), a.lifecycleOps(), unsupportedOps(),
+		a.policyOps(), a.publicAccessOps(), a.ownershipOps(), a.aclOps(), a.loggingOps(), a.configurationsOps(), a.lifecycleOps(),
+		a.corsOps(), a.preflightOps(), a.websiteOps(), a.accelerateOps(), a.paymentOps(), unsupportedOps(),
 	} {
 		ops = append(ops, feature...)
 	}

@@ -134,6 +134,20 @@ var codes = pipeline.Codes{
 	bucket.InvalidTag:              pipeline.As(400, "InvalidTag", "The tag you have provided is invalid"),
 	bucket.TooManyTags:             pipeline.As(400, "BadRequest", "There are too many tags"),
 
+	// What browsers and those who pay meet.
+	NoPreflight:                   pipeline.As(400, "BadRequest", "Insufficient information."),
+	PreflightForbidden:            pipeline.As(403, "AccessForbidden", "CORSResponse: This CORS request is not allowed."),
+	bucket.NoSuchCors:             pipeline.As(404, "NoSuchCORSConfiguration", "The CORS configuration does not exist"),
+	bucket.InvalidCors:            pipeline.As(400, "InvalidRequest", "Invalid CORS configuration"),
+	bucket.IncompleteCors:         pipeline.As(400, "MalformedXML", malformedText),
+	bucket.NoSuchWebsite:          pipeline.As(404, "NoSuchWebsiteConfiguration", "The specified bucket does not have a website configuration"),
+	bucket.InvalidWebsite:         pipeline.As(400, "InvalidRequest", "Invalid website configuration"),
+	bucket.InvalidWebsiteArgument: pipeline.As(400, "InvalidArgument", "Invalid website configuration"),
+	bucket.IncompleteWebsite:      pipeline.As(400, "MalformedXML", malformedText),
+	bucket.UnknownAcceleration:    pipeline.As(400, "MalformedXML", malformedText),
+	bucket.NeverAccelerated:       pipeline.As(400, "InvalidRequest", "S3 Transfer Acceleration is not supported for buckets with periods (.) in their names"),
+	bucket.UnknownPayer:           pipeline.As(400, "MalformedXML", malformedText),
+
 	// Objects.
 	object.Locked:                pipeline.As(403, "AccessDenied", "Access Denied because object protected by object lock."),
 	object.NoLock:                pipeline.As(404, "NoSuchObjectLockConfiguration", "The specified object does not have a ObjectLock configuration"),

@@ -3,6 +3,7 @@
 package s3api
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -115,9 +116,12 @@ func (r *router) find(c *pipeline.Call) (*pipeline.Op, error) {
 	case c.Bucket != "":
 		path = bucketPath
 	}
-	sub, err := subresource(c)
-	if err != nil {
-		return nil, err
+	var sub string
+	if c.Request.Method != http.MethodOptions { // a browser asks about the path, whatever its query
+		var err error
+		if sub, err = subresource(c); err != nil {
+			return nil, err
+		}
 	}
 	op := r.match(c, path, sub)
 	if op == nil {
@@ -247,6 +251,9 @@ func (r *router) noMatch(c *pipeline.Call, path, sub string) error {
 	var methods []string
 	known := sub == ""
 	for _, op := range r.ops[path] {
+		if op.Route.Method == http.MethodOptions { // S3 does not tell of it
+			continue
+		}
 		if sub == "" && hasSubresource(op) || sub != "" && !slices.Contains(op.Route.Query, sub) {
 			continue
 		}

@@ -20,11 +20,6 @@ var unsupported = []struct {
 
 	{"GetBucketAbac", bucketRoute("GET", "abac"), pipeline.Read, ""},
 	{"PutBucketAbac", bucketRoute("PUT", "abac"), 0, ""},
-	{"GetBucketAccelerateConfiguration", bucketRoute("GET", "accelerate"), pipeline.Read, ""},
-	{"PutBucketAccelerateConfiguration", bucketRoute("PUT", "accelerate"), 0, ""},
-	{"DeleteBucketCors", bucketRoute("DELETE", "cors"), 0, ""},
-	{"GetBucketCors", bucketRoute("GET", "cors"), pipeline.Read, ""},
-	{"PutBucketCors", bucketRoute("PUT", "cors"), 0, ""},
 	{"CreateBucketMetadataConfiguration", bucketRoute("POST", "metadataConfiguration"), 0, ""},
 	{"DeleteBucketMetadataConfiguration", bucketRoute("DELETE", "metadataConfiguration"), 0, ""},
 	{"GetBucketMetadataConfiguration", bucketRoute("GET", "metadataConfiguration"), pipeline.Read, ""},
@@ -40,11 +35,6 @@ var unsupported = []struct {
 	{"DeleteBucketReplication", bucketRoute("DELETE", "replication"), 0, ""},
 	{"GetBucketReplication", bucketRoute("GET", "replication"), pipeline.Read, ""},
 	{"PutBucketReplication", bucketRoute("PUT", "replication"), 0, ""},
-	{"GetBucketRequestPayment", bucketRoute("GET", "requestPayment"), pipeline.Read, ""},
-	{"PutBucketRequestPayment", bucketRoute("PUT", "requestPayment"), 0, ""},
-	{"DeleteBucketWebsite", bucketRoute("DELETE", "website"), 0, ""},
-	{"GetBucketWebsite", bucketRoute("GET", "website"), pipeline.Read, ""},
-	{"PutBucketWebsite", bucketRoute("PUT", "website"), 0, ""},
 
 	{"GetObjectLegalHold", objectRoute("GET", "legal-hold"), pipeline.Read | pipeline.Data, ""},
 	{"PutObjectLegalHold", objectRoute("PUT", "legal-hold"), pipeline.Data, ""},
