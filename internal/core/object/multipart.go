@@ -178,17 +178,25 @@ func (o *Objects) Abort(ctx context.Context, _ iam.Caller, in Abort) (struct{}, 
 
 func (o *Objects) dropUpload(ctx context.Context, u *upload, ver uint64) error {
 	var batch meta.Batch
+	if err := o.addDropped(ctx, &batch, u, ver); err != nil {
+		return err
+	}
+	if err := o.depend(ctx, &batch, u.Bucket, dependence{u.Wrap, -1}); err != nil {
+		return err
+	}
+	return o.commit(ctx, &batch)
+}
+
+// addDropped adds to a batch that an upload goes, with its parts.
+func (o *Objects) addDropped(ctx context.Context, batch *meta.Batch, u *upload, ver uint64) error {
 	batch.Cond(u.row(), ver)
 	batch.Delete(u.row())
 	rows, err := o.parts(ctx, u)
 	if err != nil {
 		return err
 	}
-	o.dropParts(&batch, rows)
-	if err := o.depend(ctx, &batch, u.Bucket, dependence{u.Wrap, -1}); err != nil {
-		return err
-	}
-	return o.commit(ctx, &batch)
+	o.dropParts(batch, rows)
+	return nil
 }
 
 // partRow is a part as read.

@@ -20,6 +20,7 @@ import (
 	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/bucketkey"
+	"github.com/cofferstore/coffer/internal/core/lifecycle"
 	"github.com/cofferstore/coffer/internal/core/sse"
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/secret"
@@ -75,6 +76,8 @@ type Config struct {
 	// RemoveAfter is how long the streams of a replaced or deleted version stay,
 	// so that reads under way can end; default 15 min.
 	RemoveAfter time.Duration
+	// Calendar is that by which lifecycle rules are read.
+	Calendar lifecycle.Calendar
 }
 
 func (c Config) withDefaults() Config {
