@@ -58,6 +58,10 @@ type Version struct {
 	// the version is the null version that a marker would replace.
 	Permanent bool
 
+	// Locked says that Object Lock keeps the version from being removed: it can still change
+	// its class, and a marker can hide it.
+	Locked bool
+
 	// Of another version.
 	Since int64 // when it ceased to be current
 	Newer int   // how many of the others are newer
@@ -120,7 +124,10 @@ func (r Rules) Current(key string, v *Version, now int64) Action {
 	// What removes for good goes before a transition, and that before a marker (S3 User
 	// Guide, "Conflicting lifecycle actions").
 	if expire.Kind != "" && v.Permanent {
-		return expire
+		if !v.Locked {
+			return expire
+		}
+		expire = Action{}
 	}
 	if move := r.transition(key, v, now); move.Kind != "" {
 		return move
@@ -222,7 +229,7 @@ func (r Rules) Noncurrent(key string, v *Version, now int64) Action {
 		if rule.NoncurrentExpiration == nil && len(rule.NoncurrentTransitions) == 0 || !matches(rule, key) || !selects(rule, v) {
 			continue
 		}
-		if e := rule.NoncurrentExpiration; e != nil && r.gone(e, v, now) {
+		if e := rule.NoncurrentExpiration; e != nil && !v.Locked && r.gone(e, v, now) {
 			return Action{Kind: Remove, Rule: rule.ID}
 		}
 		if v.Marker {

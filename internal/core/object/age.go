@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cofferstore/coffer/internal/core/bucket"
+	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/lifecycle"
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/store/meta"
@@ -101,7 +102,7 @@ func (o *Objects) ageOnce(ctx context.Context, ref bucket.Ref, uid bucket.UID, d
 	if err := o.depend(ctx, &a.batch, uid, a.gone...); err != nil {
 		return nil, err
 	}
-	if err := o.commit(ctx, &a.batch); err != nil {
+	if err := o.commit(ctx, &a.batch, a.changes...); err != nil {
 		return nil, err
 	}
 	return a.done, nil
@@ -116,6 +117,16 @@ type aging struct {
 	batch  meta.Batch
 	gone   []dependence
 	done   []Aged
+
+	changes []Change // to be told of
+}
+
+// byRules is who acts by lifecycle rules, for who is told of it.
+var byRules = iam.Caller{Principal: iam.Principal{Type: iam.AWSService, ARN: "s3.amazonaws.com", PrincipalID: "s3.amazonaws.com"}}
+
+// tell notes what became of a version.
+func (a *aging) tell(event Event, r *record) {
+	a.changes = append(a.changes, a.o.changed(a.bucket, event, byRules, r)...)
 }
 
 // add adds what is due of one version.
@@ -135,6 +146,7 @@ func (a *aging) add(ctx context.Context, d *Due) error {
 		r := *d.record
 		r.StorageClass = d.Class
 		a.batch.PutIf(d.row, r.encode(), d.ver)
+		a.tell(Transitioned, &r)
 	case d.Kind == lifecycle.RemoveMarker:
 		ok, err = a.removeMarker(ctx, d)
 	case d.Kind == lifecycle.Remove, a.bucket.Versioning == "":
@@ -153,6 +165,7 @@ func (a *aging) remove(ctx context.Context, d *Due) error {
 	a.batch.Cond(d.row, d.ver)
 	a.batch.Delete(d.row)
 	a.o.release(&a.batch, d.record)
+	a.tell(Expired, d.record)
 	a.gone = append(a.gone, dependence{d.Wrap, -1})
 	if d.current || !d.Null {
 		return nil
@@ -195,6 +208,7 @@ func (a *aging) hide(ctx context.Context, d *Due) (string, error) {
 	}
 	a.gone = append(a.gone, gone...)
 	a.batch.PutIf(d.row, r.encode(), d.ver)
+	a.tell(ExpiredHidden, r)
 	return r.wireVersion(), nil
 }
 

@@ -158,9 +158,10 @@ func (w *AgingWalk) Next(ctx context.Context, limit int) (due []Due, seen int, e
 // a current version before it: that has just moved.
 func (w *AgingWalk) meet(r *record, latest bool) (d Due, ok bool) {
 	d = Due{Key: r.Key, age: *ageOf(r), current: latest}
+	d.age.Locked = w.o.protected(r)
 	uid := w.bucket.UID
 	if latest {
-		w.through, w.key, w.since, w.newer = max(w.through, w.key), r.Key, r.Time, 0
+		w.through, w.key, w.since, w.newer = max(w.through, w.key), r.Key, since(r), 0
 		next := w.merge.others.r
 		d.age.Alone = next == nil || next.Key != r.Key
 		d.found = found{record: r, row: currentKey(uid, r.Key), ver: w.merge.current.ver, current: true}
@@ -171,9 +172,18 @@ func (w *AgingWalk) meet(r *record, latest bool) (d Due, ok bool) {
 	}
 	d.age.Since, d.age.Newer = w.since, w.newer
 	d.found = found{record: r, row: versionKey(uid, r.Key, r.id()), ver: w.merge.others.ver}
-	w.since = r.Time
+	w.since = since(r)
 	w.newer++
 	return d, true
+}
+
+// since returns when a version made the one before it noncurrent: when it was created. What
+// was uploaded in parts is as old as its upload, but was not there before its completion.
+func since(r *record) int64 {
+	if r.Upload != nil {
+		return r.Time
+	}
+	return r.Created
 }
 
 // AgingUploads returns a page of the uploads below a prefix that are to be given up, and

@@ -59,7 +59,11 @@ func (o *Objects) attributes(ctx context.Context, by iam.Caller, in GetAttribute
 		return ObjectAttributes{}, err
 	}
 	defer opening.Clear()
-	out := ObjectAttributes{Object: *o.describe(b, r, get, sel), AfterPart: in.AfterPart, MaxParts: in.MaxParts}
+	described, err := o.describe(ctx, b, r, get, sel)
+	if err != nil {
+		return ObjectAttributes{}, err
+	}
+	out := ObjectAttributes{Object: *described, AfterPart: in.AfterPart, MaxParts: in.MaxParts}
 	out.SSE = opening.Applied()
 	if r.Upload == nil {
 		return out, nil

@@ -111,14 +111,14 @@ func (o *Objects) completeOnce(ctx context.Context, by iam.Caller, b *bucket.Buc
 	}
 	err = o.placeOnce(ctx, b, r, placing{
 		cond: in.Condition, moved: true, lock: u.Lock, cause: cause{CreatedMultipart, by},
-		result: func(b *bucket.Bucket) any { return o.stored(b, r, a, u.Default) },
+		result: func(b *bucket.Bucket) any { return o.stored(ctx, b, r, a, u.Default) },
 		check:  func(cur *record) error { return in.unchangedSince(u, cur) },
 		add:    func(batch *meta.Batch) { o.finish(batch, u, ver, rows, unused) },
 	})
 	if err != nil {
 		return Stored{}, err
 	}
-	return o.stored(b, r, a, u.Default), nil
+	return o.stored(ctx, b, r, a, u.Default), nil
 }
 
 // checkCustomer holds the key that came with a request about a whole upload against

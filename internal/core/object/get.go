@@ -51,6 +51,7 @@ type Object struct {
 	SSE          sse.Applied
 	Checksum     Checksum // empty unless asked for and applicable to what is returned
 	PartsCount   int      // set when a part was asked for of a multipart object
+	Expires      Expiry   // not told of a version that was asked for by its id
 
 	Partial       bool // a range or a part of the object, not the whole
 	Start, Length int64
@@ -76,11 +77,14 @@ func (o *Objects) get(ctx context.Context, by iam.Caller, in Get, ticket *ticket
 	if err != nil {
 		return nil, err
 	}
+	out, err := o.describe(ctx, b, r, in, sel)
+	if err != nil {
+		return nil, err
+	}
 	opening, err := o.opening(ctx, by, b, r, in.Customer)
 	if err != nil {
 		return nil, err
 	}
-	out := o.describe(b, r, in, sel)
 	out.SSE = opening.Applied()
 	out.Body = &body{o: o, ctx: ctx, opening: opening, format: r.Body, parts: r.Parts, off: sel.start, left: sel.length, ticket: ticket}
 	return out, nil
@@ -97,7 +101,10 @@ func (o *Objects) head(ctx context.Context, by iam.Caller, in Get) (*Object, err
 	if err != nil {
 		return nil, err
 	}
-	out := o.describe(b, r, in, sel)
+	out, err := o.describe(ctx, b, r, in, sel)
+	if err != nil {
+		return nil, err
+	}
 	if out.SSE, err = o.keys.Applied(ctx, keyBucket(b), r.Key, r.Wrap); err != nil {
 		return nil, err
 	}
@@ -194,8 +201,8 @@ func (o *Objects) opening(ctx context.Context, by iam.Caller, b *bucket.Bucket, 
 	return opening, nil
 }
 
-func (o *Objects) describe(b *bucket.Bucket, r *record, in Get, sel selection) *Object {
-	out := &Object{
+func (o *Objects) describe(ctx context.Context, b *bucket.Bucket, r *record, in Get, sel selection) (out *Object, err error) {
+	out = &Object{
 		ETag: r.ETag, Size: r.Size, Modified: r.modified(), Headers: r.Headers,
 		StorageClass: r.StorageClass, TagCount: len(r.Tags), Lock: r.Lock,
 		Partial: sel.partial, Start: sel.start, Length: sel.length,
@@ -215,7 +222,10 @@ func (o *Objects) describe(b *bucket.Bucket, r *record, in Get, sel selection) *
 	case sel.length == r.Size:
 		out.Checksum = r.Checksum
 	}
-	return out
+	if in.VersionID == "" {
+		out.Expires, err = o.expiry(ctx, b, r)
+	}
+	return out, err
 }
 
 // selection is the part of an object that is asked for.

@@ -40,6 +40,7 @@ type Created struct {
 	SSE         sse.Applied
 	Checksum    Checksum // algorithm and type, when the client named an algorithm
 	FromDefault bool
+	Aborted     Expiry // when a lifecycle rule will give the upload up
 }
 
 // CreateUpload begins a multipart upload: how the object will be encrypted is
@@ -90,6 +91,7 @@ func (o *Objects) CreateUpload(ctx context.Context, by iam.Caller, in CreateUplo
 		return Created{}, err
 	}
 	out := Created{UploadID: u.ID.String(), SSE: s.Applied(), FromDefault: choice.FromDefault}
+	out.Aborted, _ = o.abortion(ctx, b, u) // it has begun, whatever its rules
 	if u.Declared {
 		out.Checksum = plan
 	}

@@ -119,6 +119,7 @@ type Stored struct {
 	SSE       sse.Applied
 	// FromDefault says that the bucket's default chose the encryption.
 	FromDefault bool
+	Expires     Expiry
 }
 
 // Put stores an object. Everything that can be refused without the body is
@@ -260,7 +261,7 @@ type publishing struct {
 func (o *Objects) publish(ctx context.Context, b *bucket.Bucket, ref Ref, s *sse.Sealing, r *record, st stream, p publishing) (Stored, error) {
 	var out Stored
 	result := func(b *bucket.Bucket) any {
-		out = o.stored(b, r, s.Applied(), p.fromDefault)
+		out = o.stored(ctx, b, r, s.Applied(), p.fromDefault)
 		if p.result != nil {
 			return p.result(out)
 		}
@@ -281,11 +282,13 @@ func (o *Objects) publish(ctx context.Context, b *bucket.Bucket, ref Ref, s *sse
 	return out, nil
 }
 
-func (o *Objects) stored(b *bucket.Bucket, r *record, a sse.Applied, fromDefault bool) Stored {
+func (o *Objects) stored(ctx context.Context, b *bucket.Bucket, r *record, a sse.Applied, fromDefault bool) Stored {
 	out := Stored{ETag: r.ETag, Size: r.Size, Modified: r.modified(), Checksum: r.Checksum, SSE: a, FromDefault: fromDefault}
 	if b.Versioning != "" {
 		out.VersionID = r.wireVersion()
 	}
+	// An object is no less stored when the rules cannot be read: a sweep will say so.
+	out.Expires, _ = o.expiry(ctx, b, r)
 	return out
 }
 

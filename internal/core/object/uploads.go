@@ -36,6 +36,7 @@ type PartListing struct {
 	Parts            []StoredPart
 	Truncated        bool
 	Next             int
+	Aborted          Expiry // when a lifecycle rule will give the upload up
 }
 
 // ListParts returns a page of an upload's parts. Fault: NoSuchUpload.
@@ -60,6 +61,9 @@ func (o *Objects) ListParts(ctx context.Context, _ iam.Caller, in ListParts) (Pa
 	out := PartListing{Owner: u.Owner, Initiator: u.Initiator, StorageClass: u.Class}
 	if u.Declared {
 		out.Checksum = u.Checksum
+	}
+	if out.Aborted, err = o.abortion(ctx, b, u); err != nil {
+		return PartListing{}, err
 	}
 	limit := min(in.Max, maxList)
 	if limit <= 0 || in.After >= MaxParts {

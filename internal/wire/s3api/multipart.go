@@ -62,6 +62,7 @@ func encodeCreate(c *pipeline.Call, out object.Created) (*pipeline.Response, err
 	setContext(c, r.Header, out.SSE)
 	setHeader(r.Header, "x-amz-checksum-algorithm", string(out.Checksum.Algorithm))
 	setHeader(r.Header, checksumTypeHeader, string(out.Checksum.Type))
+	setAbortion(r.Header, out.Aborted)
 	auditApplied(c, out.SSE, out.FromDefault)
 	auditKey(c, ofObject, out.SSE)
 	auditAnswer(c, r.Header)

@@ -83,6 +83,7 @@ func setWritten(c *pipeline.Call, h http.Header, out object.Stored) {
 	noteSize(c, out.Size)
 	setEncryption(h, out.SSE)
 	setHeader(h, "x-amz-version-id", out.VersionID)
+	setExpiration(h, out.Expires)
 	auditKey(c, ofObject, out.SSE)
 	auditAnswer(c, h)
 }
@@ -179,6 +180,7 @@ func describe(c *pipeline.Call, out *object.Object) (status int, h http.Header) 
 	setHeader(h, "Last-Modified", out.Modified.UTC().Format(http.TimeFormat))
 	setHeader(h, "ETag", quote(out.ETag))
 	setHeader(h, "x-amz-version-id", out.VersionID)
+	setExpiration(h, out.Expires)
 	setEncryption(h, out.SSE)
 	setCustomer(c, h, out.SSE)
 	if out.StorageClass != object.Standard {

@@ -104,7 +104,11 @@ func encodeListParts(c *pipeline.Call, out partListing) (*pipeline.Response, err
 			checksumElements: elementsOf(p.Checksum, ""),
 		})
 	}
-	return encodeXML(http.StatusOK, doc)
+	r, err := encodeXML(http.StatusOK, doc)
+	if err == nil {
+		setAbortion(r.Header, out.Aborted)
+	}
+	return r, err
 }
 
 // initiatorID names who began an upload: an account by its canonical id, anybody
