@@ -20,7 +20,7 @@ work=$(mktemp -d "${SUITE_TMP:-${TMPDIR:-/tmp}}/$client.XXXXXX")
 export HOME=$work/home
 mkdir -p "$HOME"
 # Clients must find what the page says and nothing that this machine has.
-unset AWS_PROFILE AWS_CONFIG_FILE AWS_SHARED_CREDENTIALS_FILE AWS_SESSION_TOKEN
+unset AWS_PROFILE AWS_CONFIG_FILE AWS_SHARED_CREDENTIALS_FILE AWS_SESSION_TOKEN AWS_REGION AWS_CA_BUNDLE
 cleanups=()
 on_exit() {
 	local c
@@ -28,6 +28,8 @@ on_exit() {
 	rm -rf "$work"
 }
 trap on_exit EXIT
+# For notes to whoever reads along, out of a check's own output.
+exec 3>&2
 
 # check NAME FUNCTION...: runs it with set -e, in a directory of its own, and says how it went.
 check() {
