@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # What the scripts of clients have in common. A script sources this, calls `check
-# NAME FUNCTION` for each thing that a user of its client does, and ends with `done_`.
-#
-# From the environment: COFFER_ENDPOINT (and AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID,
-# AWS_SECRET_ACCESS_KEY, AWS_DEFAULT_REGION, as every client of AWS reads them),
-# COFFER_METRICS, SUITE_TMP (a scratch directory), SUITE_SHORT=1 for smaller sizes.
+# NAME FUNCTION` for each thing that a user of its client does.
+# README.md says what it finds in its environment.
 set -uo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -30,6 +27,8 @@ on_exit() {
 trap on_exit EXIT
 # For notes to whoever reads along, out of a check's own output.
 exec 3>&2
+# curl's way to be told whom to trust.
+[ -z "${SUITE_CA:-}" ] || export CURL_CA_BUNDLE=$SUITE_CA
 
 # check NAME FUNCTION...: runs it with set -e, in a directory of its own, and says how it went.
 check() {
