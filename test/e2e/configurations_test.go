@@ -5,6 +5,7 @@ package e2e
 import (
 	"encoding/json"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -68,4 +69,38 @@ func readsAs[T any](t testing.TB, got, want T) {
 		w, _ := json.Marshal(want)
 		t.Errorf("reads %s\nwant %s", g, w)
 	}
+}
+
+// testABAC: a bucket whose tags decide about access has them changed by its ARN.
+func testABAC(t *testing.T, s *coffertest.Server) {
+	s.Bucket("tags-decide", "", "", false)
+	b := aws.String("tags-decide")
+	if got := do(t, s.S3.GetBucketAbac, &s3.GetBucketAbacInput{Bucket: b}).AbacStatus.Status; got != types.BucketAbacStatusDisabled {
+		t.Errorf("a new bucket is %s", got)
+	}
+	do(t, s.S3.PutBucketAbac, &s3.PutBucketAbacInput{Bucket: b, AbacStatus: &types.AbacStatus{Status: types.BucketAbacStatusEnabled}})
+	if got := do(t, s.S3.GetBucketAbac, &s3.GetBucketAbacInput{Bucket: b}).AbacStatus.Status; got != types.BucketAbacStatusEnabled {
+		t.Errorf("it is %s", got)
+	}
+	const target = "/v20180820/tags/arn:aws:s3:::tags-decide"
+	account := []string{"x-amz-account-id", coffertest.Account}
+	call := func(method, query, body, want string, status int) {
+		t.Helper()
+		if a := (request{method: method, target: target + query, body: body, headers: account}).do(s); a.status != status || !strings.Contains(a.body, want) {
+			t.Errorf("%s %s: %d %s", method, query, a.status, a.body)
+		}
+	}
+	call("POST", "", `<TagResourceRequest xmlns="http://awss3control.amazonaws.com/doc/2018-08-20/"><Tags><Tag><Key>team</Key><Value>red</Value></Tag></Tags></TagResourceRequest>`, "", 204)
+	call("GET", "", "", "<Tag><Key>team</Key><Value>red</Value></Tag>", 200)
+
+	ann := rootOf(s).user("ann-of-tags", `{"Effect":"Allow","Action":"s3:ListBucket","Resource":"*","Condition":{"StringEquals":{"aws:ResourceTag/team":"red"}}}`)
+	_, err := ann.S3.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: b})
+	allowed.check(t, "the tag", err)
+	call("DELETE", "?tagKeys=team", "", "", 204)
+	_, err = ann.S3.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: b})
+	wantCode(t, err, 403, "AccessDenied")
+	fails(t, s.S3.PutBucketTagging, &s3.PutBucketTaggingInput{Bucket: b, Tagging: &types.Tagging{TagSet: []types.Tag{{Key: aws.String("a"), Value: aws.String("b")}}}}, 400, "InvalidRequest", "TagResource")
+	do(t, s.S3.DeleteBucketReplication, &s3.DeleteBucketReplicationInput{Bucket: b})
+	fails(t, s.S3.GetBucketReplication, &s3.GetBucketReplicationInput{Bucket: b}, 404, "ReplicationConfigurationNotFoundError", "")
+	fails(t, s.S3.GetBucketMetadataConfiguration, &s3.GetBucketMetadataConfigurationInput{Bucket: b}, 404, "MetadataConfigurationNotFound", "")
 }

@@ -96,6 +96,12 @@ func testRefusedOperations(t *testing.T, s *coffertest.Server) {
 				continue
 			}
 			a := request{method: op.Route.Method, target: target(op.Route, "not-offered")}.do(s)
+			if op.Answer != "" { // as S3 answers: its own tests say how
+				if a.status < 400 || a.get("Code") == "" {
+					t.Errorf("%s: %d %s", op.Name, a.status, a.body)
+				}
+				continue
+			}
 			text := "The operation " + op.Name + " is not implemented."
 			if a.status != 501 || a.get("Code") != "NotImplemented" || a.get("Message") != text {
 				t.Errorf("%s: %d %s", op.Name, a.status, a.body)

@@ -195,9 +195,17 @@ func TestRecordsOfBuckets(t *testing.T) {
 	get("GetBucketRequestPayment", "requestPayment")
 	put("PutBucketAccelerateConfiguration", "accelerate", `<AccelerateConfiguration><Status>Enabled</Status></AccelerateConfiguration>`)
 	get("GetBucketAccelerateConfiguration", "accelerate")
+	remove("DeleteBucketReplication", "replication")
+	put("PutBucketMetricsConfiguration", "metrics&id=all", `<MetricsConfiguration><Id>all</Id><Filter><Prefix>a/</Prefix></Filter></MetricsConfiguration>`)
+	get("GetBucketMetricsConfiguration", "metrics&id=all")
+	get("ListBucketMetricsConfigurations", "metrics")
+	remove("DeleteBucketMetricsConfiguration", "metrics&id=all")
+	put("PutBucketAbac", "abac", `<AbacStatus><Status>Disabled</Status></AbacStatus>`)
+	get("GetBucketAbac", "abac")
+	get("GetBucketMetadataConfiguration, as every bucket", "metadataConfiguration")
 	for _, one := range []struct{ event, method, sub string }{
 		{"GetBucketNotificationConfiguration", "GET", "notification"}, {"PutBucketNotificationConfiguration", "PUT", "notification"},
-		{"GetBucketReplication", "GET", "replication"}, {"PutBucketReplication", "PUT", "replication"}, {"DeleteBucketReplication", "DELETE", "replication"},
+		{"GetBucketReplication", "GET", "replication"}, {"PutBucketReplication", "PUT", "replication"},
 		{"GetObjectLockConfiguration", "GET", "object-lock"}, {"PutObjectLockConfiguration", "PUT", "object-lock"},
 	} {
 		g.row(one.event+", not offered", func() { g.s3(one.method, "/vault?"+one.sub, "") })
@@ -208,6 +216,12 @@ func TestRecordsOfBuckets(t *testing.T) {
 		g.s3("PUT", control, `<PublicAccessBlockConfiguration xmlns="http://awss3control.amazonaws.com/doc/2018-08-20/"><IgnorePublicAcls>true</IgnorePublicAcls></PublicAccessBlockConfiguration>`, account...)
 	})
 	g.row("GetPublicAccessBlock of the account", func() { g.s3("GET", control, "", account...) })
+	const tags = "/v20180820/tags/arn:aws:s3:::vault"
+	g.row("TagResource", func() {
+		g.s3("POST", tags, `<TagResourceRequest xmlns="http://awss3control.amazonaws.com/doc/2018-08-20/"><Tags><Tag><Key>team</Key><Value>red</Value></Tag></Tags></TagResourceRequest>`, account...)
+	})
+	g.row("ListTagsForResource", func() { g.s3("GET", tags, "", account...) })
+	g.row("UntagResource", func() { g.s3("DELETE", tags+"?tagKeys=team", "", account...) })
 	g.row("DeletePublicAccessBlock of the account", func() { g.s3("DELETE", control, "", account...) })
 	g.row("DeleteBucket", func() { g.s3("DELETE", "/vault", "") })
 	g.row("DeleteBucket, no such bucket", func() { g.s3("DELETE", "/vault", "") })

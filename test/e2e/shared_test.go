@@ -24,6 +24,7 @@ func TestOnOneServer(t *testing.T) {
 		testConfigurationsThatAreRefused,
 		testBucketLogging,
 		testConfigurations,
+		testABAC,
 
 		testWhatIsKeptWithAnObject,
 		testHeadSaysWhatGetDoes,

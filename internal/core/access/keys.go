@@ -22,6 +22,8 @@ type uploader interface{ Upload() object.UploadRef }
 const (
 	existingTag = "s3:existingobjecttag/"
 	requestTag  = "s3:requestobjecttag/"
+	bucketTag   = "s3:buckettag/"
+	resourceTag = "aws:resourcetag/"
 )
 
 // Condition keys of how a write is encrypted: the method that it asks for, the KMS key
@@ -54,6 +56,10 @@ func (q *question) Values(key string) ([]string, bool) {
 		return q.tagKeys()
 	case strings.HasPrefix(key, existingTag):
 		return q.existingTag(key[len(existingTag):])
+	case strings.HasPrefix(key, resourceTag):
+		return q.bucketTag(key[len(resourceTag):])
+	case strings.HasPrefix(key, bucketTag):
+		return q.bucketTag(key[len(bucketTag):])
 	case strings.HasPrefix(key, requestTag):
 		if t, ok := q.r.In.(tagger); ok {
 			return q.tag(t.RequestTags(), key[len(requestTag):])
@@ -100,6 +106,14 @@ func (q *question) tagKeys() ([]string, bool) {
 		keys = append(keys, tag.Key)
 	}
 	return keys, len(keys) > 0
+}
+
+// bucketTag returns the value of a tag of the bucket, if tags count there.
+func (q *question) bucketTag(name string) ([]string, bool) {
+	if q.bucket == nil || !q.bucket.ABAC {
+		return nil, false
+	}
+	return q.tag(q.bucket.Tags, name)
 }
 
 // existingTag returns the value of a tag that the object has. Of one that is written

@@ -84,6 +84,8 @@ type record struct {
 	Logging      *Logging      `json:"logging,omitempty"`
 	// ObjectLock is nil as long as it was never enabled.
 	ObjectLock *ObjectLock `json:"objectLock,omitempty"`
+	// ABAC says that tags count when access is decided.
+	ABAC bool `json:"abac,omitempty"`
 	// Documents are the kinds of which there are rows bd/<uid>/<kind>/.
 	Documents []DocumentKind `json:"documents,omitempty"`
 }
@@ -109,6 +111,8 @@ type Bucket struct {
 	Logging      *Logging // nil: requests are not logged
 	// ObjectLock is nil where it is not enabled. Where it is, so is versioning, for ever.
 	ObjectLock *ObjectLock
+	// ABAC says that the bucket's tags count when access to it is decided.
+	ABAC bool
 
 	policy     bool
 	documents  []DocumentKind
@@ -254,7 +258,7 @@ func (r record) bucket(uid UID, ver, guard uint64) *Bucket {
 		UID: uid, Name: r.Name, Owner: r.Owner, Region: r.Region, Created: r.Created,
 		Versioning: r.Versioning, Encryption: r.Encryption, Tags: r.Tags,
 		NoConsolidation: r.NoConsolidation, Legacy: r.Legacy,
-		PublicAccess: r.publicAccess(), Ownership: r.Ownership.effective(), ACL: r.ACL, Logging: r.Logging, ObjectLock: r.ObjectLock,
+		PublicAccess: r.publicAccess(), Ownership: r.Ownership.effective(), ACL: r.ACL, Logging: r.Logging, ObjectLock: r.ObjectLock, ABAC: r.ABAC,
 		policy: r.Policy, documents: r.Documents, ver: ver, guard: guard, deleting: r.Deleting,
 	}
 }

@@ -70,6 +70,14 @@ type PutConfiguration[C Configuration] struct {
 // Needs says what the request must be allowed.
 func (in PutConfiguration[C]) Needs() []policy.Need { return configurationNeeds[C]("Put", in.Bucket) }
 
+// Values is policy.Context's: the fields that an inventory asks for.
+func (in PutConfiguration[C]) Values(key string) ([]string, bool) {
+	if i, ok := any(in.Configuration).(Inventory); ok && key == "s3:inventoryaccessibleoptionalfields" && len(i.Fields) > 0 {
+		return i.Fields, true
+	}
+	return nil, false
+}
+
 // Put stores a configuration. Faults: NoSuchBucket, InvalidConfiguration,
 // InvalidConfigurationValue, OtherConfiguration, InvalidDestination, InvalidTag, TooManyDocuments.
 func (s Configurations[C]) Put(ctx context.Context, _ iam.Caller, in PutConfiguration[C]) (struct{}, error) {

@@ -25,7 +25,7 @@ func (in PutTagging) Needs() []policy.Need {
 	return []policy.Need{{Action: "s3:PutBucketTagging", Resource: aws.BucketARN(in.Bucket)}}
 }
 
-// PutTagging replaces a bucket's tags. Faults: NoSuchBucket and those of
+// PutTagging replaces a bucket's tags. Faults: NoSuchBucket, TagsDecide and those of
 // CheckTags.
 func (s *Buckets) PutTagging(ctx context.Context, _ iam.Caller, in PutTagging) (struct{}, error) {
 	if err := CheckTags(in.Tags, MaxTags); err != nil {
@@ -62,7 +62,7 @@ func (in DeleteTagging) Needs() []policy.Need {
 	return []policy.Need{{Action: "s3:PutBucketTagging", Resource: aws.BucketARN(in.Bucket)}}
 }
 
-// DeleteTagging removes a bucket's tags.
+// DeleteTagging removes a bucket's tags. Faults: NoSuchBucket, TagsDecide.
 func (s *Buckets) DeleteTagging(ctx context.Context, _ iam.Caller, in DeleteTagging) (struct{}, error) {
 	return s.setTags(ctx, in.Ref, nil)
 }
@@ -72,5 +72,11 @@ func (s *Buckets) setTags(ctx context.Context, ref Ref, tags []Tag) (struct{}, e
 	if err != nil {
 		return struct{}{}, err
 	}
-	return struct{}{}, s.update(ctx, b.UID, func(r *record) error { r.Tags = tags; return nil })
+	return struct{}{}, s.update(ctx, b.UID, func(r *record) error {
+		if r.ABAC {
+			return fault.New(TagsDecide, "").With("BucketName", r.Name)
+		}
+		r.Tags = tags
+		return nil
+	})
 }

@@ -18,6 +18,9 @@ import (
 type API struct {
 	Title string // "Amazon S3"
 	Ops   []pipeline.Op
+	// Elsewhere are the operations that other endpoints of the real service have: name,
+	// request, and why there is nothing to serve here.
+	Elsewhere [][3]string
 }
 
 const head = `# API coverage
@@ -33,12 +36,15 @@ func Render(apis ...API) []byte {
 	var b strings.Builder
 	b.WriteString(head)
 	for _, api := range apis {
-		var served, refused []*pipeline.Op
+		var served, answered, refused []*pipeline.Op
 		for i := range api.Ops {
 			op := &api.Ops[i]
-			if op.Refused {
+			switch {
+			case op.Answer != "":
+				answered = append(answered, op)
+			case op.Refused:
 				refused = append(refused, op)
-			} else {
+			default:
 				served = append(served, op)
 			}
 		}
@@ -46,6 +52,20 @@ func Render(apis ...API) []byte {
 		b.WriteString("| Operation | Request | Access | Audit event |\n|---|---|---|---|\n")
 		for _, op := range byName(served) {
 			fmt.Fprintf(&b, "| %s | `%s` | %s | %s |\n", op.Name, request(op.Route), access(op), event(op))
+		}
+		if len(answered) > 0 {
+			fmt.Fprintf(&b, "\nAnswered as the service answers where the thing cannot be had: %d operations.\n\n", len(answered))
+			b.WriteString("| Operation | Request | Answer, and why |\n|---|---|---|\n")
+			for _, op := range byName(answered) {
+				fmt.Fprintf(&b, "| %s | `%s` | %s |\n", op.Name, request(op.Route), op.Answer)
+			}
+		}
+		if len(api.Elsewhere) > 0 {
+			fmt.Fprintf(&b, "\nOf other endpoints: %d operations.\n\n", len(api.Elsewhere))
+			b.WriteString("| Operation | Request | Why |\n|---|---|---|\n")
+			for _, e := range api.Elsewhere {
+				fmt.Fprintf(&b, "| %s | `%s` | %s |\n", e[0], e[1], e[2])
+			}
 		}
 		if len(refused) == 0 {
 			continue

@@ -26,7 +26,13 @@ func TestDocument(t *testing.T) {
 	titles := map[string]string{"s3": "Amazon S3", "s3control": "Amazon S3 Control", "kms": "AWS KMS", "cloudtrail": "AWS CloudTrail", "iam": "AWS IAM", "sts": "AWS STS"}
 	var apis []apidoc.API
 	for _, f := range families {
-		apis = append(apis, apidoc.API{Title: titles[f.Name], Ops: f.Ops})
+		api := apidoc.API{Title: titles[f.Name], Ops: f.Ops}
+		if f.Name == "s3" {
+			for _, e := range s3api.Elsewhere {
+				api.Elsewhere = append(api.Elsewhere, [3]string{e.Name, e.Request, e.Why})
+			}
+		}
+		apis = append(apis, api)
 	}
 	want := apidoc.Render(apis...)
 	if *update {
@@ -50,8 +56,10 @@ func TestRender(t *testing.T) {
 		Ops: []pipeline.Op{
 			{Name: "PutCoin", Route: pipeline.Route{Method: "PUT", Path: "/{box}", Query: []string{"coin", "n=1"}}, Traits: pipeline.Data},
 			{Name: "GetCoins", Route: pipeline.Route{Method: "GET", Path: "/", Header: "X-Box"}, Traits: pipeline.Read, EventName: "GetCoin"},
+			pipeline.Answered(pipeline.Op{Name: "SellCoin", Route: pipeline.Route{Method: "POST", Path: "/{box}"}}, "405: no market"),
 			{Name: "BuyGold", Route: pipeline.Route{Method: "POST", Path: "/"}, Refused: true},
 		},
+		Elsewhere: [][3]string{{"MintCoin", "POST /mint", "There is no mint"}},
 	}))
 	want := `
 ## Vault
@@ -62,6 +70,18 @@ Served: 2 operations.
 |---|---|---|---|
 | GetCoins | ` + "`GET /, X-Box`" + ` | read | management, as GetCoin |
 | PutCoin | ` + "`PUT /{box}?coin&n=1`" + ` | write | data |
+
+Answered as the service answers where the thing cannot be had: 1 operations.
+
+| Operation | Request | Answer, and why |
+|---|---|---|
+| SellCoin | ` + "`POST /{box}`" + ` | 405: no market |
+
+Of other endpoints: 1 operations.
+
+| Operation | Request | Why |
+|---|---|---|
+| MintCoin | ` + "`POST /mint`" + ` | There is no mint |
 
 Refused, not yet served: 1 operations.
 

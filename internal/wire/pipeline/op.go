@@ -65,6 +65,9 @@ type Op struct {
 	// Refused says that the operation is known by name and answered with an
 	// error: it is not served yet.
 	Refused bool
+	// Answer says, of a refused operation that is answered as the real service answers where
+	// the thing cannot be had, what the answer is and why.
+	Answer string
 	// Needs says that its request is a [Needer]: the road asks whether it is allowed.
 	// What does not say what it needs is decided by core alone.
 	Needs bool
@@ -150,4 +153,11 @@ func Define[In, Out any](
 // anything is read.
 func Unsupported(name string, route Route, err error) Op {
 	return Op{Name: name, Route: route, Refused: true, serve: func(context.Context, *Call) (*Response, error) { return nil, err }}
+}
+
+// Answered marks an operation that can only be answered with an error, as the real service
+// answers where the thing cannot be had; answer says which, and why.
+func Answered(op Op, answer string) Op {
+	op.Refused, op.Answer = true, answer
+	return op
 }

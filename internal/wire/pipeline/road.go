@@ -152,7 +152,7 @@ func (road *Road) run(c *Call) (resp *Response, err error) {
 			return nil, fault.New(NoRoom, "").Because(err)
 		}
 	}
-	if c.family.First != nil && !c.Op.Refused {
+	if c.family.First != nil && (!c.Op.Refused || c.Op.Answer != "") {
 		if err := c.family.First(ctx, c); err != nil {
 			return nil, err
 		}

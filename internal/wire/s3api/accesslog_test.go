@@ -180,7 +180,7 @@ func TestLinesOfRequests(t *testing.T) {
 		{"DELETE", "/photos/a%20b/c.txt?tagging=", "", nil, `REST.DELETE.OBJECT_TAGGING a%20b/c.txt URI 204 - - - N N`},
 		{"GET", "/photos/a%20b/c.txt?acl=", "", nil, `REST.GET.ACL a%20b/c.txt URI 200 - SENT - N N`},
 		{"PUT", "/photos/a%20b/c.txt?acl=", "", []string{"X-Amz-Acl: public-read"}, `REST.PUT.ACL a%20b/c.txt URI 400 AccessControlListNotSupported SENT - N N`},
-		{"GET", "/photos/a%20b/c.txt?torrent=", "", nil, `REST.GET.TORRENT a%20b/c.txt URI 501 NotImplemented SENT - N N`},
+		{"GET", "/photos/a%20b/c.txt?torrent=", "", nil, `REST.GET.TORRENT a%20b/c.txt URI 405 MethodNotAllowed SENT - N N`},
 		{"GET", "/photos", "", nil, `REST.GET.BUCKET - URI 200 - SENT - N N`},
 		{"GET", "/photos?list-type=2&prefix=a", "", nil, `REST.GET.BUCKET - URI 200 - SENT - N N`},
 		{"GET", "/photos?versions=", "", nil, `REST.GET.BUCKETVERSIONS - URI 200 - SENT - N N`},

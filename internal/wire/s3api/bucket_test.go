@@ -144,12 +144,11 @@ func TestListBuckets(t *testing.T) {
 func TestUnsupported(t *testing.T) {
 	s := newStation(t, "us-east-1")
 	s.do("PUT", "/photos", "").want(200)
-	s.do("PUT", "/photos?replication", "<ReplicationConfiguration/>").wantCode(501, "NotImplemented", "The operation PutBucketReplication is not implemented.")
-	record := s.trail.last(t, "PutBucketReplication")
-	if record.ErrorCode != "NotImplemented" || record.RequestParameters["replication"] != "" {
+	s.do("GET", "/photos?session", "").wantCode(405, "MethodNotAllowed", "<ResourceType>SESSION</ResourceType>")
+	record := s.trail.last(t, "CreateSession")
+	if record.ErrorCode != "MethodNotAllowed" || record.RequestParameters["session"] != "" {
 		t.Errorf("audit record %+v", record)
 	}
-	s.do("DELETE", "/photos?replication", "").wantCode(501, "NotImplemented")
 	s.do("HEAD", "/photos", "").want(200)
 	s.do("DELETE", "/photos?acl", "").wantCode(405, "MethodNotAllowed", "<Method>DELETE</Method><ResourceType>ACL</ResourceType>").
 		wantHeader("allow", "GET, PUT")

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/cofferstore/coffer/internal/aws"
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
@@ -19,10 +20,11 @@ const (
 	accountAccess   = controlPath + "configuration/publicAccessBlock"
 )
 
-// Control returns the family of S3 Control: what is set for a whole account. It goes
+// Control returns the family of S3 Control: what is set for a whole account, and the tags of
+// resources by their ARNs. It goes
 // before S3's.
 func (a *API) Control() *pipeline.Family {
-	ops := a.accountPublicAccessOps()
+	ops := append(a.accountPublicAccessOps(), a.resourceTagOps()...)
 	f := &pipeline.Family{
 		Name: "s3control", Source: "s3.amazonaws.com", TellsTransport: true, Services: []string{"s3"},
 		Match: func(r *http.Request) bool {
@@ -38,8 +40,15 @@ func (a *API) Control() *pipeline.Family {
 }
 
 func findControl(c *pipeline.Call, ops []pipeline.Op) (*pipeline.Op, error) {
+	path := c.Request.URL.Path
+	if arn, ok := strings.CutPrefix(path, tagsPath); ok {
+		path = tagsRoute
+		if a, ok := aws.ParseARN(arn); ok {
+			c.Bucket = a.Resource
+		}
+	}
 	for i := range ops {
-		if ops[i].Route.Path == c.Request.URL.Path && ops[i].Route.Method == c.Request.Method {
+		if ops[i].Route.Path == path && ops[i].Route.Method == c.Request.Method {
 			auditRequest(c)
 			return &ops[i], nil
 		}

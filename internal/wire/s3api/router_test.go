@@ -204,7 +204,7 @@ func TestRoutesDiffer(t *testing.T) {
 
 // Every sub-resource that an operation names is known to the router as one.
 func TestSubresourcesAreKnown(t *testing.T) {
-	parameters := []string{"list-type=2", "id", "partNumber"}
+	parameters := []string{"list-type=2", "id", "partNumber", "annotationName"}
 	for _, op := range table() {
 		for _, q := range op.Route.Query {
 			if !slices.Contains(parameters, q) && !slices.Contains(subresources[q], op.Route.Path) {

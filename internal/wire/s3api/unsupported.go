@@ -16,34 +16,21 @@ var unsupported = []struct {
 	traits pipeline.Traits
 	event  string
 }{
-	{"CreateSession", bucketRoute("GET", "session"), pipeline.Read, ""},
 
-	{"GetBucketAbac", bucketRoute("GET", "abac"), pipeline.Read, ""},
-	{"PutBucketAbac", bucketRoute("PUT", "abac"), 0, ""},
-	{"CreateBucketMetadataConfiguration", bucketRoute("POST", "metadataConfiguration"), 0, ""},
-	{"DeleteBucketMetadataConfiguration", bucketRoute("DELETE", "metadataConfiguration"), 0, ""},
-	{"GetBucketMetadataConfiguration", bucketRoute("GET", "metadataConfiguration"), pipeline.Read, ""},
-	{"UpdateBucketMetadataInventoryTableConfiguration", bucketRoute("PUT", "metadataInventoryTable"), 0, ""},
-	{"UpdateBucketMetadataJournalTableConfiguration", bucketRoute("PUT", "metadataJournalTable"), 0, ""},
-	{"CreateBucketMetadataTableConfiguration", bucketRoute("POST", "metadataTable"), 0, ""},
-	{"DeleteBucketMetadataTableConfiguration", bucketRoute("DELETE", "metadataTable"), 0, ""},
-	{"GetBucketMetadataTableConfiguration", bucketRoute("GET", "metadataTable"), pipeline.Read, ""},
 	{"GetBucketNotificationConfiguration", bucketRoute("GET", "notification"), pipeline.Read, "GetBucketNotification"},
 	{"PutBucketNotificationConfiguration", bucketRoute("PUT", "notification"), 0, "PutBucketNotification"},
 	{"GetObjectLockConfiguration", bucketRoute("GET", "object-lock"), pipeline.Read, "GetBucketObjectLockConfiguration"},
 	{"PutObjectLockConfiguration", bucketRoute("PUT", "object-lock"), 0, "PutBucketObjectLockConfiguration"},
-	{"DeleteBucketReplication", bucketRoute("DELETE", "replication"), 0, ""},
-	{"GetBucketReplication", bucketRoute("GET", "replication"), pipeline.Read, ""},
-	{"PutBucketReplication", bucketRoute("PUT", "replication"), 0, ""},
 
+	{"PutObjectAnnotation", objectRoute("PUT", "annotation"), pipeline.Data, ""},
+	{"GetObjectAnnotation", objectRoute("GET", "annotation", "annotationName"), pipeline.Read | pipeline.Data, ""},
+	{"ListObjectAnnotations", objectRoute("GET", "annotation"), pipeline.Read | pipeline.Data, ""},
+	{"DeleteObjectAnnotation", objectRoute("DELETE", "annotation"), pipeline.Data, ""},
 	{"GetObjectLegalHold", objectRoute("GET", "legal-hold"), pipeline.Read | pipeline.Data, ""},
 	{"PutObjectLegalHold", objectRoute("PUT", "legal-hold"), pipeline.Data, ""},
-	{"RenameObject", objectRoute("PUT", "renameObject"), pipeline.Data, ""},
 	{"RestoreObject", objectRoute("POST", "restore"), pipeline.Data, ""},
 	{"GetObjectRetention", objectRoute("GET", "retention"), pipeline.Read | pipeline.Data, ""},
 	{"PutObjectRetention", objectRoute("PUT", "retention"), pipeline.Data, ""},
-	{"SelectObjectContent", objectRoute("POST", "select"), pipeline.Read | pipeline.Data, ""},
-	{"GetObjectTorrent", objectRoute("GET", "torrent"), pipeline.Read | pipeline.Data, ""},
 }
 
 // unsupportedOps is the part of the table that is refused.
