@@ -22,10 +22,11 @@ type suite struct {
 	name    string
 	pkg     string                   // of this module; "" when it is a file
 	files   func() ([]string, error) // Go files to build in the place of a package
-	path    string                   // executable; "" when it is built
-	serve   []string                 // flags of `coffer serve` beside the usual
-	tls     bool                     // the server speaks TLS
-	timeout time.Duration            // 0 is defaultTimeout
+	args    []string
+	path    string        // executable; "" when it is built
+	serve   []string      // flags of `coffer serve` beside the usual
+	tls     bool          // the server speaks TLS
+	timeout time.Duration // 0 is defaultTimeout
 	// What has to pass of what counts; see report.good.
 	minimum  int
 	fraction float64
@@ -143,7 +144,7 @@ func (o options) execute(ctx context.Context, s suite, program string, server *s
 		return nil, "", err
 	}
 
-	cmd := exec.CommandContext(ctx, program)
+	cmd := exec.CommandContext(ctx, program, s.args...)
 	cmd.Dir = tmp
 	cmd.Env = server.environ(tmp, o)
 	// The client and all that it started end together.
