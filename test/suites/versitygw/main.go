@@ -168,4 +168,11 @@ var notRunTests = []struct {
 	names []string
 }{
 	{"needs a token of GitHub's identity provider", []string{"S3IAMSession_*"}},
+	{"is for a gateway that lacks the operation", []string{"*_not_implemented"}},
+	{"is for a gateway that has been told to have no lists of grants", []string{"NoAclMode_*"}},
+	{"is for a gateway that has been told to make ETags of CRC64NVME", []string{"*_data_integrity_etag", "*_racey_data_integrity"}},
+	{"is for a gateway whose objects are files in directories", []string{"*_overwrite_same_dir_object", "*_overwrite_same_file_object", "*_overwrite_dir_obj", "*_overwrite_file_obj", "*_overwrite_file_obj_with_nested_obj", "*_dir_obj_with_data", "CreateMultipartUpload_dir_obj", "*_name_too_long", "*_dir_with_range", "*_directory_success"}},
+	{"is for a gateway that has no lists of grants of objects", []string{"*_object_acl_not_supported"}},
+	{"is for a gateway whose administrator makes buckets for others and gives them away", []string{"IAM_CreateBucket_*", "IAM_*ChangeBucketOwner*", "AccessControl_bucket_ownership_to_user", "IAM_ListBuckets", "IAM_userplus_CreateBucket", "CreateBucket_as_user", "CreateBucket_existing_bucket", "ListBuckets_as_admin", "ListBuckets_as_user", "AccessControl_copy_object_with_starting_slash_for_user", "AccessControl_root_PutBucketAcl", "CopyObject_not_owned_source_bucket", "PutBucketAcl_invalid_owner"}},
+	{"is for a gateway without versioning", []string{"VersioningDisabled_*", "ListObjectVersions_VD_*"}},
 }

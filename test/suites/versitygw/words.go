@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"html"
+	"regexp"
+	"strings"
+)
+
+// The gateway has its own words for some errors, and its tests compare them. Here AWS's
+// words, as they were recorded or are documented, become the gateway's. An answer with
+// the wrong words has the wrong words afterwards, too.
+
+// dotted are messages that the gateway ends with a full stop, and AWS does not.
+var dotted = []string{
+	"A header you provided implies functionality that is not implemented",
+	"AWS authentication requires a valid Date or x-amz-date header",
+	"Access Denied",
+	"Argument max-buckets must be an integer between 1 and 10000",
+	"At least one of the pre-conditions you specified did not hold",
+	"Authorization header is invalid -- one and only one ' ' (space) required",
+	"Part number must be an integer between 1 and 10000, inclusive",
+	"Request has expired",
+	"Specifying both Canned ACLs and Header Grants is not allowed",
+	"The TagSet does not exist",
+	"The XML you provided was not well-formed or did not validate against our published schema",
+	"The bucket ownership controls were not found",
+	"The bucket policy does not exist",
+	"The bucket you tried to delete is not empty",
+	"The requested partnumber is not satisfiable",
+	"The specified bucket does not exist",
+	"This request does not support content",
+	"Your request was missing a required header",
+	"The CORS configuration does not exist",
+	"The specified bucket does not have a website configuration",
+}
+
+// replaced are other words of AWS and of the gateway.
+var replaced = strings.NewReplacer(
+	"The specified upload does not exist. The upload ID may be", "The specified multipart upload does not exist. The upload ID may be",
+	"Bucket is missing Object Lock Configuration", "Bucket is missing ObjectLockConfiguration",
+	"Your proposed upload exceeds the maximum allowed size", "Your proposed upload exceeds the maximum allowed object size.",
+	"The Content-MD5 you specified was invalid.", "The Content-Md5 you specified is not valid.",
+	"Invalid copy source encoding.", "Invalid copy source encoding",
+)
+
+var (
+	message       = regexp.MustCompile(`<Message>([^<]*)</Message>`)
+	wrongRegion   = regexp.MustCompile(`region '([^']*)' is wrong; expecting '([^']*)'`)
+	algorithms    = regexp.MustCompile(`checksum Type: [a-z0-9]+|^The [a-z0-9]+ you specified did not match the calculated checksum`)
+	condition     = regexp.MustCompile(`Policy Condition failed: \[.*\]`)
+	mandatory     = regexp.MustCompile(`field named 'X-Amz-[A-Za-z]+'\.  If`)
+	lowerCaseType = regexp.MustCompile(`\b(crc32c?|crc64nvme|sha1|sha256|sha512|md5|xxhash\w+)\b`)
+)
+
+// gatewayWords rewords an error's body.
+func gatewayWords(body []byte) []byte {
+	return message.ReplaceAllFunc(body, func(m []byte) []byte {
+		text := html.UnescapeString(string(message.FindSubmatch(m)[1]))
+		for _, d := range dotted {
+			if text == d {
+				text += "."
+			}
+		}
+		text = replaced.Replace(text)
+		text = wrongRegion.ReplaceAllString(text, `region "$1" is wrong; expecting "$2"`)
+		text = algorithms.ReplaceAllStringFunc(text, func(s string) string {
+			return lowerCaseType.ReplaceAllStringFunc(s, strings.ToUpper)
+		})
+		text = condition.ReplaceAllStringFunc(text, func(s string) string { return strings.ReplaceAll(s, `", "`, `","`) })
+		text = mandatory.ReplaceAllStringFunc(text, func(s string) string {
+			return strings.Replace(strings.Replace(s, "X-Amz-", "x-amz-", 1), ".  If", ". If", 1)
+		})
+		return []byte("<Message>" + html.EscapeString(text) + "</Message>")
+	})
+}
