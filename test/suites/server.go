@@ -140,6 +140,7 @@ func (s *server) environ(tmp string, o options) []string {
 		"AWS_EC2_METADATA_DISABLED=true",
 		"SUITE_TMP="+tmp,
 		"SUITE_CLIENTS="+o.clients,
+		"SUITE_MODULE="+filepath.Dir(o.clients),
 		"TMPDIR="+tmp,
 	)
 	if o.short {

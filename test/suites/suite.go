@@ -20,8 +20,7 @@ import (
 // suite is a program that tests a server.
 type suite struct {
 	name    string
-	pkg     string                   // of this module; "" when it is a file
-	files   func() ([]string, error) // Go files to build in the place of a package
+	pkg     string // of this module; "" when it is a file
 	args    []string
 	path    string        // executable; "" when it is built
 	serve   []string      // flags of `coffer serve` beside the usual
@@ -42,17 +41,7 @@ func (s suite) build(ctx context.Context, dir string) (string, error) {
 		return filepath.Abs(s.path)
 	}
 	program := filepath.Join(dir, s.name)
-	args := []string{"build", "-o", program}
-	if s.files != nil {
-		files, err := s.files()
-		if err != nil {
-			return "", err
-		}
-		args = append(args, files...)
-	} else {
-		args = append(args, s.pkg)
-	}
-	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", program, s.pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build: %w\n%s", err, text)
