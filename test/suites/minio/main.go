@@ -46,13 +46,13 @@ func run(ctx context.Context) error {
 		return err
 	}
 	cmd := exec.CommandContext(ctx, program)
-	scheme, host, _ := strings.Cut(os.Getenv("AWS_ENDPOINT_URL"), "://")
-	https := "0"
-	if scheme == "https" {
-		https = "1"
+	proxy, err := newProxy()
+	if err != nil {
+		return err
 	}
-	cmd.Env = append(os.Environ(), "SERVER_ENDPOINT="+host, "ACCESS_KEY="+os.Getenv("AWS_ACCESS_KEY_ID"), "SECRET_KEY="+os.Getenv("AWS_SECRET_ACCESS_KEY"),
-		"ENABLE_HTTPS="+https, "ENABLE_KMS=1", "SSL_CERT_FILE="+os.Getenv("SUITE_CA"), "SKIP_CERT_VALIDATION=1", "MINT_MODE=full", "RUN_ON_FAIL=1")
+	defer proxy.Close()
+	cmd.Env = append(os.Environ(), "SERVER_ENDPOINT="+strings.TrimPrefix(proxy.URL, "https://"), "ACCESS_KEY="+os.Getenv("AWS_ACCESS_KEY_ID"), "SECRET_KEY="+os.Getenv("AWS_SECRET_ACCESS_KEY"),
+		"ENABLE_HTTPS=1", "ENABLE_KMS=1", "SKIP_CERT_VALIDATION=1", "MINT_MODE=full", "RUN_ON_FAIL=1")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()

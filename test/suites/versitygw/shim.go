@@ -23,6 +23,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/cofferstore/coffer/test/suites/resign"
 )
 
 // person is who the tests call a user: in AWS's terms the root of an account.
@@ -259,7 +261,10 @@ func (s *shim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if changed {
-		if err := resign(r, signer, body, isRead); err != nil {
+		if isRead {
+			resign.Body(r, body)
+		}
+		if err := resign.As(r, signer.key, os.Getenv("AWS_REGION")); err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
@@ -469,7 +474,8 @@ func (s *shim) unblock(made *http.Request) error {
 	if owner == nil {
 		return nil
 	}
-	if err := resign(r, owner, nil, true); err != nil {
+	resign.Body(r, nil)
+	if err := resign.As(r, owner.key, os.Getenv("AWS_REGION")); err != nil {
 		return err
 	}
 	resp, err := http.DefaultClient.Do(r)
