@@ -133,6 +133,11 @@ var root = aws.Credentials{AccessKeyID: coffertest.AccessKeyID, SecretAccessKey:
 
 func (r *row) signedAs(keys aws.Credentials, service, method, target, body string, headers ...string) *http.Request {
 	r.Helper()
+	return r.signedIn(coffertest.Region, keys, service, method, target, body, headers...)
+}
+
+func (r *row) signedIn(region string, keys aws.Credentials, service, method, target, body string, headers ...string) *http.Request {
+	r.Helper()
 	req, err := http.NewRequestWithContext(r.Context(), method, r.s.URL+target, strings.NewReader(body))
 	if err != nil {
 		r.Fatal(err)
@@ -151,7 +156,7 @@ func (r *row) signedAs(keys aws.Credentials, service, method, target, body strin
 	hash := cmp.Or(req.Header.Get("X-Amz-Content-Sha256"), hex.EncodeToString(sum[:]))
 	req.Header.Set("X-Amz-Content-Sha256", hash)
 	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = service == "s3" })
-	if err := signer.SignHTTP(r.Context(), keys, req, hash, service, coffertest.Region, time.Now()); err != nil {
+	if err := signer.SignHTTP(r.Context(), keys, req, hash, service, region, time.Now()); err != nil {
 		r.Fatal(err)
 	}
 	return req
