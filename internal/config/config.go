@@ -29,6 +29,8 @@ type Config struct {
 	Region            string
 	AccountID         string
 	Domain            []string
+	WebsiteDomain     []string
+	WebsiteListen     string // "" for none
 	TLSCert           string
 	TLSKey            string
 	TrustedProxies    []netip.Prefix

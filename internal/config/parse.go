@@ -50,6 +50,14 @@ func label(s string) (string, error) {
 	return s, nil
 }
 
+// hostPortOrNone is hostPort for what may be left out.
+func hostPortOrNone(s string) (string, error) {
+	if s == "" {
+		return "", nil
+	}
+	return hostPort(s)
+}
+
 func hostName(s string) (string, error) {
 	if !hostForm.MatchString(s) {
 		return "", fmt.Errorf("%q is not a host name in lower case", s)

@@ -233,6 +233,11 @@ func (l *loader) together() {
 	}
 	pair("tls-cert", "tls-key", c.TLSCert != "", c.TLSKey != "")
 	pair("audit-syslog-cert", "audit-syslog-key", c.AuditSyslogCert != "", c.AuditSyslogKey != "")
+	for _, d := range c.WebsiteDomain {
+		if slices.Contains(c.Domain, d) {
+			l.mistake("website-domain", c.origins["website-domain"], "%s is in domain too", d)
+		}
+	}
 	l.auditSinks()
 	// A secret that is itself a mistake has been reported.
 	if !slices.ContainsFunc(l.mistakes, func(m Mistake) bool { return m.Setting == "root-secret-access-key" }) {

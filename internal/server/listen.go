@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
 )
 
@@ -24,11 +26,15 @@ const maxHeader = 32 << 10
 // headTimeout bounds how long a request's head may take.
 const headTimeout = 15 * time.Second
 
-// Listen opens the configured address.
+// Listen opens the configured addresses, and returns the one of every API. Serve or Close
+// closes the other one.
 func (s *Server) Listen() (net.Listener, error) {
 	l, err := net.Listen("tcp", s.cfg.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w: choose another address by --listen", s.cfg.Listen, err)
+	}
+	if err := s.listenForWebsites(); err != nil {
+		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
 }
@@ -41,35 +47,58 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	go func() { defer close(upkeepDone); s.upkeep(background) }()
 	defer func() { stop(); <-upkeepDone }()
 
-	hs := &http.Server{
-		Handler: s.road, ReadHeaderTimeout: headTimeout, IdleTimeout: s.cfg.IdleTimeout, MaxHeaderBytes: maxHeader,
-		ConnContext: pipeline.Gathering,
-		ErrorLog:    slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	if s.certificate != nil {
+		go s.certificate.watch(background, s.log)
 	}
-	if c := s.certificate; c != nil {
-		hs.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get}
-		go c.watch(background, s.log)
+	servers := []*http.Server{s.httpServer()}
+	listeners := []net.Listener{l}
+	if s.websites != nil {
+		servers, listeners = append(servers, forWebsites(s.httpServer())), append(listeners, s.websites)
 	}
-	failed := make(chan error, 1)
-	go func() {
-		if hs.TLSConfig != nil {
-			failed <- hs.ServeTLS(l, "", "")
-		} else {
-			failed <- hs.Serve(pipeline.Gather(l))
-		}
-	}()
+	failed := make(chan error, len(servers))
+	for i, hs := range servers {
+		go func() {
+			if hs.TLSConfig != nil {
+				failed <- hs.ServeTLS(listeners[i], "", "")
+			} else {
+				failed <- hs.Serve(pipeline.Gather(listeners[i]))
+			}
+		}()
+	}
 	select {
 	case err := <-failed:
+		for _, hs := range servers {
+			hs.Close()
+		}
 		return err
 	case <-ctx.Done():
 	}
 	close(s.stopping)
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ShutdownTimeout)
 	defer cancel()
-	if err := hs.Shutdown(grace); err != nil {
-		return errors.Join(fmt.Errorf("some requests did not end within %v: %w", s.cfg.ShutdownTimeout, err), hs.Close())
+	var ended errgroup.Group
+	for _, hs := range servers {
+		ended.Go(func() error {
+			if err := hs.Shutdown(grace); err != nil {
+				return errors.Join(fmt.Errorf("some requests did not end within %v: %w", s.cfg.ShutdownTimeout, err), hs.Close())
+			}
+			return nil
+		})
 	}
-	return nil
+	return ended.Wait()
+}
+
+// httpServer returns a server for a listener.
+func (s *Server) httpServer() *http.Server {
+	hs := &http.Server{
+		Handler: s.road, ReadHeaderTimeout: headTimeout, IdleTimeout: s.cfg.IdleTimeout, MaxHeaderBytes: maxHeader,
+		ConnContext: pipeline.Gathering,
+		ErrorLog:    slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	if s.certificate != nil {
+		hs.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.certificate.get}
+	}
+	return hs
 }
 
 // Scheme is the scheme of the server's URLs.

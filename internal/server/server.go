@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"slices"
 	"time"
@@ -67,6 +68,7 @@ type Server struct {
 	trailSign rootkey.Versioned
 
 	certificate *certificate // nil for plain HTTP
+	websites    net.Listener // of websites alone; nil for none, and before Listen
 
 	rows      meta.Store // authenticated
 	blobs     blob.Store
@@ -276,7 +278,7 @@ func (s *Server) clearBucket(ctx context.Context, uid bucket.UID) error {
 }
 
 func (s *Server) newRoad(version any) *pipeline.Road {
-	s3 := &s3api.API{Buckets: s.buckets, Objects: s.objects, Access: s.access, Logs: s.accessLog, Domains: s.cfg.Domain}
+	s3 := &s3api.API{Buckets: s.buckets, Objects: s.objects, Access: s.access, Logs: s.accessLog, Domains: s.cfg.Domain, WebsiteDomains: s.cfg.WebsiteDomain}
 	return pipeline.New(pipeline.Config{
 		Region:    s.cfg.Region,
 		Account:   s.rootKeys.Principal().Account,
@@ -289,7 +291,7 @@ func (s *Server) newRoad(version any) *pipeline.Road {
 		Proxies:   s.cfg.TrustedProxies,
 		BodyIdle:  s.cfg.ReadTimeout,
 		SyncReads: s.cfg.AuditSyncReads,
-	}, slices.Concat(s.operator(version).Families(), []*pipeline.Family{(&kmsapi.API{Keys: s.kms}).Family(), (&trailapi.API{Trails: s.trails}).Family()},
+	}, slices.Concat(s.sites(s3), s.operator(version).Families(), []*pipeline.Family{(&kmsapi.API{Keys: s.kms}).Family(), (&trailapi.API{Trails: s.trails}).Family()},
 		(&iamapi.API{IAM: s.iam}).Families(), []*pipeline.Family{s3.Control(), s3.Family()})...)
 }
 

@@ -58,6 +58,17 @@ type Object struct {
 	Body          io.ReadCloser
 }
 
+// Redirect returns where the object says that it is instead, for websites: the header of
+// that name, "" for none.
+func (out *Object) Redirect() string {
+	for i := range out.Headers {
+		if out.Headers[i].Name == redirectHeader {
+			return out.Headers[i].Value
+		}
+	}
+	return ""
+}
+
 // Get reads an object. Its order of checks: the object exists, conditions, range,
 // keys; so that no answer without data costs a KMS request. Faults: NoSuchKey,
 // NoSuchVersion, DeleteMarker, NotModified, PreconditionFailed, InvalidRange,

@@ -261,6 +261,8 @@ type Response struct {
 	// Flush sends what is read of the stream at once: for answers that a client
 	// watches as they grow.
 	Flush bool
+	// Err is an error that the answer tells of in its own way. It is recorded as any other.
+	Err error
 }
 
 // counted counts what is read of a body and turns the transport's own errors into

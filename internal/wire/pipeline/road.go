@@ -98,9 +98,13 @@ func (road *Road) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.body = &counted{c: c, src: r.Body, rc: rc, ended: r.ContentLength == 0}
 	road.connection(c)
 	resp, err := road.run(c)
-	if err != nil {
+	switch {
+	case err != nil:
 		c.unjoin()
 		resp = road.fault(c, err)
+	case resp.Err != nil:
+		err = resp.Err
+		road.name(c, err)
 	}
 	if auditErr := road.audit(c, resp, err); auditErr != nil {
 		// What is not recorded must not be answered as done.
@@ -204,6 +208,12 @@ var internal = As(http.StatusInternalServerError, "InternalError", "We encounter
 
 // fault renders an error and notes it in the audit record.
 func (road *Road) fault(c *Call, err error) *Response {
+	code, details := road.name(c, err)
+	return c.family.Fault(c, code, details)
+}
+
+// name names an error and notes it in the audit record.
+func (road *Road) name(c *Call, err error) (Code, []fault.Detail) {
 	code, details, known := c.family.Codes.name(err, internal)
 	if !known {
 		road.cfg.Log.Error("internal error", "request_id", c.ID, "operation", c.operation(), "error", err)
@@ -212,7 +222,7 @@ func (road *Road) fault(c *Call, err error) *Response {
 	if event := audit.EventOf(err); event != "" { // the KMS refused, and tells why
 		c.AuditData("cofferKmsEventId", event)
 	}
-	return c.family.Fault(c, code, details)
+	return code, details
 }
 
 // operation names the call's operation for logs and metrics.

@@ -24,6 +24,7 @@ type logNotes struct {
 
 	size    int64 // of the object; -1: none, or not known
 	byList  bool
+	site    bool // it is on the bucket's website
 	deleted []deletedItem
 }
 
@@ -166,7 +167,7 @@ func signatureOf(c *pipeline.Call) (version, auth string) {
 func requestLine(c *pipeline.Call) string {
 	r := c.Request
 	path := r.URL.EscapedPath()
-	if !bucketInPath(c) {
+	if n := notes(c); !bucketInPath(c) && (n == nil || !n.site) {
 		rest := strings.TrimPrefix(path, "/")
 		if path = "/" + c.Bucket; rest != "" {
 			path += "/" + rest

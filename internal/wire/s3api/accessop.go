@@ -64,6 +64,9 @@ func logOperation(c *pipeline.Call) string {
 	if method == http.MethodOptions {
 		return "REST.OPTIONS.PREFLIGHT"
 	}
+	if n := notes(c); n != nil && n.site {
+		return "WEBSITE." + cleanMethod(method) + ".OBJECT"
+	}
 	sub, err := subresource(c)
 	if err != nil {
 		sub = ""

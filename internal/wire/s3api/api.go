@@ -31,6 +31,9 @@ type API struct {
 	// Domains are the base host names of virtual-host style requests: with
 	// "s3.example.com" in it, photos.s3.example.com names the bucket photos.
 	Domains []string
+	// WebsiteDomains are the base host names of websites: with "web.example.com" in it,
+	// photos.web.example.com is the website of the bucket photos.
+	WebsiteDomains []string
 }
 
 // Family returns the family. It matches every request, so it goes last.

@@ -135,6 +135,7 @@ var codes = pipeline.Codes{
 	bucket.TooManyTags:             pipeline.As(400, "BadRequest", "There are too many tags"),
 
 	// What browsers and those who pay meet.
+	NoSite:                        pipeline.As(404, "WebsiteRedirect", "Request does not contain a bucket name."),
 	NoPreflight:                   pipeline.As(400, "BadRequest", "Insufficient information."),
 	PreflightForbidden:            pipeline.As(403, "AccessForbidden", "CORSResponse: This CORS request is not allowed."),
 	bucket.NoSuchCors:             pipeline.As(404, "NoSuchCORSConfiguration", "The CORS configuration does not exist"),

@@ -44,6 +44,7 @@ const (
 	testAccess  = "AKIACOFFERTEST000001"
 	testSecret  = "a secret of more than sixteen bytes"
 	testDomain  = "s3.example.com"
+	testSites   = "web.example.com"
 
 	otherAccount = "444455556666"
 	otherAccess  = "AKIACOFFERTEST000002"
@@ -119,7 +120,7 @@ func stationOf(t testing.TB, region string, legacy bool) *station {
 	users := iamtest.New(t, rows, testAccount, otherAccount)
 	buckets := bucket.New(rows, bucket.Config{Region: region, Legacy: legacy, Principals: users, CanonicalID: users.CanonicalID})
 	s.api = &API{
-		Buckets: buckets, Domains: []string{testDomain},
+		Buckets: buckets, Domains: []string{testDomain}, WebsiteDomains: []string{testSites},
 		Objects: object.New(buckets, rows, blobmem.New(), sse.New(s.kms.ViaS3(), keys, owned), secret.Random(secret.Size), object.Config{}),
 	}
 	s.api.Access = access.New(users, buckets, s.api.Objects, s.kms.ViaS3(), access.Config{})
@@ -131,7 +132,7 @@ func stationOf(t testing.TB, region string, legacy bool) *station {
 	s.road = pipeline.New(pipeline.Config{
 		Region: region, Verifier: sigv4.New(rootOnly{}, sigv4.Config{Region: region}),
 		Authorize: users.Authorize, Trail: s.trail, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-	}, s.api.Control(), s.api.Family())
+	}, s.api.Websites(), s.api.Control(), s.api.Family())
 	return s
 }
 
