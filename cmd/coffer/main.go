@@ -46,7 +46,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 func newRoot() *cobra.Command {
 	root := newGroup("coffer", "S3-compatible object store in which S3 Bucket Keys work",
-		newServe(), newVersion(), newDemo(), newAudit(), newKeys(), newBucket(), newAccount(), newBucketKey(), newScrub(), newConfig(), newBench())
+		newServe(), newVersion(), newDemo(), newAudit(), newKeys(), newBucket(), newAccount(), newBucketKey(), newLifecycle(), newScrub(), newConfig(), newBench())
 	root.Long = `Coffer is an S3-compatible object store with a KMS of its own. With SSE-KMS and
 Bucket Keys on, a million reads and writes cost a handful of KMS requests.
 

@@ -36,6 +36,7 @@ type Config struct {
 	TrustedProxies    []netip.Prefix
 	MetricsPeers      []netip.Prefix
 	BucketKeyTTL      time.Duration
+	LifecycleDay      time.Duration
 	KMSRequestQuota   int    // per account and second; 0 is no bound
 	NewBucketDefaults string // Current or Legacy
 	KMSKeyIDCondition string // Effective or HeaderOnly

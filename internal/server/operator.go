@@ -20,7 +20,7 @@ func (s *Server) operator(version any) *opsapi.API {
 			{Name: "room", Run: s.room},
 		},
 		Version: version, Config: s.cfg.Values(), AuditDir: AuditDir(s.cfg.Data), Trail: s.trail, Index: s.index,
-		FlushKeys: s.flushKeys, SetLegacy: s.buckets.SetLegacy, Accounts: s.iam, BucketKeys: s.consolidator, Preflight: s.preflight,
+		FlushKeys: s.flushKeys, SetLegacy: s.buckets.SetLegacy, Accounts: s.iam, BucketKeys: s.consolidator, Lifecycle: s.lifecycle, Preflight: s.preflight,
 		Scrub: func(ctx context.Context, deep bool, report func(any)) error {
 			return s.objects.Scrub(ctx, deep, func(r object.ScrubReport) { report(r) })
 		},

@@ -34,6 +34,7 @@ import (
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/jobs"
 	"github.com/cofferstore/coffer/internal/core/kms"
+	"github.com/cofferstore/coffer/internal/core/lifecycle/engine"
 	"github.com/cofferstore/coffer/internal/core/object"
 	"github.com/cofferstore/coffer/internal/core/sse"
 	"github.com/cofferstore/coffer/internal/core/trails"
@@ -91,6 +92,7 @@ type Server struct {
 	road      *pipeline.Road
 
 	consolidator *consolidate.Consolidator
+	lifecycle    *engine.Engine
 
 	forwarder *forward.Forwarder // of the trail, to sinks; nil when it is off
 }
@@ -252,7 +254,7 @@ func (s *Server) openServices(tune Tuning) {
 		Region: s.cfg.Region, Legacy: s.cfg.NewBucketDefaults == config.Legacy, Clear: s.clearBucket,
 		Principals: s.iam, CanonicalID: s.iam.CanonicalID,
 	})
-	tune.Objects.InlineLimit = s.cfg.InlineLimit
+	tune.Objects.InlineLimit, tune.Objects.Calendar = s.cfg.InlineLimit, s.calendar()
 	if s.cfg.InlineLimit == 0 { // none, not the default
 		tune.Objects.InlineLimit = -1
 	}
@@ -262,6 +264,7 @@ func (s *Server) openServices(tune Tuning) {
 	s.kms.CountDependents(s.objects.Dependents)
 	s.openTrails(tune.Trails)
 	s.jobs = jobs.New(s.rows, jobs.Config{Log: s.log, Metrics: s.metrics})
+	s.openLifecycle()
 	ledger := bucketkey.NewLedger(s.kms.ForService(), s.rows, tune.Window)
 	s.consolidator = consolidate.New(s.buckets, s.objects, ledger, s.jobs, consolidate.Config{Log: s.log, Metrics: s.metrics, Requests: s.keys.Requests})
 }

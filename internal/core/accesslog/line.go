@@ -20,7 +20,7 @@ type Entry struct {
 	Operation string // REST.GET.OBJECT
 	Key       string // as it is, not encoded
 	URI       string // the request line; "" in entries that are a part of another request
-	Status    int
+	Status    int    // 0 for what nobody asked for
 	Code      string // of the error
 	Sent      int64  // bytes of body
 	Size      int64  // of the object; -1: none, or not known
@@ -61,8 +61,7 @@ func (e *Entry) appendLine(b []byte, of *bucket.Logged) []byte {
 	b = word(b, e.Operation)
 	b = key(b, e.Key)
 	b = quoted(b, e.URI, true)
-	b = append(b, ' ')
-	b = strconv.AppendInt(b, int64(e.Status), 10)
+	b = number(b, int64(e.Status), e.Status > 0)
 	b = word(b, e.Code)
 	b = number(b, e.Sent, e.Sent > 0)
 	b = number(b, e.Size, e.Size >= 0)

@@ -72,6 +72,8 @@ type API struct {
 	SetLegacy func(ctx context.Context, bucket string, on bool) (bucket.Legacy, error)
 	// BucketKeys are the bucket keys of buckets.
 	BucketKeys BucketKeys
+	// Lifecycle carries out lifecycle rules.
+	Lifecycle Lifecycle
 	// Preflight says what Bucket Keys on a bucket would change, for the requests under
 	// a KMS key, or with "" under any.
 	Preflight func(ctx context.Context, bucket, keyARN string) (*preflight.Report, error)
@@ -98,7 +100,7 @@ func (a *API) Families() []*pipeline.Family {
 	api := a.family(apiPrefix, []pipeline.Op{
 		a.versionOp(), a.configOp(), a.auditOp(), a.searchAuditOp(), a.auditObjectsOp(), a.auditKMSEventsOp(),
 		a.auditStatusOp(), a.verifyAuditOp(), a.flushKeysOp(), a.scrubOp(),
-		a.bucketKeysOp(), a.preflightOp(), a.reportKeysOp(), a.consolidateOp(), a.switchConsolidationOp(), a.switchLegacyOp(),
+		a.bucketKeysOp(), a.preflightOp(), a.reportKeysOp(), a.consolidateOp(), a.switchConsolidationOp(), a.switchLegacyOp(), a.runLifecycleOp(), a.lifecycleStatusOp(),
 		a.createAccountOp(), a.renewRootKeyOp(), a.listAccountsOp(), a.deleteAccountOp(), a.setControlsOp(),
 	})
 	api.Name, api.Source, api.Services, api.Whole, api.Fault = "operator", service, []string{service}, true, renderJSON

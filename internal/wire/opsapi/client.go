@@ -137,6 +137,24 @@ func (c *Client) Consolidate(ctx context.Context, bucket string, fn func(job []b
 	return c.lines(ctx, http.MethodPost, "bucketkeys/consolidate", url.Values{"bucket": {bucket}}, fn)
 }
 
+// RunLifecycle has the server carry out the lifecycle rules of a bucket now, or of all
+// buckets when the name is "". It returns how the sweeps stand, as JSON.
+func (c *Client) RunLifecycle(ctx context.Context, bucket string) (json.RawMessage, error) {
+	return c.value(ctx, http.MethodPost, "lifecycle/run", ofBuckets(bucket))
+}
+
+// LifecycleStatus returns how the last sweeps stand, as JSON: of a bucket, or of all.
+func (c *Client) LifecycleStatus(ctx context.Context, bucket string) (json.RawMessage, error) {
+	return c.value(ctx, http.MethodGet, "lifecycle", ofBuckets(bucket))
+}
+
+func ofBuckets(bucket string) url.Values {
+	if bucket == "" {
+		return nil
+	}
+	return url.Values{"bucket": {bucket}}
+}
+
 // SwitchConsolidation says whether upkeep may consolidate a bucket.
 func (c *Client) SwitchConsolidation(ctx context.Context, bucket string, on bool) error {
 	_, err := c.value(ctx, http.MethodPost, "bucketkeys/switch", switchOf(bucket, on))

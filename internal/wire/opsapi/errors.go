@@ -39,6 +39,7 @@ var codes = pipeline.Codes{
 
 	bucket.InvalidName:         pipeline.As(400, "InvalidBucketName", "The specified bucket is not valid."),
 	bucket.NoSuchBucket:        pipeline.As(404, "NoSuchBucket", "The specified bucket does not exist."),
+	bucket.NoLifecycle:         pipeline.As(404, "NoSuchLifecycleConfiguration", "The bucket has no lifecycle configuration."),
 	consolidate.Off:            pipeline.As(409, "ConsolidationOff", "Consolidation is switched off for this bucket."),
 	report.Invalid:             pipeline.As(400, "InvalidParameter", ""),
 	preflight.Malformed:        pipeline.As(500, "MalformedPolicy", ""),
