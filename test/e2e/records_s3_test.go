@@ -125,8 +125,7 @@ func TestRecordsOfObjects(t *testing.T) {
 		g.s3("POST", "/vault?delete", body, withDigest(body)...)
 	})
 	for _, one := range [][3]string{
-		{"GetObjectRetention", "GET", "retention"}, {"PutObjectRetention", "PUT", "retention"}, {"GetObjectLegalHold", "GET", "legal-hold"},
-		{"PutObjectLegalHold", "PUT", "legal-hold"}, {"GetObjectTorrent", "GET", "torrent"}, {"RestoreObject", "POST", "restore"},
+		{"GetObjectTorrent", "GET", "torrent"}, {"RestoreObject", "POST", "restore"},
 		{"SelectObjectContent", "POST", "select&select-type=2"},
 	} {
 		g.row(one[0]+", not offered", func() { g.s3(one[1], "/vault/context?"+one[2], "") })
@@ -206,7 +205,6 @@ func TestRecordsOfBuckets(t *testing.T) {
 	for _, one := range []struct{ event, method, sub string }{
 		{"GetBucketNotificationConfiguration", "GET", "notification"}, {"PutBucketNotificationConfiguration", "PUT", "notification"},
 		{"GetBucketReplication", "GET", "replication"}, {"PutBucketReplication", "PUT", "replication"},
-		{"GetObjectLockConfiguration", "GET", "object-lock"}, {"PutObjectLockConfiguration", "PUT", "object-lock"},
 	} {
 		g.row(one.event+", not offered", func() { g.s3(one.method, "/vault?"+one.sub, "") })
 	}

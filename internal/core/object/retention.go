@@ -67,7 +67,13 @@ func (in GetLegalHold) Needs() []policy.Need {
 }
 
 // MayBypass asks whether somebody may bypass the retention of a version.
-type MayBypass struct{ VersionRef }
+type MayBypass struct {
+	VersionRef
+	Lock Lock // that the version is to get, if any
+}
+
+// Values is policy.Context's.
+func (in MayBypass) Values(key string) ([]string, bool) { return in.Lock.Values(key) }
 
 // Needs says what it takes.
 func (in MayBypass) Needs() []policy.Need {

@@ -84,7 +84,7 @@ func (a *API) expectedOwner(ctx context.Context, c *pipeline.Call) error {
 func (a *API) ops() []pipeline.Op {
 	var ops []pipeline.Op
 	for _, feature := range [][]pipeline.Op{
-		a.bucketOps(), a.encryptionOps(), a.versioningOps(), a.taggingOps(), a.listOps(),
+		a.bucketOps(), a.encryptionOps(), a.versioningOps(), a.taggingOps(), a.listOps(), a.objectLockOps(),
 		a.objectOps(), a.postOps(), a.attributesOps(), a.updateEncryptionOps(), a.copyOps(), a.deleteOps(), a.multipartOps(),
 		a.policyOps(), a.publicAccessOps(), a.ownershipOps(), a.aclOps(), a.loggingOps(), a.configurationsOps(), a.lifecycleOps(),
 		a.corsOps(), a.preflightOps(), a.websiteOps(), a.accelerateOps(), a.paymentOps(), a.abacOps(), a.metadataOps(), a.replicationOps(),

@@ -116,7 +116,7 @@ func decodeCreateBucket(c *pipeline.Call) (in bucket.Create, err error) {
 	switch lock := value(c, "x-amz-bucket-object-lock-enabled"); strings.ToLower(lock) {
 	case "", "false":
 	case "true":
-		return in, notImplemented("x-amz-bucket-object-lock-enabled")
+		in.ObjectLock = true
 	default:
 		return in, invalidArgument("x-amz-bucket-object-lock-enabled", lock, "The value must be true or false")
 	}

@@ -44,7 +44,6 @@ func TestCreateBucket(t *testing.T) {
 		"unknown ACL":                  {header: "x-amz-acl: open", status: 400, code: "InvalidArgument", piece: "<ArgumentName>x-amz-acl</ArgumentName><ArgumentValue>open</ArgumentValue>"},
 		"public ACL":                   {header: "x-amz-acl: public-read", status: 400, code: "InvalidBucketAclWithObjectOwnership"},
 		"grant":                        {header: "x-amz-grant-read: id=1", status: 400, code: "InvalidBucketAclWithObjectOwnership"},
-		"object lock":                  {header: "x-amz-bucket-object-lock-enabled: true", status: 501, code: "NotImplemented", piece: "<Header>x-amz-bucket-object-lock-enabled</Header>"},
 		"object lock, perhaps":         {header: "x-amz-bucket-object-lock-enabled: maybe", status: 400, code: "InvalidArgument"},
 	} {
 		t.Run(name, func(t *testing.T) {

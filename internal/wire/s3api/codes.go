@@ -54,6 +54,7 @@ var codes = pipeline.Codes{
 	MissingContentLength:  pipeline.As(411, "MissingContentLength", lengthText),
 	InvalidDigest:         pipeline.As(400, "InvalidDigest", "The Content-MD5 you specified was invalid."),
 	UnexpectedContent:     pipeline.As(400, "UnexpectedContent", "This request does not support content"),
+	MissingRequestBody:    pipeline.As(400, "MissingRequestBodyError", "Request Body is empty"),
 	MissingSecurityHeader: pipeline.As(400, "MissingSecurityHeader", "Your request was missing a required header"),
 	BadDigest:             pipeline.As(400, "BadDigest", digestText),
 	pipeline.BodyTooLarge: pipeline.As(400, "MaxMessageLengthExceeded", "Your request was too big."),

@@ -18,10 +18,10 @@ import (
 )
 
 func (a *API) deleteOps() []pipeline.Op {
-	many := pipeline.Define("DeleteObjects", pipeline.Data, bucketRoute("POST", "delete"), decodeDeleteMany, a.deleteMany, encodeDeleteMany)
+	many := pipeline.Define("DeleteObjects", pipeline.Data, bucketRoute("POST", "delete"), a.decodeDeleteMany, a.deleteMany, encodeDeleteMany)
 	many.MaxBody = maxLongDocument
 	return []pipeline.Op{
-		pipeline.Define("DeleteObject", pipeline.Data, objectRoute("DELETE"), decodeDelete, a.Objects.Delete, encodeDelete),
+		pipeline.Define("DeleteObject", pipeline.Data, objectRoute("DELETE"), a.decodeDelete, a.Objects.Delete, encodeDelete),
 		many,
 	}
 }
@@ -33,27 +33,14 @@ const maxLongDocument = 8 << 20
 // maxDelete is how many keys one request may name.
 const maxDelete = 1000
 
-func decodeDelete(c *pipeline.Call) (object.Delete, error) {
-	if err := refuseBypass(c); err != nil {
-		return object.Delete{}, err
-	}
+func (a *API) decodeDelete(c *pipeline.Call) (object.Delete, error) {
 	for _, name := range []string{"x-amz-if-match-last-modified-time", "x-amz-if-match-size"} {
 		if _, ok := field(c, name); ok {
 			return object.Delete{}, notImplemented(name)
 		}
 	}
 	ref, err := versionRef(c)
-	return object.Delete{VersionRef: ref, IfMatch: c.Header("If-Match")}, err
-}
-
-// refuseBypass refuses to bypass a retention where there can be none: no bucket
-// has an object lock.
-func refuseBypass(c *pipeline.Call) error {
-	const name = "x-amz-bypass-governance-retention"
-	if v, ok := field(c, name); ok {
-		return invalidArgument(name, v, name+" is only applicable to Object Lock enabled buckets.")
-	}
-	return nil
+	return object.Delete{VersionRef: ref, IfMatch: c.Header("If-Match"), BypassRetention: a.bypass(c, object.Lock{})}, err
 }
 
 func encodeDelete(c *pipeline.Call, out object.Deleted) (*pipeline.Response, error) {
@@ -114,10 +101,7 @@ func (a *API) deleteMany(ctx context.Context, by iam.Caller, in deleteMany) (del
 	return out, nil
 }
 
-func decodeDeleteMany(c *pipeline.Call) (deleteMany, error) {
-	if err := refuseBypass(c); err != nil {
-		return deleteMany{}, err
-	}
+func (a *API) decodeDeleteMany(c *pipeline.Call) (deleteMany, error) {
 	if err := requireDigest(c); err != nil {
 		return deleteMany{}, err
 	}
@@ -135,7 +119,7 @@ func decodeDeleteMany(c *pipeline.Call) (deleteMany, error) {
 	if n := len(doc.Objects); n == 0 || n > maxDelete {
 		return deleteMany{}, malformedXML(errors.New("no key, or no or too many objects"))
 	}
-	in := deleteMany{quiet: doc.Quiet, keys: (*conditionKeys)(c), DeleteMany: object.DeleteMany{Ref: bucketRef(c)}}
+	in := deleteMany{quiet: doc.Quiet, keys: (*conditionKeys)(c), DeleteMany: object.DeleteMany{Ref: bucketRef(c), BypassRetention: a.bypass(c, object.Lock{})}}
 	for _, o := range doc.Objects {
 		switch {
 		case o.Key == "":

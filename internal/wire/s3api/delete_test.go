@@ -18,18 +18,25 @@ import (
 )
 
 func TestDecodeDelete(t *testing.T) {
-	in, err := decodeDelete(cat(t, "DELETE", "versionId=v1", "If-Match: e", "x-amz-mfa: 1 2"))
+	api := new(API)
+	in, err := api.decodeDelete(cat(t, "DELETE", "versionId=v1", "If-Match: e", "x-amz-mfa: 1 2"))
 	if err != nil || in.VersionID != "v1" || in.IfMatch != "e" || in.Key != "cat.jpg" {
 		t.Errorf("%+v, %v", in, err)
 	}
 	for header, want := range map[string]fault.Kind{
 		"x-amz-if-match-size: 5": NotImplemented,
 		"x-amz-if-match-last-modified-time: Thu, 01 Jan 2026 00:00:00 GMT": NotImplemented,
-		"x-amz-bypass-governance-retention: true":                          InvalidArgument,
+		"x-amz-bypass-governance-retention: true":                          "",
 	} {
-		_, err := decodeDelete(cat(t, "DELETE", "", header))
+		_, err := api.decodeDelete(cat(t, "DELETE", "", header))
 		if kind, _ := faultOf(err); kind != want {
 			t.Errorf("%s: %v, want %s", header, err, want)
+		}
+	}
+	for text, want := range map[string]bool{"true": true, "TRUE": true, "false": false, "": false, "yes": false} {
+		in, err := api.decodeDelete(cat(t, "DELETE", "", bypassHeader+": "+text))
+		if err != nil || !in.Asked || (in.May != nil) != want {
+			t.Errorf("bypass %q: %+v, %v", text, in.BypassRetention, err)
 		}
 	}
 }
@@ -55,7 +62,7 @@ func decoded(t *testing.T, document string, headers ...string) (in deleteMany, e
 	t.Helper()
 	op := pipeline.Define("DeleteObjects", pipeline.Data, bucketRoute("POST", "delete"),
 		func(c *pipeline.Call) (deleteMany, error) {
-			in, err = decodeDeleteMany(c)
+			in, err = new(API).decodeDeleteMany(c)
 			return in, err
 		},
 		func(context.Context, iam.Caller, deleteMany) (emptyResult, error) { return emptyResult{}, nil }, ok)

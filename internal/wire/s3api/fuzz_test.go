@@ -71,6 +71,9 @@ func FuzzDocument(f *testing.F) {
 		{"PUT", "/photos?requestPayment", `<RequestPaymentConfiguration><Payer>Requester</Payer></RequestPaymentConfiguration>`},
 		{"PUT", "/photos?policy", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + testAccount + `"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::photos/*"}]}`},
 		{"PUT", "/photos?lifecycle", lifecycleOf(ruleOf(`<And>`+prefixed+tagA+larger+`</And>`, toIce+expireAfter(31)))},
+		{"PUT", "/photos?object-lock", `<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>GOVERNANCE</Mode><Days>1</Days></DefaultRetention></Rule></ObjectLockConfiguration>`},
+		{"PUT", "/photos/cat.jpg?retention", `<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>2100-01-01T00:00:00.123Z</RetainUntilDate></Retention>`},
+		{"PUT", "/photos/cat.jpg?legal-hold", `<LegalHold><Status>ON</Status></LegalHold>`},
 		{"PUT", "/fresh", `<CreateBucketConfiguration><LocationConstraint>EU</LocationConstraint><Tags><Tag><Key>a</Key><Value>b</Value></Tag></Tags></CreateBucketConfiguration>`},
 	}
 	for i, k := range kinds {
@@ -114,6 +117,9 @@ func FuzzHeader(f *testing.F) {
 		{"PUT", "", "X-Amz-Meta-Colour", "gr\u00fcn"},
 		{"PUT", "", "X-Amz-Website-Redirect-Location", "/a"},
 		{"PUT", "", "X-Amz-Object-Lock-Mode", "GOVERNANCE"},
+		{"PUT", "", "X-Amz-Object-Lock-Retain-Until-Date", "2100-01-01T00:00:00Z"},
+		{"PUT", "", "X-Amz-Object-Lock-Legal-Hold", "ON"},
+		{"DELETE", "", "X-Amz-Bypass-Governance-Retention", "true"},
 		{"PUT", "", "X-Amz-Acl", "private"},
 		{"PUT", "", "X-Amz-Grant-Read", `id="x", uri="` + acl.AllUsers + `"`},
 		{"PUT", "acl", "X-Amz-Grant-Full-Control", `id=` + canonicalID(testAccount)},

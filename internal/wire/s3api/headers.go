@@ -13,7 +13,6 @@ import (
 
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/object"
-	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
 	"github.com/cofferstore/coffer/internal/wire/sigv4"
 )
@@ -127,6 +126,9 @@ func attributes(c *pipeline.Call) (a object.Attributes, err error) {
 	if a.ACL, err = askedACL(c); err != nil {
 		return a, err
 	}
+	if a.Lock, err = lockHeaders(c); err != nil {
+		return a, err
+	}
 	a.SSE, err = encryptionFields(c).Create()
 	return a, err
 }
@@ -213,9 +215,6 @@ func tagsHeader(c *pipeline.Call) ([]bucket.Tag, error) {
 // refuseUnsupported refuses headers that ask for what is not done here, rather
 // than store an object that is less protected than its writer believes.
 func refuseUnsupported(c *pipeline.Call) error {
-	if len(fieldsWith(c, "x-amz-object-lock-")) > 0 {
-		return fault.New(InvalidRequest, "Bucket is missing Object Lock Configuration")
-	}
 	if _, ok := field(c, "x-amz-write-offset-bytes"); ok {
 		return notImplemented("x-amz-write-offset-bytes")
 	}

@@ -118,8 +118,9 @@ func TestHeadersThatAreRefused(t *testing.T) {
 		"x-amz-acl: open":                    InvalidArgument,
 		"x-amz-grant-read: id=1":             "",
 		"x-amz-grant-read: name=1":           InvalidArgument,
-		"x-amz-object-lock-mode: GOVERNANCE": InvalidRequest,
-		"x-amz-object-lock-legal-hold: OFF":  InvalidRequest,
+		"x-amz-object-lock-mode: GOVERNANCE": InvalidArgument,
+		"x-amz-object-lock-legal-hold: OFF":  "",
+		"x-amz-object-lock-legal-hold: off":  InvalidArgument,
 		"x-amz-write-offset-bytes: 5":        NotImplemented,
 		"x-amz-request-payer: requester":     "",
 	} {

@@ -156,12 +156,14 @@ func overrides(c *pipeline.Call) (map[string]string, error) {
 
 func (a *API) encodeGet(c *pipeline.Call, out *object.Object) (*pipeline.Response, error) {
 	a.hideTags(c, out)
+	a.hideLock(c, out)
 	status, h := describe(c, out)
 	return &pipeline.Response{Status: status, Header: h, Stream: out.Body, Length: out.Length}, nil
 }
 
 func (a *API) encodeHead(c *pipeline.Call, out *object.Object) (*pipeline.Response, error) {
 	a.hideTags(c, out)
+	a.hideLock(c, out)
 	status, h := describe(c, out)
 	setHeader(h, "Content-Length", strconv.FormatInt(out.Length, 10))
 	return &pipeline.Response{Status: status, Header: h}, nil
@@ -189,6 +191,7 @@ func describe(c *pipeline.Call, out *object.Object) (status int, h http.Header) 
 	if out.TagCount > 0 {
 		setHeader(h, "x-amz-tagging-count", strconv.Itoa(out.TagCount))
 	}
+	setLock(h, out.Lock)
 	if out.PartsCount > 0 {
 		setHeader(h, "x-amz-mp-parts-count", strconv.Itoa(out.PartsCount))
 		setChecksum(h, out.Checksum, "") // of the part alone

@@ -19,18 +19,12 @@ var unsupported = []struct {
 
 	{"GetBucketNotificationConfiguration", bucketRoute("GET", "notification"), pipeline.Read, "GetBucketNotification"},
 	{"PutBucketNotificationConfiguration", bucketRoute("PUT", "notification"), 0, "PutBucketNotification"},
-	{"GetObjectLockConfiguration", bucketRoute("GET", "object-lock"), pipeline.Read, "GetBucketObjectLockConfiguration"},
-	{"PutObjectLockConfiguration", bucketRoute("PUT", "object-lock"), 0, "PutBucketObjectLockConfiguration"},
 
 	{"PutObjectAnnotation", objectRoute("PUT", "annotation"), pipeline.Data, ""},
 	{"GetObjectAnnotation", objectRoute("GET", "annotation", "annotationName"), pipeline.Read | pipeline.Data, ""},
 	{"ListObjectAnnotations", objectRoute("GET", "annotation"), pipeline.Read | pipeline.Data, ""},
 	{"DeleteObjectAnnotation", objectRoute("DELETE", "annotation"), pipeline.Data, ""},
-	{"GetObjectLegalHold", objectRoute("GET", "legal-hold"), pipeline.Read | pipeline.Data, ""},
-	{"PutObjectLegalHold", objectRoute("PUT", "legal-hold"), pipeline.Data, ""},
 	{"RestoreObject", objectRoute("POST", "restore"), pipeline.Data, ""},
-	{"GetObjectRetention", objectRoute("GET", "retention"), pipeline.Read | pipeline.Data, ""},
-	{"PutObjectRetention", objectRoute("PUT", "retention"), pipeline.Data, ""},
 }
 
 // unsupportedOps is the part of the table that is refused.
