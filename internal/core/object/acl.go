@@ -111,7 +111,7 @@ func (o *Objects) GetACL(ctx context.Context, _ iam.Caller, in GetACL) (ACL, err
 	}
 	v, err := o.find(ctx, b, in.Key, in.VersionID)
 	if err == nil && v.Marker {
-		err = markerFault(in.VersionRef, v.record)
+		err = markerFault(in.of(v), v.record)
 	}
 	if err != nil {
 		return ACL{}, err
@@ -154,7 +154,7 @@ func (o *Objects) PutACL(ctx context.Context, by iam.Caller, in PutACL) (ACL, er
 	err = o.retry(ctx, in.Ref, b.UID, func(b *bucket.Bucket) error {
 		v, err := o.find(ctx, b, in.Key, in.VersionID)
 		if err == nil && v.Marker {
-			err = markerFault(in.VersionRef, v.record)
+			err = markerFault(in.of(v), v.record)
 		}
 		if err != nil {
 			return err

@@ -226,9 +226,10 @@ func (o *Objects) checkPart(u *upload, p *uploadedPart, want CompletePart, in Co
 	case want.Algorithm == "" && u.Declared && u.Checksum.Type == checksum.Composite:
 		return nil, fault.New(InvalidUpload, "The upload was created using a %s checksum. The complete request must include the checksum for each part. It was missing for part %d in the request.", lower(u.Checksum.Algorithm), want.Number)
 	case want.Algorithm != "" && want.Algorithm != u.Checksum.Algorithm:
-		if u.Declared {
-			return nil, fault.New(BadDigest, "The %s you specified for part %d did not match what we received.", lower(want.Algorithm), want.Number)
+		if !u.Declared {
+			return nil, invalid()
 		}
+		return nil, fault.New(BadDigest, "The %s you specified for part %d did not match what we received.", lower(want.Algorithm), want.Number)
 	case want.Algorithm != "" && string(want.Checksum) != string(p.Checksum):
 		return nil, invalid()
 	}

@@ -85,7 +85,7 @@ func (c ReadCondition) evaluate(r *record, prefix string, unmodified fault.Kind)
 	switch {
 	case c.IfNoneMatch != "":
 		hit, name = matches(c.IfNoneMatch, r.ETag), "If-None-Match"
-	case !c.IfModifiedSince.IsZero():
+	case !c.IfModifiedSince.IsZero() && !c.IfModifiedSince.After(time.Now()): // a time to come says nothing
 		hit, name = !modified.After(c.IfModifiedSince), "If-Modified-Since"
 	}
 	if !hit {

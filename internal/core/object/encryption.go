@@ -79,7 +79,7 @@ func (o *Objects) updateEncryption(ctx context.Context, by iam.Caller, in Update
 	}
 	v, err := o.find(ctx, b, in.Key, in.VersionID)
 	if err == nil && v.Marker {
-		err = markerFault(VersionRef{in.Ref, v.wireVersion()}, v.record)
+		err = markerFault(VersionRef{Ref: in.Ref}.of(v), v.record)
 	}
 	if err != nil {
 		return Updated{}, err

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
@@ -246,7 +247,7 @@ func (d *digests) verify(e Expect) error {
 	if e.MD5 != nil {
 		if got := d.sumMD5(); !bytes.Equal(got, e.MD5) {
 			return fault.New(BadDigest, "The Content-MD5 you specified did not match what we received.").
-				With("ExpectedDigest", base64.StdEncoding.EncodeToString(e.MD5)).
+				With("ExpectedDigest", hex.EncodeToString(e.MD5)).
 				With("CalculatedDigest", base64.StdEncoding.EncodeToString(got))
 		}
 	}

@@ -24,7 +24,10 @@ type List struct {
 	Prefix    string
 	Delimiter string
 	After     string // go on after this key, or after this common prefix
-	Max       int    // entries and common prefixes at most; over 1000 is 1000
+	// OverGroup says that a key in After stands for the common prefix that it lies in,
+	// as the marker of the older listings does, and not a start-after.
+	OverGroup bool
+	Max       int // entries and common prefixes at most; over 1000 is 1000
 }
 
 // Needs says what the request must be allowed.
@@ -66,7 +69,11 @@ func (o *Objects) List(ctx context.Context, _ iam.Caller, in List) (Listing, err
 		return Listing{}, nil
 	}
 	out := Listing{}
-	w := newWalk(o.store, bucketPrefix("c/", b.UID), 0, in.Prefix, in.Delimiter, in.After, limit+1)
+	after := in.After
+	if in.OverGroup {
+		after = overGroup(after, in.Prefix, in.Delimiter)
+	}
+	w := newWalk(o.store, bucketPrefix("c/", b.UID), 0, in.Prefix, in.Delimiter, after, limit+1)
 	for {
 		item, key, err := w.next(ctx)
 		if err != nil {
@@ -157,14 +164,24 @@ const delimiterBatch = 100
 const scanBytes = 4 << 20
 
 // groupOf tells whether a marker is a group that has been listed already, which
-// is then stepped over. A marker inside a group is a key like others: what comes
-// after it in the group still shows as the group.
+// is then stepped over. A key inside a group is one like others: what comes after it
+// in the group still shows as the group.
 func groupOf(after, prefix, delimiter string) (string, bool) {
 	if !strings.HasPrefix(after, prefix) {
 		return "", false
 	}
 	group, ok := commonPrefix(after, prefix, delimiter)
 	return group, ok && group == after
+}
+
+// overGroup returns the group that a marker lies in, or the marker.
+func overGroup(after, prefix, delimiter string) string {
+	if strings.HasPrefix(after, prefix) {
+		if group, ok := commonPrefix(after, prefix, delimiter); ok {
+			return group
+		}
+	}
+	return after
 }
 
 // startAfter moves on to the first row whose key is greater.

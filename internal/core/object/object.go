@@ -198,6 +198,9 @@ func (o *Objects) find(ctx context.Context, b *bucket.Bucket, key, version strin
 		if want, err = parseVersionID("versionId", version); err != nil {
 			return found{}, err
 		}
+		if b.Versioning == "" { // there can be none with an id
+			return found{}, invalidVersionID("versionId", version)
+		}
 	}
 	for range maxConflicts {
 		v, moved, err := o.lookUp(ctx, b, key, version, want)

@@ -361,11 +361,12 @@ func TestConditions(t *testing.T) {
 		{ReadCondition{IfMatch: "other"}, PreconditionFailed},
 		{ReadCondition{IfNoneMatch: o.ETag}, NotModified},
 		{ReadCondition{IfNoneMatch: "other"}, nil},
-		{ReadCondition{IfModifiedSince: modified.Add(time.Hour)}, NotModified},
+		{ReadCondition{IfModifiedSince: modified}, NotModified},
+		{ReadCondition{IfModifiedSince: modified.Add(time.Hour)}, nil}, // a time to come says nothing
 		{ReadCondition{IfModifiedSince: modified.Add(-time.Hour)}, nil},
 		{ReadCondition{IfUnmodifiedSince: modified.Add(-time.Hour)}, PreconditionFailed},
 		{ReadCondition{IfMatch: o.ETag, IfUnmodifiedSince: modified.Add(-time.Hour)}, nil},
-		{ReadCondition{IfNoneMatch: "other", IfModifiedSince: modified.Add(time.Hour)}, nil},
+		{ReadCondition{IfNoneMatch: "other", IfModifiedSince: modified}, nil},
 	} {
 		if err := cond(c.cond); !errors.Is(err, c.want) || c.want == nil && err != nil {
 			t.Errorf("%+v: %v, want %v", c.cond, err, c.want)

@@ -206,6 +206,9 @@ func (o *Objects) CopyPart(ctx context.Context, by iam.Caller, in CopyPart) (Cop
 	}
 	defer plain.Close()
 	p, err := o.storePart(ctx, b, u, s, UploadPart{UploadRef: in.UploadRef, Number: in.Number, Body: plain, Size: n})
+	if !u.Declared {
+		p.Checksum = Checksum{} // of which S3 tells nobody who has not asked for one
+	}
 	return CopiedPart{p, src.versionID(), src.applied}, sourceError(err)
 }
 

@@ -132,9 +132,13 @@ const Null = "null"
 func parseVersionID(argument, s string) (versionID, error) {
 	v, ok := parseID(s)
 	if !ok {
-		return v, fault.New(InvalidVersionID, "").With("ArgumentName", argument).With("ArgumentValue", s)
+		return v, invalidVersionID(argument, s)
 	}
 	return v, nil
+}
+
+func invalidVersionID(argument, s string) error {
+	return fault.New(InvalidVersionID, "").With("ArgumentName", argument).With("ArgumentValue", s)
 }
 
 // id returns the record's place.

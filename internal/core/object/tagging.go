@@ -69,7 +69,7 @@ func (o *Objects) Tagging(ctx context.Context, _ iam.Caller, in GetTagging) (Tag
 	}
 	v, err := o.find(ctx, b, in.Key, in.VersionID)
 	if err == nil && v.Marker {
-		err = markerFault(in.VersionRef, v.record)
+		err = markerFault(in.of(v), v.record)
 	}
 	if err != nil {
 		return Tagging{}, err
@@ -86,7 +86,7 @@ func (o *Objects) setTags(ctx context.Context, why cause, ref VersionRef, tags [
 	err = o.retry(ctx, ref.Ref, b.UID, func(b *bucket.Bucket) error {
 		v, err := o.find(ctx, b, ref.Key, ref.VersionID)
 		if err == nil && v.Marker {
-			err = markerFault(ref, v.record)
+			err = markerFault(ref.of(v), v.record)
 		}
 		if err != nil {
 			return err
@@ -98,6 +98,12 @@ func (o *Objects) setTags(ctx context.Context, why cause, ref VersionRef, tags [
 		return o.commit(ctx, &batch, o.changed(b, why.event, why.by, v.record)...)
 	})
 	return out, err
+}
+
+// of returns a reference to the very version: who changes or reads what is beside the
+// bytes learns that the current version is a delete marker, where a read finds nothing.
+func (ref VersionRef) of(v found) VersionRef {
+	return VersionRef{ref.Ref, v.wireVersion()}
 }
 
 func tagging(b *bucket.Bucket, r *record) Tagging {

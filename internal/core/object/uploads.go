@@ -12,6 +12,7 @@ import (
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/policy"
 	"github.com/cofferstore/coffer/internal/core/sse"
+	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/store/meta"
 )
 
@@ -131,10 +132,19 @@ func (o *Objects) ListUploads(ctx context.Context, _ iam.Caller, in ListUploads)
 	if limit <= 0 {
 		return UploadListing{}, nil
 	}
-	after := in.KeyMarker
-	id, inKey := parseID(in.UploadMarker)
+	after := overGroup(in.KeyMarker, in.Prefix, in.Delimiter)
+	var id versionID
+	inKey := in.UploadMarker != "" && in.KeyMarker != ""
 	if inKey {
-		after = ""
+		if id, inKey = parseID(in.UploadMarker); !inKey {
+			return UploadListing{}, fault.New(InvalidArgument, "Invalid uploadId marker").
+				With("ArgumentName", "upload-id-marker").With("ArgumentValue", in.UploadMarker)
+		}
+		if after == in.KeyMarker {
+			after = ""
+		} else {
+			inKey = false // nothing of a group is listed upload by upload
+		}
 	}
 	w := newWalk(o.store, bucketPrefix("u/", b.UID), versionSuffix, in.Prefix, in.Delimiter, after, limit+1)
 	if inKey {

@@ -3,6 +3,7 @@
 package object
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strings"
@@ -53,6 +54,9 @@ func (o *Objects) ListVersions(ctx context.Context, _ iam.Caller, in ListVersion
 	limit := min(in.Max, maxList)
 	if limit <= 0 {
 		return VersionListing{}, nil
+	}
+	if group := overGroup(in.KeyMarker, in.Prefix, in.Delimiter); group != in.KeyMarker {
+		in.KeyMarker, in.VersionMarker = group, "" // nothing of a group is listed version by version
 	}
 	for range maxConflicts {
 		out, moved, err := o.listVersions(ctx, b, in, limit)
@@ -164,45 +168,69 @@ func (o *Objects) mergeVersions(ctx context.Context, b *bucket.Bucket, in ListVe
 		return nil, fault.New(InvalidArgument, "A version-id marker cannot be specified without a key marker.").
 			With("ArgumentName", "version-id-marker").With("ArgumentValue", in.VersionMarker)
 	}
-	row, ver, err := o.markerRow(ctx, b, in)
+	at, err := o.markerRow(ctx, b, in)
 	if err != nil {
 		return nil, err
 	}
-	// Within the key: its current version has been listed, of its others those
-	// up to the marker.
+	// Within the key: of its versions those up to the marker have been listed.
 	m.others.walk = newWalk(o.store, bucketPrefix("v/", b.UID), versionSuffix, in.Prefix, in.Delimiter, "", limit+1)
-	m.others.seek(row)
-	m.listed = []standing{{in.KeyMarker, ver}}
+	m.others.seek(at.row)
+	if at.behind {
+		m.current.walk = newWalk(o.store, bucketPrefix("c/", b.UID), 0, in.Prefix, in.Delimiter, "", limit+1)
+		m.current.seek(currentKey(b.UID, in.KeyMarker))
+		return m, nil
+	}
+	m.listed = []standing{{in.KeyMarker, at.ver}}
 	return m, nil
 }
 
-// markerRow returns from where a listing goes on that ended at a version, and the
-// version of the current row of its key.
-func (o *Objects) markerRow(ctx context.Context, b *bucket.Bucket, in ListVersions) (row []byte, ver uint64, err error) {
+// resumption is from where a listing goes on that ended at a version.
+type resumption struct {
+	row []byte // of the first version that is not current
+	ver uint64 // of the current row of the key
+	// behind says that the current version comes after the marker, too: those that
+	// were listed are deleted since.
+	behind bool
+}
+
+// markerRow finds where a listing goes on.
+func (o *Objects) markerRow(ctx context.Context, b *bucket.Bucket, in ListVersions) (resumption, error) {
 	cur, ver, err := o.current(ctx, b, in.KeyMarker)
 	if err != nil {
-		return nil, 0, err
+		return resumption{}, err
 	}
 	first := versionsPrefix(b.UID, in.KeyMarker)
-	if in.VersionMarker != Null {
-		id, err := parseVersionID("version-id-marker", in.VersionMarker)
+	if in.VersionMarker == Null && cur != nil && cur.Null {
+		return resumption{row: first, ver: ver}, nil
+	}
+	var id versionID
+	if in.VersionMarker == Null {
+		pointer, err := meta.Get1(ctx, o.store, nullKey(b.UID, in.KeyMarker))
 		if err != nil {
-			return nil, 0, err
+			return resumption{}, err
 		}
-		if cur != nil && !cur.Null && cur.id() == id {
-			return first, ver, nil
+		if pointer.Ver == 0 {
+			// Nobody knows where it was. Who deletes what a page lists, and then asks
+			// for the next, would miss all that is left, were it stepped over.
+			return resumption{row: first, ver: ver, behind: true}, nil
 		}
-		return append(versionKey(b.UID, in.KeyMarker, id), 0), ver, nil
+		id, err = pointedTo(pointer)
+		if err != nil {
+			return resumption{}, err
+		}
+	} else if id, err = parseVersionID("version-id-marker", in.VersionMarker); err != nil {
+		return resumption{}, err
 	}
-	if cur != nil && cur.Null {
-		return first, ver, nil
+	row := versionKey(b.UID, in.KeyMarker, id)
+	if cur != nil {
+		switch own := versionKey(b.UID, in.KeyMarker, cur.id()); bytes.Compare(own, row) {
+		case 0:
+			return resumption{row: first, ver: ver}, nil
+		case 1:
+			return resumption{row: first, ver: ver, behind: true}, nil
+		}
 	}
-	pointer, err := meta.Get1(ctx, o.store, nullKey(b.UID, in.KeyMarker))
-	if err != nil || pointer.Ver == 0 { // deleted since: go on behind the key
-		return meta.PrefixEnd(first), ver, err
-	}
-	id, err := pointedTo(pointer)
-	return append(versionKey(b.UID, in.KeyMarker, id), 0), ver, err
+	return resumption{row: append(row, 0), ver: ver}, nil
 }
 
 // next returns the next version, nil at the end.

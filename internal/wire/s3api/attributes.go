@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cofferstore/coffer/internal/checksum"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/object"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
@@ -138,7 +139,7 @@ func encodeAttributes(c *pipeline.Call, out gotAttributes) (*pipeline.Response, 
 // how many there are.
 func partsOf(out object.ObjectAttributes) *objectParts {
 	p := &objectParts{PartsCount: out.PartsCount}
-	if len(out.Parts) == 0 && !out.Truncated {
+	if out.Checksum.Type != checksum.Composite {
 		return p
 	}
 	p.PartNumberMarker, p.NextPartNumberMarker = &out.AfterPart, &out.NextPart

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/cofferstore/coffer/internal/aws"
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
@@ -36,6 +37,9 @@ func decodeListBuckets(c *pipeline.Call) (in bucket.List, err error) {
 			return in, invalidArgument("max-buckets", text, "Argument max-buckets must be an integer between 1 and 10000")
 		}
 	}
+	if q.Get("continuation-token") == "" { // unlike elsewhere, an empty one begins
+		return in, nil
+	}
 	in.After, err = continuation(c)
 	return in, err
 }
@@ -56,6 +60,7 @@ func encodeListBuckets(c *pipeline.Call, out bucket.Listing) (*pipeline.Response
 		x.time("CreationDate", b.Created)
 		if regions {
 			x.element("BucketRegion", b.Region)
+			x.element("BucketArn", aws.BucketARN(b.Name))
 		}
 		x.close("Bucket")
 	}
@@ -89,7 +94,7 @@ func continuation(c *pipeline.Call) (after string, err error) {
 	b, err := base64.StdEncoding.Strict().DecodeString(token)
 	after, versioned := strings.CutPrefix(string(b), tokenVersion)
 	if err != nil || !versioned || after == "" || !utf8.ValidString(after) {
-		return "", invalidArgument("continuation-token", token, "The continuation token provided is incorrect")
+		return "", fault.New(InvalidArgument, "The continuation token provided is incorrect").With("ArgumentName", "continuation-token")
 	}
 	return after, nil
 }

@@ -120,8 +120,8 @@ func TestListBuckets(t *testing.T) {
 	list("").wantDocument(200, "<ListAllMyBucketsResult>"+owner+"<Buckets>"+all+"</Buckets></ListAllMyBucketsResult>")
 	first := list("?prefix=photos&max-buckets=2")
 	first.wantDocument(200, "<ListAllMyBucketsResult>"+owner+"<Buckets>"+
-		"<Bucket><Name>photos-0</Name><Date/><BucketRegion>us-east-1</BucketRegion></Bucket>"+
-		"<Bucket><Name>photos-1</Name><Date/><BucketRegion>us-east-1</BucketRegion></Bucket></Buckets>"+
+		"<Bucket><Name>photos-0</Name><Date/><BucketRegion>us-east-1</BucketRegion><BucketArn>arn:aws:s3:::photos-0</BucketArn></Bucket>"+
+		"<Bucket><Name>photos-1</Name><Date/><BucketRegion>us-east-1</BucketRegion><BucketArn>arn:aws:s3:::photos-1</BucketArn></Bucket></Buckets>"+
 		"<ContinuationToken>"+continuationToken("photos-1")+"</ContinuationToken><Prefix>photos</Prefix></ListAllMyBucketsResult>")
 	rest := list("?prefix=photos&max-buckets=3&continuation-token=" + strings.ReplaceAll(continuationToken("photos-1"), "+", "%2B"))
 	rest.want(200, "photos-2", "photos-4")
@@ -135,7 +135,8 @@ func TestListBuckets(t *testing.T) {
 		s.do("GET", "/?max-buckets="+n, "").
 			wantCode(400, "InvalidArgument", "<ArgumentName>max-buckets</ArgumentName><ArgumentValue>"+n+"</ArgumentValue>")
 	}
-	for _, token := range []string{"", "nonsense", "cGhvdG9z", "AQ%3D%3D"} {
+	list("?continuation-token=").want(200, "music")
+	for _, token := range []string{"nonsense", "cGhvdG9z", "AQ%3D%3D"} {
 		s.do("GET", "/?continuation-token="+token, "").wantCode(400, "InvalidArgument", "The continuation token provided is incorrect")
 	}
 }

@@ -71,15 +71,16 @@ func copySource(c *pipeline.Call) (object.Source, error) {
 }
 
 // parseCopySource reads BUCKET/KEY, percent-encoded, with or without a slash
-// before it and ?versionId=ID behind. A plus stands for itself: this is a path.
+// before it and ?versionId=ID behind. A plus is a space, as in a form: some clients
+// write the one for the other, and S3 reads it so.
 func parseCopySource(text string) (object.VersionRef, error) {
 	invalid := func(message string) (object.VersionRef, error) {
-		// It may be a signed URL.
+		// S3 names the header twice, which is as well: the value may be a signed URL.
 		return object.VersionRef{}, fault.New(InvalidArgument, "%s", message).
-			With("ArgumentName", copySourceHeader).WithPrivate("ArgumentValue", text)
+			With("ArgumentName", copySourceHeader).With("ArgumentValue", copySourceHeader)
 	}
 	path, query, asked := strings.Cut(text, "?") // before decoding: a key may have %3F
-	path, err := url.PathUnescape(path)
+	path, err := url.QueryUnescape(path)
 	if err != nil {
 		return invalid("Invalid copy source encoding.")
 	}

@@ -43,7 +43,7 @@ func pageSize(c *pipeline.Call, parameter string) (int, error) {
 // encodingType reads the encoding of keys in the answer: "url", or "" for none.
 func encodingType(c *pipeline.Call) (string, error) {
 	e := c.Query.Get("encoding-type")
-	if e != "" && e != "url" {
+	if e != "url" && c.Query.Has("encoding-type") {
 		return "", invalidArgument("encoding-type", e, "Invalid Encoding Method specified in Request")
 	}
 	return e, nil
@@ -60,7 +60,7 @@ func page(c *pipeline.Call) (limit int, err error) {
 
 func decodeListV1(c *pipeline.Call) (object.List, error) {
 	q := c.Query
-	in := object.List{Ref: bucketRef(c), Prefix: q.Get("prefix"), Delimiter: q.Get("delimiter"), After: q.Get("marker")}
+	in := object.List{Ref: bucketRef(c), Prefix: q.Get("prefix"), Delimiter: q.Get("delimiter"), After: q.Get("marker"), OverGroup: true}
 	if t := q.Get("list-type"); t != "" {
 		return in, invalidArgument("list-type", t, "Invalid List Type specified in Request")
 	}
@@ -205,9 +205,10 @@ func encodeListV1(c *pipeline.Call, out object.Listing) (*pipeline.Response, err
 
 func encodeListV2(c *pipeline.Call, out object.Listing) (*pipeline.Response, error) {
 	x := newListing(c, listRoot, len(out.Entries)+len(out.Prefixes))
-	x.optional("StartAfter", "start-after")
 	if token := c.Query.Get("continuation-token"); token != "" {
 		x.element("ContinuationToken", token)
+	} else {
+		x.optional("StartAfter", "start-after")
 	}
 	if out.Truncated {
 		x.raw("NextContinuationToken", continuationToken(out.Next))

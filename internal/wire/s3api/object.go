@@ -73,6 +73,9 @@ func encodePut(c *pipeline.Call, out object.Stored) (*pipeline.Response, error) 
 	setCustomer(c, h, out.SSE)
 	setContext(c, h, out.SSE)
 	setWritten(c, h, out)
+	if out.VersionID == object.Null {
+		delete(h, "x-amz-version-id") // where versioning is suspended, S3 names the version to readers alone
+	}
 	auditApplied(c, out.SSE, out.FromDefault)
 	return &pipeline.Response{Status: http.StatusOK, Header: h}, nil
 }

@@ -167,10 +167,11 @@ func encodeListUploads(c *pipeline.Call, out uploadListing) (*pipeline.Response,
 	m.element("Bucket", c.Bucket)
 	m.key("KeyMarker", out.asked.KeyMarker, encoding)
 	m.element("UploadIdMarker", out.asked.UploadMarker)
-	if out.NextKey != "" {
-		m.key("NextKeyMarker", out.NextKey, encoding)
-		m.element("NextUploadIdMarker", out.NextUpload)
+	if !out.Truncated && out.NextUpload == "" {
+		out.NextKey = "" // S3 tells of the last upload also where nothing follows, of a group not
 	}
+	m.key("NextKeyMarker", out.NextKey, encoding)
+	m.element("NextUploadIdMarker", out.NextUpload)
 	if out.asked.Prefix != "" {
 		m.key("Prefix", out.asked.Prefix, encoding)
 	}

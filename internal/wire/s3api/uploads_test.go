@@ -82,7 +82,7 @@ func TestListUploadsAnswers(t *testing.T) {
 	r, err := encodeListUploads(cat(t, "GET", "uploads&encoding-type=url"), out)
 	account := canonicalID("111122223333")
 	want := xmlHeader + `<ListMultipartUploadsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Bucket>photos</Bucket><KeyMarker></KeyMarker>` +
-		`<UploadIdMarker></UploadIdMarker><NextKeyMarker>a/d+%C3%A9/</NextKeyMarker><NextUploadIdMarker></NextUploadIdMarker><Prefix>a/</Prefix>` +
+		`<UploadIdMarker></UploadIdMarker><NextKeyMarker></NextKeyMarker><NextUploadIdMarker></NextUploadIdMarker><Prefix>a/</Prefix>` +
 		`<Delimiter>/</Delimiter><EncodingType>url</EncodingType><MaxUploads>1000</MaxUploads><IsTruncated>false</IsTruncated>` +
 		`<Upload><Key>a/b+c</Key><UploadId>u1</UploadId><Initiator><ID>` + account + `</ID></Initiator><Owner><ID>` + account + `</ID></Owner>` +
 		`<StorageClass>STANDARD</StorageClass><Initiated>2026-03-04T05:06:07.000Z</Initiated></Upload>` +
