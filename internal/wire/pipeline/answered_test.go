@@ -3,10 +3,13 @@
 package pipeline
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -116,5 +119,29 @@ func TestAnsweredCalls(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A client that waits to be told to go on is told so with an empty body too.
+func TestEmptyBodiesAreWaitedWith(t *testing.T) {
+	h := open(t, answers("tea"), nil)
+	conn, err := net.Dial("tcp", h.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	r := bufio.NewReader(conn)
+	for range 2 {
+		fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: tea\r\nContent-Length: 0\r\nExpect: 100-continue\r\n\r\n")
+		// ReadResponse takes 100 for an answer of its own.
+		for _, want := range []int{100, 200} {
+			resp, err := http.ReadResponse(r, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != want || resp.Close {
+				t.Fatalf("got %d, %v, close %v, want %d", resp.StatusCode, err, resp.Close, want)
+			}
+		}
 	}
 }

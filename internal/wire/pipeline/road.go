@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -95,6 +96,9 @@ func (road *Road) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rc := http.NewResponseController(w)
 	// A deadline of the answer before must not end this call's.
 	_ = rc.SetWriteDeadline(time.Time{})
+	if r.ContentLength == 0 && r.Header["Expect"] != nil {
+		goOn(w, r)
+	}
 	c.body = &counted{c: c, src: r.Body, rc: rc, ended: r.ContentLength == 0}
 	road.connection(c)
 	resp, err := road.run(c)
@@ -117,6 +121,15 @@ func (road *Road) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	sent, sendErr := road.send(w, c, resp)
 	road.observe(c, resp, sent, err, sendErr)
+}
+
+// goOn tells a client to go on that waits for it with an empty body. net/http does so
+// for bodies alone, when they are read. But botocore takes an answer that comes
+// without for one that refuses, and then misreads the next on the connection.
+func goOn(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor == 1 && r.ProtoMinor == 1 && strings.EqualFold(r.Header.Get("Expect"), "100-continue") {
+		w.WriteHeader(http.StatusContinue)
+	}
 }
 
 // run takes the call to its result. A panic is an internal error.
