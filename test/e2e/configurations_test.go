@@ -104,3 +104,21 @@ func testABAC(t *testing.T, s *coffertest.Server) {
 	fails(t, s.S3.GetBucketReplication, &s3.GetBucketReplicationInput{Bucket: b}, 404, "ReplicationConfigurationNotFoundError", "")
 	fails(t, s.S3.GetBucketMetadataConfiguration, &s3.GetBucketMetadataConfigurationInput{Bucket: b}, 404, "MetadataConfigurationNotFound", "")
 }
+
+// testArchivedObjects: what is in an archive is read once it is restored.
+func testArchivedObjects(t *testing.T, s *coffertest.Server) {
+	s.Bucket("archive", "", "", false)
+	b, key := aws.String("archive"), aws.String("k")
+	s.Put("archive", "k", "cold", func(in *s3.PutObjectInput) { in.StorageClass = types.StorageClassDeepArchive })
+	fails(t, s.S3.GetObject, &s3.GetObjectInput{Bucket: b, Key: key}, 403, "InvalidObjectState", "")
+	fails(t, s.S3.RestoreObject, &s3.RestoreObjectInput{Bucket: b, Key: key, RestoreRequest: &types.RestoreRequest{Days: aws.Int32(1), GlacierJobParameters: &types.GlacierJobParameters{Tier: types.TierExpedited}}}, 400, "InvalidArgument", "")
+	do(t, s.S3.RestoreObject, &s3.RestoreObjectInput{Bucket: b, Key: key, RestoreRequest: &types.RestoreRequest{Days: aws.Int32(1), GlacierJobParameters: &types.GlacierJobParameters{Tier: types.TierBulk}}})
+	text, head := s.Get("archive", "k")
+	if text != "cold" || !strings.HasPrefix(aws.ToString(head.Restore), `ongoing-request="false", expiry-date="`) || head.StorageClass != types.StorageClassDeepArchive {
+		t.Errorf("restored: %q, %q of %s", text, aws.ToString(head.Restore), head.StorageClass)
+	}
+	list := do(t, s.S3.ListObjectsV2, &s3.ListObjectsV2Input{Bucket: b, OptionalObjectAttributes: []types.OptionalObjectAttributes{types.OptionalObjectAttributesRestoreStatus}})
+	if r := list.Contents[0].RestoreStatus; r == nil || *r.IsRestoreInProgress || r.RestoreExpiryDate == nil {
+		t.Errorf("the listing says %+v", r)
+	}
+}

@@ -124,8 +124,11 @@ func TestRecordsOfObjects(t *testing.T) {
 		body := `<Delete><Object><Key>a/b</Key></Object><Object><Key>missing</Key></Object><Object><Key>x</Key><VersionId>nonsense</VersionId></Object></Delete>`
 		g.s3("POST", "/vault?delete", body, withDigest(body)...)
 	})
+	g.s3("PUT", "/own/cold", "x", "X-Amz-Storage-Class", "GLACIER")
+	g.row("RestoreObject", func() { g.s3("POST", "/own/cold?restore", `<RestoreRequest><Days>1</Days></RestoreRequest>`) })
+	g.row("GetObject, archived", func() { g.s3("GET", "/own/cold?versionId=null", "") })
 	for _, one := range [][3]string{
-		{"GetObjectTorrent", "GET", "torrent"}, {"RestoreObject", "POST", "restore"},
+		{"GetObjectTorrent", "GET", "torrent"},
 		{"SelectObjectContent", "POST", "select&select-type=2"},
 	} {
 		g.row(one[0]+", not offered", func() { g.s3(one[1], "/vault/context?"+one[2], "") })

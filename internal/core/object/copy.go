@@ -222,6 +222,9 @@ func (s *copySource) find(ctx context.Context, by iam.Caller, in Source) error {
 	if err := in.Condition.holdsForCopy(v.record); err != nil {
 		return err
 	}
+	if err := v.readable("Operation is not valid for the source object's storage class"); err != nil {
+		return err
+	}
 	s.b, s.r = b, v.record
 	return s.o.transport(ctx, by, b, v.record)
 }

@@ -49,9 +49,10 @@ type Object struct {
 	TagCount     int
 	Lock         Lock
 	SSE          sse.Applied
-	Checksum     Checksum // empty unless asked for and applicable to what is returned
-	PartsCount   int      // set when a part was asked for of a multipart object
-	Expires      Expiry   // not told of a version that was asked for by its id
+	Checksum     Checksum  // empty unless asked for and applicable to what is returned
+	PartsCount   int       // set when a part was asked for of a multipart object
+	Restored     time.Time // until when an archived version may be read; zero when it may not, or needs no restore
+	Expires      Expiry    // not told of a version that was asked for by its id
 
 	Partial       bool // a range or a part of the object, not the whole
 	Start, Length int64
@@ -86,6 +87,9 @@ func (o *Objects) Get(ctx context.Context, by iam.Caller, in Get) (*Object, erro
 func (o *Objects) get(ctx context.Context, by iam.Caller, in Get, ticket *ticket) (*Object, error) {
 	b, r, sel, err := o.look(ctx, by, in)
 	if err != nil {
+		return nil, err
+	}
+	if err := r.readable(archivedText); err != nil {
 		return nil, err
 	}
 	out, err := o.describe(ctx, b, r, in, sel)
@@ -129,6 +133,9 @@ func (o *Objects) head(ctx context.Context, by iam.Caller, in Get) (*Object, err
 	}
 	return out, nil
 }
+
+// archivedText is said of a version that must be restored before it is read.
+const archivedText = "The operation is not valid for the object's storage class"
 
 // look finds the version and what of it is asked for.
 func (o *Objects) look(ctx context.Context, by iam.Caller, in Get) (*bucket.Bucket, *record, selection, error) {
@@ -216,7 +223,8 @@ func (o *Objects) describe(ctx context.Context, b *bucket.Bucket, r *record, in 
 	out = &Object{
 		ETag: r.ETag, Size: r.Size, Modified: r.modified(), Headers: r.Headers,
 		StorageClass: r.StorageClass, TagCount: len(r.Tags), Lock: r.Lock,
-		Partial: sel.partial, Start: sel.start, Length: sel.length,
+		Restored: restoredUntil(r.StorageClass, r.Restored),
+		Partial:  sel.partial, Start: sel.start, Length: sel.length,
 	}
 	if b.Versioning != "" {
 		out.VersionID = r.wireVersion()

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/cofferstore/coffer/internal/aws"
 	"github.com/cofferstore/coffer/internal/core/bucket"
@@ -46,7 +47,8 @@ type Entry struct {
 	Modified     int64 // ms
 	StorageClass string
 	Owner        string
-	Checksum     Checksum // its algorithm and type; a listing shows no value
+	Restored     time.Time // as Object's
+	Checksum     Checksum  // its algorithm and type; a listing shows no value
 }
 
 // Listing is a page. Next is the After with which to go on when Truncated.
@@ -107,6 +109,7 @@ func (o *Objects) List(ctx context.Context, _ iam.Caller, in List) (Listing, err
 func entry(r *record) Entry {
 	return Entry{
 		Key: r.Key, VersionID: r.wireVersion(), Marker: r.Marker, Size: r.Size, ETag: r.ETag, Modified: r.Created,
+		Restored:     restoredUntil(r.StorageClass, r.Restored),
 		StorageClass: r.StorageClass, Owner: r.Owner, Checksum: r.Checksum,
 	}
 }

@@ -57,9 +57,11 @@ func (a Attributes) check() error {
 	return bucket.CheckTags(a.Tags, MaxTags)
 }
 
-// storageClasses are accepted and remembered; all of them are the same disk.
+// storageClasses are accepted and remembered; all of them are the same disk. What is in an
+// archive is read once it is restored.
 var storageClasses = map[string]bool{
 	Standard: true, "REDUCED_REDUNDANCY": true, "STANDARD_IA": true, "ONEZONE_IA": true, "INTELLIGENT_TIERING": true, "GLACIER_IR": true,
+	Glacier: true, DeepArchive: true,
 }
 
 // Standard is the storage class of objects that name none.

@@ -47,6 +47,7 @@ type record struct {
 	StorageClass string
 	ACL          acl.List // nil: all for the owner
 	Lock         Lock
+	Restored     int64 // ms; until when an archived version may be read
 }
 
 // boundUpload is what a completed upload leaves in the object's record.
@@ -103,6 +104,7 @@ const (
 	tagStorageClass  = 0x48
 	tagACL           = 0x49
 	tagLock          = 0x4a
+	tagRestored      = 0x4b
 )
 
 const (
@@ -221,6 +223,9 @@ func (r *record) encode() []byte {
 	if r.Lock.given() {
 		b = appendField(b, tagLock, r.Lock.encode())
 	}
+	if r.Restored != 0 {
+		b = appendUint(b, tagRestored, uint64(r.Restored))
+	}
 	return b
 }
 
@@ -276,6 +281,8 @@ func decodeRecord(value []byte) (*record, error) {
 			return decodeACL(v, &r.ACL)
 		case tagLock:
 			return r.Lock.decode(v)
+		case tagRestored:
+			return readInt(v, &r.Restored)
 		default:
 			return fmt.Errorf("unknown field %#x", tag)
 		}

@@ -183,6 +183,8 @@ var codes = pipeline.Codes{
 	object.PartNumberOutOfBounds: pipeline.As(400, "InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive"),
 	object.InvalidUpload:         pipeline.As(400, "InvalidRequest", "The upload request is not valid"),
 	object.MetadataTooLarge:      pipeline.As(400, "MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size"),
+	object.Archived:              pipeline.As(403, "InvalidObjectState", "The operation is not valid for the object's storage class"),
+	object.NotArchived:           pipeline.As(403, "InvalidObjectState", "Restore is not allowed for the object's current storage class"),
 	object.InvalidStorageClass:   pipeline.As(400, "InvalidStorageClass", "The storage class you specified is not valid"),
 	object.InvalidArgument:       pipeline.As(400, "InvalidArgument", "Invalid Argument"),
 	object.Busy:                  pipeline.As(503, "SlowDown", slowDownText),

@@ -100,6 +100,7 @@ type listing struct {
 	markup
 	c        *pipeline.Call
 	encoding string
+	restores bool   // entries tell of restores
 	owner    string // the account whose canonical id …
 	ownerID  string // … this is
 }
@@ -110,6 +111,7 @@ const entryBytes, headBytes = 420, 1024
 func newListing(c *pipeline.Call, root string, entries int) *listing {
 	x := &listing{c: c}
 	x.encoding, _ = encodingType(c)
+	x.restores = wantsRestores(c)
 	x.buf = make([]byte, 0, headBytes+entries*entryBytes)
 	x.root(root)
 	x.element("Name", c.Bucket)
@@ -156,6 +158,9 @@ func (x *listing) attributes(e *object.Entry, owner bool) {
 		class = "STANDARD"
 	}
 	x.element("StorageClass", class)
+	if x.restores {
+		x.restored(e.Restored)
+	}
 }
 
 func (x *listing) ownerOf(e *object.Entry) {

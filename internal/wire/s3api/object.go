@@ -191,6 +191,7 @@ func describe(c *pipeline.Call, out *object.Object) (status int, h http.Header) 
 	if out.StorageClass != object.Standard {
 		setHeader(h, "x-amz-storage-class", out.StorageClass)
 	}
+	setRestored(h, out.Restored)
 	if out.TagCount > 0 {
 		setHeader(h, "x-amz-tagging-count", strconv.Itoa(out.TagCount))
 	}

@@ -24,7 +24,6 @@ var unsupported = []struct {
 	{"GetObjectAnnotation", objectRoute("GET", "annotation", "annotationName"), pipeline.Read | pipeline.Data, ""},
 	{"ListObjectAnnotations", objectRoute("GET", "annotation"), pipeline.Read | pipeline.Data, ""},
 	{"DeleteObjectAnnotation", objectRoute("DELETE", "annotation"), pipeline.Data, ""},
-	{"RestoreObject", objectRoute("POST", "restore"), pipeline.Data, ""},
 }
 
 // unsupportedOps is the part of the table that is refused.
