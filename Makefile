@@ -9,6 +9,7 @@
 # make linear  look for an order that explains the answers to OPS operations (default 50000) of 8 clients, with 20 kills in between
 # make updates update the encryption of 10000 objects and of ten of 1 GiB: no body is read or written (needs 12 GB in TMPDIR)
 # make million fill a bucket with OBJECTS objects (default 1000000): starts, listings and memory must not feel it
+# make lifecycle let lifecycle rules work on AGED versions (default 100000), and kill the server in the middle: the end must be as predicted
 # make streams send 16 bodies of STREAM MiB (default 1024) up and down at once: memory must not feel it
 # make lookups search EVENTS audit records (default 10000000): who read an object in 30 days takes at most 2 s (needs 12 GB in TMPDIR)
 # make suites  run what others wrote to test S3, and real clients, each on a server of its own: ONLY=name,… some, SHORT=1 in minutes
@@ -19,6 +20,7 @@ IMAGES   ?= 500
 KILLS    ?= 20
 OPS      ?= 50000
 OBJECTS  ?= 1000000
+AGED     ?= 100000
 STREAM   ?= 1024
 EVENTS   ?= 10000000
 ONLY     ?=
@@ -27,7 +29,7 @@ SHORT    ?=
 # The module of releases: the one with a certificate.
 FIPS140 ?= v1.0.0
 
-.PHONY: run build release test suites lint race fips licences vulnerabilities docs fuzz fuzzed crash kills linear updates million streams lookups bench clean
+.PHONY: run build release test suites lint race fips licences vulnerabilities docs fuzz fuzzed crash kills linear updates million lifecycle streams lookups bench clean
 
 run: build
 	bin/coffer serve --data ./data
@@ -101,6 +103,9 @@ updates:
 # The ratio is between the listing's last pages and its first.
 million:
 	CGO_ENABLED=0 go test ./test/e2e -run '^TestLargeBucket$$' -count=1 -v -timeout 120m -objects $(OBJECTS) -maxrestart 5s -maxratio 1.3
+
+lifecycle:
+	CGO_ENABLED=0 go test ./test/e2e -run '^TestLifecycleOfManyObjects$$' -count=1 -v -timeout 60m -aged $(AGED)
 
 # TMPDIR names the directory that has to have room for all bodies.
 streams:

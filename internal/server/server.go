@@ -263,7 +263,7 @@ func (s *Server) openServices(tune Tuning) {
 	s.delivery = delivery.New(s.access, s.objects, s.buckets, s.trail, delivery.Config{Region: s.cfg.Region, Name: s3api.Name, Room: s.room})
 	s.kms.CountDependents(s.objects.Dependents)
 	s.openTrails(tune.Trails)
-	s.jobs = jobs.New(s.rows, jobs.Config{Log: s.log, Metrics: s.metrics})
+	s.jobs = jobs.New(s.rows, jobs.Config{Sole: true, Log: s.log, Metrics: s.metrics})
 	s.openLifecycle()
 	ledger := bucketkey.NewLedger(s.kms.ForService(), s.rows, tune.Window)
 	s.consolidator = consolidate.New(s.buckets, s.objects, ledger, s.jobs, consolidate.Config{Log: s.log, Metrics: s.metrics, Requests: s.keys.Requests})

@@ -79,7 +79,13 @@ type node struct {
 
 func startNode(t *testing.T, store meta.Store, w *worker, l Limits) *node {
 	t.Helper()
-	n := &node{Runner: New(store, Config{Keep: 2 * time.Hour}), worker: w}
+	return startNodeWith(t, store, w, l, Config{})
+}
+
+func startNodeWith(t *testing.T, store meta.Store, w *worker, l Limits, cfg Config) *node {
+	t.Helper()
+	cfg.Keep = 2 * time.Hour
+	n := &node{Runner: New(store, cfg), worker: w}
 	Register(n.Runner, w, l)
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
@@ -273,6 +279,24 @@ func TestShutdownGivesTheLeaseBack(t *testing.T) {
 		second.over(t, "a")
 		if took := time.Since(begun); took > 10*time.Second {
 			t.Errorf("taken up after %v: the lease was not given back", took)
+		}
+	})
+}
+
+// Who is alone does not wait for the lease of a process that was killed, and keeps his own.
+func TestLeaseOfAProcessThatWasKilled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rows := mem.New()
+		killed := startNode(t, &cutStore{Store: rows, budget: 3}, &worker{slow: time.Second}, Limits{})
+		killed.submit(t, "a", 5)
+		time.Sleep(4 * time.Second)
+		sole := startNodeWith(t, rows, &worker{slow: 10 * time.Second}, Limits{}, Config{Sole: true})
+		begun := time.Now()
+		if s := sole.over(t, "a"); s.State != Done || s.Done != 5 || time.Since(begun) > 55*time.Second {
+			t.Errorf("%+v after %v", s, time.Since(begun))
+		}
+		if steps := sole.worker.steps(); len(steps) > 5 || !slices.IsSorted(steps) {
+			t.Errorf("begun more than once: %v", steps)
 		}
 	})
 }

@@ -25,8 +25,11 @@ type Config struct {
 	Lease       time.Duration // how long a holder may be silent; 0 is 1 minute
 	Poll        time.Duration // how often the store is asked for work; 0 is 5 seconds
 	Keep        time.Duration // how long a job that is over stays; 0 is 30 days
-	Log         *slog.Logger  // nil discards
-	Metrics     prometheus.Registerer
+	// Sole says that nobody else works on these rows: a lease from before the runner was made
+	// is that of a process that has ended, and is not waited for.
+	Sole    bool
+	Log     *slog.Logger // nil discards
+	Metrics prometheus.Registerer
 }
 
 // Limits bound the work of one kind. The zero value works.
@@ -43,6 +46,7 @@ const longestBackoff = time.Hour
 // before Run. It is safe for concurrent use.
 type Runner struct {
 	store meta.Store
+	began time.Time
 	cfg   Config
 	ended *prometheus.CounterVec
 	kinds map[string]*kind
@@ -78,7 +82,7 @@ func New(store meta.Store, cfg Config) *Runner {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	r := &Runner{
-		store: store, cfg: cfg, kinds: make(map[string]*kind), busy: make(map[string]*run),
+		store: store, began: time.Now(), cfg: cfg, kinds: make(map[string]*kind), busy: make(map[string]*run),
 		slots: make(chan struct{}, cfg.Concurrency), wake: make(chan struct{}, 1),
 		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "coffer_jobs_total",
@@ -257,7 +261,7 @@ func (r *Runner) look(ctx context.Context, name string, k *kind, all *sync.WaitG
 	var ready, old []meta.Item
 	err := r.each(ctx, name, func(item meta.Item, j row) {
 		switch {
-		case j.claimable(now):
+		case j.claimable(now), r.orphaned(j):
 			ready = append(ready, item)
 		case j.State.Over() && now.Sub(j.Ended) > r.cfg.Keep:
 			old = append(old, item)
@@ -289,6 +293,11 @@ func (r *Runner) look(ctx context.Context, name string, k *kind, all *sync.WaitG
 		}
 	}
 	return nil
+}
+
+// orphaned reports whether a job is that of a process that has ended.
+func (r *Runner) orphaned(j row) bool {
+	return r.cfg.Sole && j.State == Running && j.Lease != nil && j.Lease.Until.Before(r.began.Add(r.cfg.Lease))
 }
 
 func isConflict(err error) bool {
