@@ -136,6 +136,7 @@ var codes = pipeline.Codes{
 	bucket.TooManyTags:             pipeline.As(400, "BadRequest", "There are too many tags"),
 
 	// What browsers and those who pay meet.
+	InvalidRedirect:               pipeline.As(400, "InvalidRedirectLocation", "The website redirect location must have a prefix of 'http://' or 'https://' or '/'."),
 	NoSite:                        pipeline.As(404, "WebsiteRedirect", "Request does not contain a bucket name."),
 	NoPreflight:                   pipeline.As(400, "BadRequest", "Insufficient information."),
 	PreflightForbidden:            pipeline.As(403, "AccessForbidden", "CORSResponse: This CORS request is not allowed."),

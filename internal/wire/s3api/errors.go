@@ -33,6 +33,8 @@ const (
 	BadDigest fault.Kind = "s3api: digest does not match"
 	// UnexpectedContent: a body where the headers say all.
 	UnexpectedContent fault.Kind = "s3api: unexpected content"
+	// InvalidRedirect: x-amz-website-redirect-location is no place to go to.
+	InvalidRedirect fault.Kind = "s3api: invalid website redirect location"
 	// MissingSecurityHeader: nothing says what is to be granted. Detail
 	// MissingHeaderName.
 	MissingSecurityHeader fault.Kind = "s3api: missing security header"

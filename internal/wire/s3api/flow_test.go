@@ -32,6 +32,11 @@ func TestAnObjectsLife(t *testing.T) {
 	s.do("GET", "/photos/cat.jpg", "", "If-None-Match: "+onWire(get.header, "ETag")).want(304)
 	s.do("GET", "/photos/cat.jpg", "", "If-Match: other").wantCode(412, "PreconditionFailed", "<Condition>If-Match</Condition>")
 	s.do("GET", "/photos/cat.jpg?response-content-type=text%2Fplain", "").want(200).wantHeader("Content-Type", "text/plain")
+	s.do("GET", "/photos/cat.jpg?response-cache-control=%C3%A9", "").want(200).wantHeader("Cache-Control", "\xe9") // ISO-8859-1
+	for _, location := range []string{"dog.jpg", "ftp://example.com", "http:/example.com"} {
+		s.do("PUT", "/photos/moved", "x", "x-amz-website-redirect-location: "+location).
+			wantCode(400, "InvalidRedirectLocation", "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.")
+	}
 	head := s.do("HEAD", "/photos/cat.jpg", "", "x-amz-checksum-mode: ENABLED").want(200).
 		wantHeader("Content-Length", "10").wantHeader("x-amz-checksum-type", "FULL_OBJECT")
 	if head.body != "" {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/object"
+	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
 	"github.com/cofferstore/coffer/internal/wire/sigv4"
 )
@@ -118,6 +119,9 @@ func attributes(c *pipeline.Call) (a object.Attributes, err error) {
 		if !validHeader(h) {
 			return a, invalidArgument(h.Name, h.Value, notRepresentable)
 		}
+		if h.Name == redirectHeader && !goesSomewhere(h.Value) {
+			return a, fault.New(InvalidRedirect, "")
+		}
 	}
 	a.StorageClass = value(c, "x-amz-storage-class")
 	if a.Tags, err = tagsHeader(c); err != nil {
@@ -131,6 +135,11 @@ func attributes(c *pipeline.Call) (a object.Attributes, err error) {
 	}
 	a.SSE, err = encryptionFields(c).Create()
 	return a, err
+}
+
+// goesSomewhere reports whether a website can redirect to a location.
+func goesSomewhere(location string) bool {
+	return strings.HasPrefix(location, "/") || strings.HasPrefix(location, "http://") || strings.HasPrefix(location, "https://")
 }
 
 // storedHeaders returns the headers that are kept with an object, in the order of

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/cofferstore/coffer/internal/core/object"
 	"github.com/cofferstore/coffer/internal/fault"
@@ -146,15 +147,31 @@ func overrides(c *pipeline.Call) (map[string]string, error) {
 		if c.Auth == nil || c.Auth.Method == sigv4.None {
 			return nil, fault.New(InvalidRequest, "Request specific response headers cannot be used for anonymous GET requests.")
 		}
-		if !representable(text) {
+		latin, ok := latin1(text)
+		if !ok || !representable(text) {
 			return nil, invalidArgument(parameter, text, notRepresentable)
 		}
 		if found == nil {
 			found = make(map[string]string)
 		}
-		found[name] = text
+		found[name] = latin
 	}
 	return found, nil
+}
+
+// latin1 returns text in ISO-8859-1, as headers are sent, if it can be.
+func latin1(text string) (out string, ok bool) {
+	if !strings.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return text, true
+	}
+	b := make([]byte, 0, len(text))
+	for _, r := range text {
+		if r > 0xff {
+			return "", false
+		}
+		b = append(b, byte(r))
+	}
+	return string(b), true
 }
 
 func (a *API) encodeGet(c *pipeline.Call, out *object.Object) (*pipeline.Response, error) {

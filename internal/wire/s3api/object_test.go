@@ -140,6 +140,8 @@ func TestDecodeGet(t *testing.T) {
 		{"", "x-amz-server-side-encryption-aws-kms-key-id: k", ""}, // core says it of an object
 		{"response-expires=now", "", ""},
 		{"response-content-type=text%0d%0aX:y", "", InvalidArgument},
+		{"response-cache-control=a_%E2%80%94_%C3%A9", "", InvalidArgument},
+		{"response-cache-control=a_%C3%A9", "", ""},
 	} {
 		_, err := decodeGet(cat(t, "GET", c.query, c.header))
 		if kind, _ := faultOf(err); kind != c.want {

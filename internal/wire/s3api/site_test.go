@@ -5,6 +5,7 @@ package s3api
 import (
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -215,6 +216,28 @@ func TestWebsiteRedirects(t *testing.T) {
 	s.do("PUT", "/photos?website", websiteDocument(routed(`<Redirect><ReplaceKeyPrefixWith>new/</ReplaceKeyPrefixWith></Redirect>`))).want(200)
 	s.visit("GET", "/a").wantHeader("Location", at+"/new/a")
 	s.visit("GET", "/").wantHeader("Location", at+"/new/")
+}
+
+// Lines of access logs have what was asked for as it was asked, and what was read for it.
+func TestLinesOfWebsites(t *testing.T) {
+	s := logged(t)
+	s.do("DELETE", "/photos?publicAccessBlock", "").want(204)
+	s.do("PUT", "/photos?policy", openToAll).want(204)
+	s.do("PUT", "/photos?website", websiteDocument(indexed)).want(200)
+	s.do("PUT", "/photos/d/index.html", "index").want(200)
+	s.lines("logs")
+	end := ` "-" "agent/1" - HOSTID - - - photos.` + testSites + ` - - -`
+	agent := "User-Agent: agent/1"
+	s.visit("GET", "/d/", agent).want(200)
+	s.wantLines("a page", `- ID WEBSITE.GET.OBJECT d/index.html "GET /d/ HTTP/1.1" 200 - 5 5 N N`+end)
+	s.visit("HEAD", "/d/index.html", agent).want(200)
+	s.wantLines("a head", `- ID WEBSITE.HEAD.OBJECT d/index.html "HEAD /d/index.html HTTP/1.1" 200 - - 5 N N`+end)
+	a := s.visit("GET", "/d", agent).want(302)
+	s.wantLines("a directory", `- ID WEBSITE.GET.OBJECT d "GET /d HTTP/1.1" 302 - `+strconv.Itoa(len(a.body))+` - N N`+end)
+	a = s.visit("GET", "/none", agent).want(404)
+	s.wantLines("what is not there", `- ID WEBSITE.GET.OBJECT none "GET /none HTTP/1.1" 404 NoSuchKey `+strconv.Itoa(len(a.body))+` - N N`+end)
+	a = s.visit("POST", "/d", agent).want(405)
+	s.wantLines("a form", `- ID WEBSITE.POST.OBJECT d "POST /d HTTP/1.1" 405 MethodNotAllowed `+strconv.Itoa(len(a.body))+` - N N`+end)
 }
 
 func TestWebsiteCors(t *testing.T) {
