@@ -86,17 +86,6 @@ func (o *Objects) retained(l Lock) bool {
 // retention.
 func (o *Objects) protected(r *record) bool { return r.Lock.Hold == HoldOn || o.retained(r.Lock) }
 
-// Protected reports whether Object Lock keeps a version from being removed now; version ""
-// is the current one. Delete refuses to remove it all the same, with Locked; this is for who
-// wants to know before. Faults: NoSuchKey, NoSuchVersion.
-func (o *Objects) Protected(ctx context.Context, b *bucket.Bucket, key, version string) (bool, error) {
-	v, err := o.find(ctx, b, key, version)
-	if err != nil {
-		return false, err
-	}
-	return o.protected(v.record), nil
-}
-
 // Bypass asks whether the caller may bypass the retention of a version: nil when it may. It
 // is asked only for versions that a retention in governance mode protects. nil is for who
 // does not want to bypass any.
@@ -133,10 +122,13 @@ func (o *Objects) checkLock(b *bucket.Bucket, asked Lock) error {
 	if !asked.given() {
 		return nil
 	}
+	if err := o.checkFuture(asked, "x-amz-object-lock-retain-until-date", asked.Until.Format(time.RFC3339)); err != nil {
+		return err
+	}
 	if b.ObjectLock == nil {
 		return fault.New(LockNotEnabled, "Bucket is missing ObjectLockConfiguration")
 	}
-	return o.checkFuture(asked, "x-amz-object-lock-retain-until-date", asked.Until.Format(time.RFC3339))
+	return nil
 }
 
 // checkDigest refuses bytes that are to be locked and come without a digest of them: who

@@ -103,9 +103,13 @@ func TestWhoRemovesALockedVersion(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				protected, err := w.objects.Protected(t.Context(), b, "k", v)
-				if err != nil || protected != (errors.Is(c.want, Locked) || c.want == errMayNot || c.bypass != nil && c.lock.Mode != "" && c.after == 0) {
-					t.Errorf("protected: %t, %v", protected, err)
+				found, err := w.objects.find(t.Context(), b, "k", v)
+				if err != nil {
+					t.Fatal(err)
+				}
+				locked := c.lock.Hold == HoldOn || c.lock.Mode != "" && c.after < day
+				if w.objects.protected(found.record) != locked {
+					t.Errorf("protected: %t, want %t", !locked, locked)
 				}
 				err = w.remove("bkt", "k", v, c.bypass)
 				if !errors.Is(err, c.want) {
@@ -296,7 +300,7 @@ func TestLocksThatNewVersionsCannotHave(t *testing.T) {
 		lock   Lock
 		want   error
 	}{
-		{"plain", future, LockNotEnabled}, {"plain", past, LockNotEnabled}, {"plain", Lock{Hold: HoldOff}, LockNotEnabled},
+		{"plain", future, LockNotEnabled}, {"plain", past, RetentionPast}, {"plain", Lock{Hold: HoldOff}, LockNotEnabled},
 		{"bkt", past, RetentionPast}, {"bkt", future, LockNeedsDigest}, {"bkt", Lock{Hold: HoldOn}, LockNeedsDigest}, {"bkt", Lock{}, nil},
 		{"default", Lock{}, LockNeedsDigest},
 	} {
@@ -410,6 +414,32 @@ func TestLockOfANullVersion(t *testing.T) {
 		_, err = w.objects.hide(t.Context(), alice, &forced, Delete{VersionRef: VersionRef{ref("bkt", "k"), ""}})
 		want(t, err, Locked)
 	}
+}
+
+// Lifecycle rules hide what is locked, and remove it when its lock lets it go.
+func TestRulesKeepWhatIsLocked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Config{})
+		w.locking("bkt", bucket.Governance, 5)
+		w.lifecycle("bkt", expireIn(1), bucket.LifecycleRule{NoncurrentExpiration: &bucket.NoncurrentExpiration{Days: 1}}, loneMarkers())
+		v := w.put(locked("bkt", "k", 1, Lock{})).VersionID
+		w.hold("bkt", "k", v, HoldOn)
+		for i, step := range []struct {
+			days int
+			lift bool
+			want string
+		}{
+			{days: 2, want: "expire k"}, {days: 2}, {days: 5}, {lift: true, want: "remove k"}, {want: "remove-marker k"},
+		} {
+			time.Sleep(time.Duration(step.days) * 24 * time.Hour)
+			if step.lift {
+				w.hold("bkt", "k", v, HoldOff)
+			}
+			if got := w.age("bkt"); got != step.want {
+				t.Errorf("step %d: done %q, want %q", i, got, step.want)
+			}
+		}
+	})
 }
 
 func TestLocksInRows(t *testing.T) {

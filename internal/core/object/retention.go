@@ -116,9 +116,6 @@ func (o *Objects) relock(ctx context.Context, ref VersionRef, change func(*Lock)
 	if err != nil {
 		return err
 	}
-	if err := mustLock(b); err != nil {
-		return err
-	}
 	return o.retry(ctx, ref.Ref, b.UID, func(b *bucket.Bucket) error {
 		v, err := o.lockable(ctx, b, ref)
 		if err != nil {
@@ -148,9 +145,6 @@ func (o *Objects) GetLegalHold(ctx context.Context, _ iam.Caller, in GetLegalHol
 // lock returns the lock of a version that has what is asked for.
 func (o *Objects) lock(ctx context.Context, ref VersionRef, has func(Lock) bool) (Lock, error) {
 	b, err := o.buckets.Find(ctx, ref.Ref.Ref)
-	if err == nil {
-		err = mustLock(b)
-	}
 	if err != nil {
 		return Lock{}, err
 	}
@@ -164,18 +158,16 @@ func (o *Objects) lock(ctx context.Context, ref VersionRef, has func(Lock) bool)
 	return v.Lock, nil
 }
 
-// lockable finds a version that can have a lock: any that is no delete marker.
+// lockable finds a version that can have a lock: one that is no delete marker, where there is
+// Object Lock.
 func (o *Objects) lockable(ctx context.Context, b *bucket.Bucket, ref VersionRef) (found, error) {
 	v, err := o.find(ctx, b, ref.Key, ref.VersionID)
-	if err == nil && v.Marker {
+	switch {
+	case err != nil:
+	case v.Marker:
 		err = markerFault(ref, v.record)
+	case b.ObjectLock == nil:
+		err = fault.New(LockNotEnabled, "")
 	}
 	return v, err
-}
-
-func mustLock(b *bucket.Bucket) error {
-	if b.ObjectLock == nil {
-		return fault.New(LockNotEnabled, "")
-	}
-	return nil
 }

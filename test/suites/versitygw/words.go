@@ -20,6 +20,7 @@ var dotted = []string{
 	"Argument max-buckets must be an integer between 1 and 10000",
 	"At least one of the pre-conditions you specified did not hold",
 	"Authorization header is invalid -- one and only one ' ' (space) required",
+	"Object Lock configuration does not exist for this bucket",
 	"Part number must be an integer between 1 and 10000, inclusive",
 	"Request has expired",
 	"Specifying both Canned ACLs and Header Grants is not allowed",
@@ -30,7 +31,9 @@ var dotted = []string{
 	"The bucket you tried to delete is not empty",
 	"The requested partnumber is not satisfiable",
 	"The specified bucket does not exist",
+	"The specified object does not have a ObjectLock configuration",
 	"This request does not support content",
+	"x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied",
 	"Your request was missing a required header",
 	"The CORS configuration does not exist",
 	"The specified bucket does not have a website configuration",
@@ -39,7 +42,6 @@ var dotted = []string{
 // replaced are other words of AWS and of the gateway.
 var replaced = strings.NewReplacer(
 	"The specified upload does not exist. The upload ID may be", "The specified multipart upload does not exist. The upload ID may be",
-	"Bucket is missing Object Lock Configuration", "Bucket is missing ObjectLockConfiguration",
 	"Your proposed upload exceeds the maximum allowed size", "Your proposed upload exceeds the maximum allowed object size.",
 	"The Content-MD5 you specified was invalid.", "The Content-Md5 you specified is not valid.",
 	"Invalid copy source encoding.", "Invalid copy source encoding",
