@@ -125,7 +125,8 @@ func TestAnswers(t *testing.T) {
 		b := r.bucket()
 		r.put("/"+b+"/a%20b%2Bc", "x")
 		r.err(r.do("GET", "/"+b+"?encoding-type=base64", ""), 400, "InvalidArgument", "Invalid Encoding Method specified in Request")
-		r.is("plain", r.ok(200, r.do("GET", "/"+b+"?encoding-type=", "")).xml("Contents/Key"), "a b+c")
+		r.err(r.do("GET", "/"+b+"?encoding-type=", ""), 400, "InvalidArgument", "Invalid Encoding Method specified in Request")
+		r.is("plain", r.ok(200, r.do("GET", "/"+b, "")).xml("Contents/Key"), "a b+c")
 		r.is("url", r.ok(200, r.do("GET", "/"+b+"?encoding-type=url", "")).xml("Contents/Key"), "a+b%2Bc")
 	})
 	s.row("15.19", "a version to begin with, of no key", func(r *row) {
