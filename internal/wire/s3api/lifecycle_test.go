@@ -200,3 +200,29 @@ func FuzzLifecycle(f *testing.F) {
 		}
 	})
 }
+
+// Every answer about an object says when it expires, and none about a version by its id.
+func TestExpirationHeaders(t *testing.T) {
+	s := photos(t)
+	const want = `expiry-date="Tue, 01 Jan 2030 00:00:00 GMT", rule-id="after %22the%22 f%C3%AAte 100%"`
+	rule := strings.Replace(ruleOf(`<Prefix>a</Prefix>`, expireOn("2030-01-01T00:00:00Z")+strings.ReplaceAll(abort1, ">1<", ">2147483647<")), ">r<", ">after \"the\" fête 100%<", 1)
+	s.do("PUT", "/photos?lifecycle", lifecycleOf(rule)).want(200)
+	s.do("PUT", "/photos/a", "0123456789").want(200).wantHeader("x-amz-expiration", want)
+	s.do("GET", "/photos/a", "").want(200).wantHeader("x-amz-expiration", want)
+	s.do("HEAD", "/photos/a", "").want(200).wantHeader("x-amz-expiration", want)
+	s.do("GET", "/photos/a?versionId=null", "").want(200).wantHeader("x-amz-expiration", "")
+	s.do("PUT", "/photos/a2", "", "X-Amz-Copy-Source: photos/a").want(200).wantHeader("x-amz-expiration", want)
+	s.do("PUT", "/photos/b", "", "X-Amz-Copy-Source: photos/a").want(200).wantHeader("x-amz-expiration", "")
+	created := s.do("POST", "/photos/a3?uploads", "").want(200).wantHeader("x-amz-abort-rule-id", "after %22the%22 f%C3%AAte 100%")
+	id := regexp.MustCompile(`<UploadId>(.*)</UploadId>`).FindStringSubmatch(created.body)[1]
+	date := created.spelt("x-amz-abort-date")
+	if !strings.HasSuffix(date, " 00:00:00 GMT") {
+		t.Errorf("x-amz-abort-date: %q", date)
+	}
+	s.do("GET", "/photos/a3?uploadId="+id, "").want(200).wantHeader("x-amz-abort-date", date).wantHeader("x-amz-abort-rule-id", "after %22the%22 f%C3%AAte 100%")
+	part := s.do("PUT", "/photos/a3?partNumber=1&uploadId="+id, "0123456789").want(200)
+	s.do("POST", "/photos/a3?uploadId="+id, `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>`+part.spelt("ETag")+`</ETag></Part></CompleteMultipartUpload>`).
+		want(200).wantHeader("x-amz-expiration", want)
+	s.do("POST", "/photos/b2?uploads", "").want(200).wantHeader("x-amz-abort-date", "")
+	s.post(upload{key: "a4", file: "hello"}).want(204).wantHeader("x-amz-expiration", want)
+}
