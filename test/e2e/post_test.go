@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"mime/multipart"
@@ -44,7 +45,11 @@ func (f form) request(ctx context.Context, b *bytes.Buffer, url string, file []b
 	}
 	for name, v := range values {
 		if !slices.Contains(f.uncovered, name) {
-			policy += fmt.Sprintf(`,["eq","$%s",%q]`, name, strings.Join(v, ","))
+			condition, err := json.Marshal([]string{"eq", "$" + name, strings.Join(v, ",")})
+			if err != nil {
+				return nil, err
+			}
+			policy += "," + string(condition)
 		}
 	}
 	encoded := base64.StdEncoding.EncodeToString([]byte(policy + "]}"))

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"regexp"
 	"time"
 
 	"github.com/cofferstore/coffer/internal/aws"
@@ -123,6 +124,9 @@ func (s *Buckets) createAgain(ctx context.Context, by iam.Caller, in Create) (*B
 	return nil, fault.New(AlreadyOwnedByYou, "").With("BucketName", in.Bucket)
 }
 
+// regionName is what a location constraint looks like; EU is that of eu-west-1 of old.
+var regionName = regexp.MustCompile(`^(EU|[a-z]{2,}(-[a-z]+)+-[0-9]+)$`)
+
 func (s *Buckets) checkLocation(location string) error {
 	if s.cfg.Region == defaultRegion {
 		switch location {
@@ -136,6 +140,9 @@ func (s *Buckets) checkLocation(location string) error {
 	// other place to put the bucket, and tools written for us-east-1 send none.
 	if location == "" || location == s.cfg.Region {
 		return nil
+	}
+	if !regionName.MatchString(location) {
+		return fault.New(InvalidLocation, "").With("LocationConstraint", location)
 	}
 	return fault.New(IllegalLocation, "The %s location constraint is incompatible for the region specific endpoint this request was sent to.", location)
 }

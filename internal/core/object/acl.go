@@ -111,7 +111,7 @@ func (o *Objects) GetACL(ctx context.Context, _ iam.Caller, in GetACL) (ACL, err
 	}
 	v, err := o.find(ctx, b, in.Key, in.VersionID)
 	if err == nil && v.Marker {
-		err = markerFault(in.of(v), v.record)
+		err = markerFault(in.VersionRef, v.record)
 	}
 	if err != nil {
 		return ACL{}, err

@@ -171,7 +171,7 @@ func (o *Objects) assemble(u *upload, rows []partRow, in Complete, a sse.Applied
 			return nil, nil, fault.New(InvalidPartOrder, "").With("UploadId", in.UploadID)
 		}
 	}
-	if in.Type != "" && in.Type != u.Checksum.Type {
+	if in.Type != "" && (!u.Declared || in.Type != u.Checksum.Type) {
 		mode := "null"
 		if u.Declared {
 			mode = string(u.Checksum.Type)
@@ -266,15 +266,19 @@ func (o *Objects) checkWhole(u *upload, r *record, in Complete) error {
 	if err != nil {
 		return fault.New(meta.Damaged, "").Because(fmt.Errorf("checksum of the parts: %w", err))
 	}
-	if in.Checksum == "" || in.Algorithm != alg {
+	if in.Checksum == "" || !u.Declared && in.Algorithm != alg {
 		return nil
+	}
+	bad := fault.New(BadDigest, "The %s you specified did not match the calculated checksum.", lower(alg))
+	if in.Algorithm != alg || u.Declared && u.Checksum.Type == checksum.FullObject && in.Type == "" {
+		return bad // without its type, S3 takes a checksum for one of the parts
 	}
 	want, n, err := alg.ParseComposite(in.Checksum)
 	if err != nil {
 		return err
 	}
 	if n != 0 && n != len(r.Parts) || !bytes.Equal(want, r.Checksum.Value) {
-		return fault.New(BadDigest, "The %s you specified did not match the calculated checksum.", lower(alg))
+		return bad
 	}
 	return nil
 }

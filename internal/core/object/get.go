@@ -234,7 +234,7 @@ func (o *Objects) describe(ctx context.Context, b *bucket.Bucket, r *record, in 
 	}
 	switch {
 	case !in.Checksum:
-	case in.Part > 0 && r.Upload != nil:
+	case in.Part > 0 && r.Upload != nil && r.Checksum.Type == checksum.Composite:
 		if sum := r.Parts[in.Part-1].Checksum; sum != nil {
 			out.Checksum = Checksum{r.Checksum.Algorithm, checksum.Composite, sum}
 		}

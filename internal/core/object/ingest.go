@@ -60,6 +60,7 @@ type ingestion struct {
 	expect    Expect
 	algorithm checksum.Algorithm // what to compute and store
 	etagMD5   bool               // the ETag is the MD5
+	part      bool               // it is a part of an upload
 }
 
 // ingest reads a body to its end, seals it and stores it. On success the stream is
@@ -177,10 +178,11 @@ type digests struct {
 	own hash.Hash // the client's, when it is another one
 
 	slow bool // there is one that takes longer than a CRC
+	part bool // of an upload
 }
 
 func newDigests(in ingestion) *digests {
-	d := new(digests)
+	d := &digests{part: in.part}
 	if in.etagMD5 || in.expect.MD5 != nil {
 		d.md5 = fips.NewMD5()
 	}
@@ -246,8 +248,12 @@ func (d *digests) sumOwn() []byte {
 func (d *digests) verify(e Expect) error {
 	if e.MD5 != nil {
 		if got := d.sumMD5(); !bytes.Equal(got, e.MD5) {
+			expected := hex.EncodeToString(e.MD5)
+			if d.part {
+				expected = base64.StdEncoding.EncodeToString(e.MD5) // S3 writes it in both ways
+			}
 			return fault.New(BadDigest, "The Content-MD5 you specified did not match what we received.").
-				With("ExpectedDigest", hex.EncodeToString(e.MD5)).
+				With("ExpectedDigest", expected).
 				With("CalculatedDigest", base64.StdEncoding.EncodeToString(got))
 		}
 	}

@@ -97,7 +97,7 @@ func (o *Objects) partSealing(ctx context.Context, by iam.Caller, b *bucket.Buck
 
 func (o *Objects) storePart(ctx context.Context, b *bucket.Bucket, u *upload, s *sse.Sealing, in UploadPart) (StoredPart, error) {
 	st, err := o.ingest(ctx, s, in.Body, ingestion{
-		size: in.Size, limit: o.cfg.MaxPart, expect: in.Expect, algorithm: u.Checksum.Algorithm, etagMD5: u.PlainETag,
+		size: in.Size, limit: o.cfg.MaxPart, expect: in.Expect, algorithm: u.Checksum.Algorithm, etagMD5: u.PlainETag, part: true,
 	})
 	if err != nil {
 		return StoredPart{}, err

@@ -132,9 +132,6 @@ func (k *conditionKeys) Values(key string) ([]string, bool) {
 		return nil, false
 	}
 	if headerKeys[name] {
-		if name == "if-match" || name == "if-none-match" {
-			return single(c.Header(name), c.Has(name))
-		}
 		return single(field(c, name))
 	}
 	switch name {

@@ -111,8 +111,9 @@ type createBucketXML struct {
 // decodeCreateBucket reads the headers and the document, which may be absent.
 func decodeCreateBucket(c *pipeline.Call) (in bucket.Create, err error) {
 	in.Bucket = c.Bucket
-	in.Ownership = bucket.Ownership(value(c, "x-amz-object-ownership"))
-	if o := in.Ownership; o != "" && !o.Valid() {
+	ownership, given := field(c, "x-amz-object-ownership")
+	in.Ownership = bucket.Ownership(ownership)
+	if o := in.Ownership; given && !o.Valid() {
 		return in, invalidArgument("x-amz-object-ownership", string(o), "Invalid x-amz-object-ownership header: "+string(o))
 	}
 	if in.ACL, err = askedACL(c); err != nil {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/cofferstore/coffer/internal/aws"
 	"github.com/cofferstore/coffer/internal/core/bucket"
@@ -81,7 +82,7 @@ func parseCopySource(text string) (object.VersionRef, error) {
 	}
 	path, query, asked := strings.Cut(text, "?") // before decoding: a key may have %3F
 	path, err := url.QueryUnescape(path)
-	if err != nil {
+	if err != nil || !utf8.ValidString(path) {
 		return invalid("Invalid copy source encoding.")
 	}
 	name, key, found := strings.Cut(strings.TrimPrefix(path, "/"), "/")

@@ -40,7 +40,7 @@ func (a *API) decodeDelete(c *pipeline.Call) (object.Delete, error) {
 		}
 	}
 	ref, err := versionRef(c)
-	return object.Delete{VersionRef: ref, IfMatch: c.Header("If-Match"), BypassRetention: a.bypass(c, object.Lock{})}, err
+	return object.Delete{VersionRef: ref, IfMatch: value(c, "If-Match"), BypassRetention: a.bypass(c, object.Lock{})}, err
 }
 
 func encodeDelete(c *pipeline.Call, out object.Deleted) (*pipeline.Response, error) {

@@ -230,8 +230,10 @@ func refuseUnsupported(c *pipeline.Call) error {
 	return nil
 }
 
+// writeCondition reads the conditions of a write. Some SDKs put them among the signed
+// parameters of a URL: whoever signed it relies on them.
 func writeCondition(c *pipeline.Call) object.WriteCondition {
-	return object.WriteCondition{IfMatch: c.Header("If-Match"), IfNoneMatch: c.Header("If-None-Match")}
+	return object.WriteCondition{IfMatch: value(c, "If-Match"), IfNoneMatch: value(c, "If-None-Match")}
 }
 
 func readCondition(c *pipeline.Call) object.ReadCondition {

@@ -276,7 +276,8 @@ func hexBytes(b []byte) string {
 var headerSafe = [...]string{"x-amz-content-sha256", "x-amz-date"}
 
 // checkHeadersSigned refuses headers that somebody else may have added on the
-// way: all of x-amz-* and the host must be signed.
+// way: all of x-amz-* and the host must be signed. A hash of the payload that a presigned
+// URL does not sign goes, as if it had not been sent: S3 takes no notice of it.
 func checkHeadersSigned(headers http.Header, c *claim) error {
 	var unsigned []string
 	if !lists(c.signedHeaders, "host") {
@@ -288,6 +289,10 @@ func checkHeadersSigned(headers http.Header, c *claim) error {
 			continue
 		}
 		if c.method == Header && (strings.EqualFold(name, headerSafe[0]) || strings.EqualFold(name, headerSafe[1])) {
+			continue
+		}
+		if c.method == Query && strings.EqualFold(name, headerSafe[0]) {
+			delete(headers, name)
 			continue
 		}
 		unsigned = append(unsigned, strings.ToLower(name))
