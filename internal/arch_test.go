@@ -45,6 +45,7 @@ var drivers = []string{
 	"store/crashtest",
 	"link/keystore/builtin", "link/keystore/keystoretest", "link/oidc/remote", "link/oidc/oidctest",
 	"link/sink/webhook", "link/sink/syslog", "link/sink/sinktest",
+	"link/event/webhook", "link/event/nats", "link/event/kafka", "link/event/eventtest",
 	"fips/fipstest", "fault/faulttest",
 }
 
@@ -63,6 +64,8 @@ var confined = []struct {
 	{"golang.org/x/crypto/chacha20poly1305", []string{"fips"}},
 	{"github.com/cockroachdb/pebble/v2", []string{"store/meta/pebble"}},
 	{"net/http/...", []string{"wire", "link/oidc", "link/sink"}},
+	{"github.com/nats-io/...", []string{"link/event/nats"}},
+	{"github.com/twmb/franz-go/...", []string{"link/event/kafka"}},
 	{"encoding/xml", []string{"wire"}},
 }
 

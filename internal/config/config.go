@@ -64,6 +64,8 @@ type Config struct {
 
 	AuditSinks // where audit records are sent
 
+	Notifications // where events of buckets are delivered
+
 	origins map[string]string // setting → where its value came from
 }
 

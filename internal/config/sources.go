@@ -239,6 +239,7 @@ func (l *loader) together() {
 		}
 	}
 	l.auditSinks()
+	l.notifications()
 	// A secret that is itself a mistake has been reported.
 	if !slices.ContainsFunc(l.mistakes, func(m Mistake) bool { return m.Setting == "root-secret-access-key" }) {
 		pair("root-access-key-id", "root-secret-access-key", c.RootAccessKeyID != "", c.RootSecretAccessKey.Len() > 0)

@@ -35,6 +35,7 @@ import (
 	"github.com/cofferstore/coffer/internal/core/jobs"
 	"github.com/cofferstore/coffer/internal/core/kms"
 	"github.com/cofferstore/coffer/internal/core/lifecycle/engine"
+	"github.com/cofferstore/coffer/internal/core/notification"
 	"github.com/cofferstore/coffer/internal/core/object"
 	"github.com/cofferstore/coffer/internal/core/sse"
 	"github.com/cofferstore/coffer/internal/core/trails"
@@ -94,6 +95,8 @@ type Server struct {
 	consolidator *consolidate.Consolidator
 	lifecycle    *engine.Engine
 
+	notifications *notification.Service
+
 	forwarder *forward.Forwarder // of the trail, to sinks; nil when it is off
 }
 
@@ -141,6 +144,9 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger, tune Tuning
 	}
 	s.openServices(tune)
 	if err := s.openAccessLog(ctx, tune.LogDelivery); err != nil {
+		return nil, orRestore(err, cfg.Data)
+	}
+	if err := s.openNotifications(ctx); err != nil {
 		return nil, orRestore(err, cfg.Data)
 	}
 	if err := s.objects.Counted(ctx); err != nil {
@@ -281,7 +287,8 @@ func (s *Server) clearBucket(ctx context.Context, uid bucket.UID) error {
 }
 
 func (s *Server) newRoad(version any) *pipeline.Road {
-	s3 := &s3api.API{Buckets: s.buckets, Objects: s.objects, Access: s.access, Logs: s.accessLog, Domains: s.cfg.Domain, WebsiteDomains: s.cfg.WebsiteDomain}
+	s3 := &s3api.API{Buckets: s.buckets, Objects: s.objects, Access: s.access, Logs: s.accessLog, Notifications: s.notifications, Domains: s.cfg.Domain,
+		WebsiteDomains: s.cfg.WebsiteDomain}
 	return pipeline.New(pipeline.Config{
 		Region:    s.cfg.Region,
 		Account:   s.rootKeys.Principal().Account,

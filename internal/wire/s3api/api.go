@@ -28,6 +28,8 @@ type API struct {
 	Access *access.Authorizer
 	// Logs is where requests on buckets that are logged are told of. nil: nowhere.
 	Logs *accesslog.Log
+	// Notifications takes configurations of event notifications.
+	Notifications Notifier
 	// Domains are the base host names of virtual-host style requests: with
 	// "s3.example.com" in it, photos.s3.example.com names the bucket photos.
 	Domains []string
@@ -88,7 +90,7 @@ func (a *API) ops() []pipeline.Op {
 		a.objectOps(), a.postOps(), a.attributesOps(), a.updateEncryptionOps(), a.copyOps(), a.deleteOps(), a.multipartOps(),
 		a.policyOps(), a.publicAccessOps(), a.ownershipOps(), a.aclOps(), a.loggingOps(), a.configurationsOps(), a.lifecycleOps(),
 		a.corsOps(), a.preflightOps(), a.websiteOps(), a.accelerateOps(), a.paymentOps(), a.abacOps(), a.restoreOps(), a.metadataOps(), a.replicationOps(),
-		answeredOps(), unsupportedOps(),
+		answeredOps(), a.notificationOps(), unsupportedOps(),
 	} {
 		ops = append(ops, feature...)
 	}

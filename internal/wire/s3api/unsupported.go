@@ -17,8 +17,6 @@ var unsupported = []struct {
 	event  string
 }{
 
-	{"GetBucketNotificationConfiguration", bucketRoute("GET", "notification"), pipeline.Read, "GetBucketNotification"},
-	{"PutBucketNotificationConfiguration", bucketRoute("PUT", "notification"), 0, "PutBucketNotification"},
 
 	{"PutObjectAnnotation", objectRoute("PUT", "annotation"), pipeline.Data, ""},
 	{"GetObjectAnnotation", objectRoute("GET", "annotation", "annotationName"), pipeline.Read | pipeline.Data, ""},

@@ -103,15 +103,25 @@ func (w *Webhook) Close() error {
 
 // Send is sink.Sink's.
 func (w *Webhook) Send(ctx context.Context, records [][]byte) error {
+	if len(records) == 0 && !w.closed {
+		return nil
+	}
+	return w.post(ctx, func(to io.Writer) { writeRecords(to, records) })
+}
+
+// Post sends a JSON document of the caller's. Answers and errors are as those of Send.
+func (w *Webhook) Post(ctx context.Context, document []byte) error {
+	return w.post(ctx, func(to io.Writer) { _, _ = to.Write(document) }) // to memory: it does not fail
+}
+
+// post sends what write writes.
+func (w *Webhook) post(ctx context.Context, write func(io.Writer)) error {
 	if w.closed {
 		return errors.New("the webhook is closed")
 	}
-	if len(records) == 0 {
-		return nil
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r, err := w.request(ctx, records)
+	r, err := w.request(ctx, write)
 	if err != nil {
 		return err
 	}
@@ -134,9 +144,9 @@ func bare(err error) error {
 	return err
 }
 
-// request makes the request with records.
-func (w *Webhook) request(ctx context.Context, records [][]byte) (*http.Request, error) {
-	if err := w.encode(records); err != nil {
+// request makes the request with a document.
+func (w *Webhook) request(ctx context.Context, write func(io.Writer)) (*http.Request, error) {
+	if err := w.encode(write); err != nil {
 		return nil, err
 	}
 	// A copy: the transport may go on reading the body after an answer came.
@@ -160,15 +170,20 @@ func (w *Webhook) request(ctx context.Context, records [][]byte) (*http.Request,
 	return r, nil
 }
 
-// encode writes the document to w.body.
-func (w *Webhook) encode(records [][]byte) error {
+// encode writes a document to w.body.
+func (w *Webhook) encode(write func(io.Writer)) error {
 	w.body.Reset()
-	var to io.Writer = &w.body
-	if w.cfg.Gzip {
-		w.zip.Reset(&w.body)
-		to = w.zip
+	if !w.cfg.Gzip {
+		write(&w.body)
+		return nil
 	}
-	// Neither writer fails: they write to memory.
+	w.zip.Reset(&w.body)
+	write(w.zip)
+	return w.zip.Close()
+}
+
+// writeRecords writes the document of records to memory, which does not fail.
+func writeRecords(to io.Writer, records [][]byte) {
 	_, _ = io.WriteString(to, `{"Records":[`)
 	for i, r := range records {
 		if i > 0 {
@@ -177,10 +192,6 @@ func (w *Webhook) encode(records [][]byte) error {
 		_, _ = to.Write(r)
 	}
 	_, _ = io.WriteString(to, "]}")
-	if w.cfg.Gzip {
-		return w.zip.Close()
-	}
-	return nil
 }
 
 // Signature returns HMAC-SHA256 over the time in whole seconds since 1970, a dot, and the

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package notification
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/cofferstore/coffer/internal/store/meta"
+)
+
+// Rows of this package:
+//
+//	nq/<target>/<sequence>   an event that waits for a target
+//	nc/<target>              the last sequence when something was taken from its queue
+//
+// A sequence is eight bytes, big-endian.
+const (
+	queueRows = "nq/"
+	clockRows = "nc/"
+)
+
+func queuePrefix(target string) []byte { return []byte(queueRows + target + "/") }
+
+func queueKey(target string, sequence uint64) []byte {
+	return binary.BigEndian.AppendUint64(queuePrefix(target), sequence)
+}
+
+// splitQueueKey returns of which target and in which place a row is.
+func splitQueueKey(key []byte) (target string, sequence uint64, ok bool) {
+	rest, ok := strings.CutPrefix(string(key), queueRows)
+	if !ok || len(rest) < 9 || rest[len(rest)-9] != '/' {
+		return "", 0, false
+	}
+	return rest[:len(rest)-9], binary.BigEndian.Uint64(key[len(key)-8:]), true
+}
+
+func clockKey(target string) []byte { return []byte(clockRows + target) }
+
+// waiting is an event that waits, the value of its row.
+type waiting struct {
+	Version int    `json:"version"`
+	Bucket  string `json:"bucket"`
+	Account string `json:"account"`       // of the bucket
+	Key     string `json:"key,omitempty"` // of the object
+	// Test says that the record is a document of its own, and not one of Records.
+	Test   bool            `json:"test,omitempty"`
+	Record json.RawMessage `json:"record"`
+}
+
+const waitingVersion = 1
+
+func (w waiting) encode() ([]byte, error) {
+	w.Version = waitingVersion
+	return json.Marshal(w)
+}
+
+func decodeWaiting(row []byte) (w waiting, err error) {
+	if err := json.Unmarshal(row, &w); err != nil {
+		return w, err
+	}
+	if w.Version != waitingVersion {
+		return w, errors.New("unknown version")
+	}
+	if len(w.Record) == 0 || w.Bucket == "" {
+		return w, errors.New("no record")
+	}
+	return w, nil
+}
+
+// clock gives places in the order of events: nanoseconds since 1970, or one more than the last
+// where that is not later. A commit takes its place after it has read what it rests on, so of
+// two changes of one version the later one has the later place.
+type clock struct{ last atomic.Uint64 }
+
+func (c *clock) next() uint64 {
+	for {
+		last := c.last.Load()
+		now := max(uint64(time.Now().UnixNano()), last+1)
+		if c.last.CompareAndSwap(last, now) {
+			return now
+		}
+	}
+}
+
+// atLeast moves the clock on.
+func (c *clock) atLeast(n uint64) {
+	for last := c.last.Load(); last < n && !c.last.CompareAndSwap(last, n); last = c.last.Load() {
+	}
+}
+
+// at returns when a place was given.
+func at(sequence uint64) time.Time { return time.Unix(0, int64(sequence)) }
+
+// each calls f for the rows under a prefix, in their order.
+func each(ctx context.Context, rows meta.Store, prefix []byte, keysOnly bool, f func(meta.Item) error) error {
+	for start := prefix; ; {
+		page, err := rows.Scan(ctx, meta.Range{Start: start, End: meta.PrefixEnd(prefix), KeysOnly: keysOnly})
+		if err != nil {
+			return err
+		}
+		for _, item := range page.Items {
+			if err := f(item); err != nil {
+				return err
+			}
+		}
+		if !page.More {
+			return nil
+		}
+		start = page.Next
+	}
+}
+
+// recover counts what waits, and sets the clock behind everything that ever waited.
+func (s *Service) recover(ctx context.Context) error {
+	gone := map[string]int{}
+	err := each(ctx, s.rows, []byte(queueRows), true, func(item meta.Item) error {
+		name, sequence, ok := splitQueueKey(item.Key)
+		if !ok {
+			return fmt.Errorf("row %q is none of a queue", item.Key)
+		}
+		s.clock.atLeast(sequence)
+		if p := s.pumps[name]; p == nil {
+			gone[name]++
+		} else {
+			p.waits.Add(1)
+			p.oldest.CompareAndSwap(0, int64(sequence))
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for name, n := range gone {
+		s.log.Warn("notification target is not in the configuration any more: its events wait until they are too old", "target", name, "waiting", n, "max_age", s.cfg.MaxAge)
+	}
+	return each(ctx, s.rows, []byte(clockRows), false, func(item meta.Item) error {
+		if len(item.Value) != 8 {
+			return fmt.Errorf("row %q has %d bytes", item.Key, len(item.Value))
+		}
+		s.clock.atLeast(binary.BigEndian.Uint64(item.Value))
+		return nil
+	})
+}
+
+const boundsEvery = 10 * time.Minute
+
+// keepBounds drops what waits for targets that are gone, once it is too old or too much.
+func (s *Service) keepBounds(ctx context.Context) {
+	tick := time.NewTicker(boundsEvery)
+	defer tick.Stop()
+	for {
+		if err := s.dropOld(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error("old events could not be dropped", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (s *Service) dropOld(ctx context.Context) error {
+	dropped := map[string]int{}
+	var batch meta.Batch
+	flush := func() error {
+		if len(batch.Deletes) == 0 {
+			return nil
+		}
+		_, err := s.rows.Commit(ctx, &batch)
+		batch = meta.Batch{}
+		return err
+	}
+	err := each(ctx, s.rows, []byte(queueRows), true, func(item meta.Item) error {
+		name, sequence, ok := splitQueueKey(item.Key)
+		if !ok || s.pumps[name] != nil || time.Since(at(sequence)) < s.cfg.MaxAge {
+			return nil
+		}
+		dropped[name]++
+		batch.Delete(item.Key)
+		if len(batch.Deletes) < maxRows {
+			return nil
+		}
+		return flush()
+	})
+	if err == nil {
+		err = flush()
+	}
+	for name, n := range dropped {
+		s.log.Warn("events for a notification target that is not in the configuration are dropped: they are too old", "target", name, "events", n)
+	}
+	return err
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kafka
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+
+	"github.com/cofferstore/coffer/internal/link/event/eventtest"
+	"github.com/cofferstore/coffer/internal/secret"
+)
+
+const topic = "s3-events"
+
+func TestTarget(t *testing.T) {
+	eventtest.Run(t, func(t *testing.T) eventtest.Harness {
+		cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(3, topic), kfake.EnableSASL(), kfake.Superuser("PLAIN", "coffer", eventtest.Secret))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(cluster.Close)
+		target, err := New(Config{
+			Name: "log", Brokers: cluster.ListenAddrs(), Topic: topic,
+			User: "coffer", Password: secret.New([]byte(eventtest.Secret)), Mechanism: "PLAIN",
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var fault *kfake.FaultHandle
+		return eventtest.Harness{
+			Target: target, Unordered: true,
+			Came: func() []string { return stored(t, cluster) },
+			Down: func(down bool) {
+				if down {
+					fault = cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: topic, Err: kerr.TopicAuthorizationFailed, Count: -1})
+					return
+				}
+				fault.Remove()
+			},
+		}
+	})
+}
+
+// stored returns what the topic has, up to what it had when it was asked.
+func stored(t *testing.T, cluster *kfake.Cluster) (out []string) {
+	t.Helper()
+	left := int64(0)
+	for _, p := range cluster.PartitionInfos(topic) {
+		left += p.HighWatermark
+	}
+	if left == 0 {
+		return nil
+	}
+	client, err := kgo.NewClient(
+		kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.SASL(plain.Auth{User: "coffer", Pass: eventtest.Secret}.AsMechanism()),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	for left > 0 {
+		fetched := client.PollFetches(t.Context())
+		if err := fetched.Err(); err != nil {
+			t.Fatal(err)
+		}
+		fetched.EachRecord(func(r *kgo.Record) {
+			left--
+			if body := string(r.Value); !slices.Contains(out, body) {
+				out = append(out, body)
+			}
+		})
+	}
+	return out
+}
