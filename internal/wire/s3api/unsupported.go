@@ -17,7 +17,6 @@ var unsupported = []struct {
 	event  string
 }{
 
-
 	{"PutObjectAnnotation", objectRoute("PUT", "annotation"), pipeline.Data, ""},
 	{"GetObjectAnnotation", objectRoute("GET", "annotation", "annotationName"), pipeline.Read | pipeline.Data, ""},
 	{"ListObjectAnnotations", objectRoute("GET", "annotation"), pipeline.Read | pipeline.Data, ""},
