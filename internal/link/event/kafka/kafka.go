@@ -121,7 +121,7 @@ func (t *Target) Send(ctx context.Context, messages []event.Message) (taken int,
 
 // named says of which brokers an error is, and whether trying again will hardly help.
 func (t *Target) named(err error) error {
-	text := fmt.Errorf("Kafka at %s, topic %s: %w", strings.Join(t.cfg.Brokers, ","), t.cfg.Topic, err)
+	text := fmt.Errorf("brokers of Kafka at %s, topic %s: %w", strings.Join(t.cfg.Brokers, ","), t.cfg.Topic, err)
 	var answer *kerr.Error
 	if errors.As(err, &answer) && !answer.Retriable || errors.Is(err, kerr.UnknownTopicOrPartition) {
 		return &event.Error{Refused: true, Err: text}
