@@ -71,6 +71,8 @@ type house struct {
 	op    Op
 	first func(context.Context, *Call) error
 
+	answering func(*Call, *Response)
+
 	writes atomic.Int64 // on connections
 }
 
@@ -94,7 +96,7 @@ func open(t *testing.T, do func(context.Context, *Call) (*Response, error), edit
 		Name: "tea", Source: "tea.amazonaws.com", Services: []string{"tea"},
 		Match: func(*http.Request) bool { return true },
 		Find:  func(*Call) (*Op, error) { return &h.op, nil },
-		First: h.first,
+		First: h.first, Answering: h.answering,
 		Codes: Codes{
 			outOfTea: As(404, "NoTea", "There is no tea"), iam.AccessDenied: As(403, "AccessDenied", "no"),
 			TimedOut: As(408, "TimedOut", "late"), NoRoom: As(503, "Full", "full"), AuditFailed: As(503, "Unavailable", "later"),

@@ -45,7 +45,7 @@ func (a *API) Family() *pipeline.Family {
 		Name: "s3", Source: "s3.amazonaws.com", TellsTransport: true, Services: []string{"s3"},
 		Match: func(*http.Request) bool { return true },
 		Find:  a.find(newRouter(ops, a.Domains)),
-		First: a.expectedOwner,
+		First: a.first,
 		Owner: a.owner, Answering: a.answering,
 		Codes: codes, Fault: renderFault, Ops: ops,
 	}
@@ -66,6 +66,15 @@ func (a *API) find(r *router) func(c *pipeline.Call) (*pipeline.Op, error) {
 		a.watch(c)
 		return op, err
 	}
+}
+
+// first is what is wrong with a call whatever it is. Faults: those of expectedOwner and
+// pageRequest.
+func (a *API) first(ctx context.Context, c *pipeline.Call) error {
+	if err := a.expectedOwner(ctx, c); err != nil {
+		return err
+	}
+	return a.pageRequest(ctx, c)
 }
 
 // expectedOwner holds a request that says whose bucket it is for against the bucket,

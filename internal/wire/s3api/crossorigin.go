@@ -148,6 +148,28 @@ func (o *allowed) set(h http.Header) {
 	setHeader(h, "Vary", "Origin, Access-Control-Request-Headers, Access-Control-Request-Method")
 }
 
+// pageRequest refuses a request of a page that says, as no browser does, that it is about
+// another one that cannot be, on a bucket with rules: S3 does. Fault: NoPreflight.
+func (a *API) pageRequest(ctx context.Context, c *pipeline.Call) error {
+	head := c.Request.Header
+	if head[originHeader] == nil || head[requestMethodHeader] == nil && head[requestHeadersHeader] == nil ||
+		c.Bucket == "" || c.Request.Method == http.MethodOptions {
+		return nil
+	}
+	b, err := a.Buckets.Access(ctx, c.Bucket)
+	if err != nil {
+		return nil // its operation says so
+	}
+	if cors, err := a.Buckets.Cors(ctx, b.Bucket); err != nil || cors == nil {
+		return err
+	}
+	if method := c.Header(requestMethodHeader); method != "" && !bucket.IsCorsMethod(method) {
+		return fault.New(NoPreflight, "Invalid Access-Control-Request-Method: %s", method)
+	}
+	_, err = requestHeaders(c)
+	return err
+}
+
 // answering adds to an answer what is not its operation's: whether a page of another site
 // may read it, and whether the requester pays for it. Of most requests it looks at two
 // headers.

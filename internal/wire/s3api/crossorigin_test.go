@@ -119,10 +119,12 @@ func TestPagesOfOtherSites(t *testing.T) {
 	may(s.do("PUT", "/photos/cat.jpg", "cat", from, "Access-Control-Request-Method: GET").want(200))
 	not(s.do("GET", "/photos/cat.jpg", "", from, "Access-Control-Request-Method: PUT").want(200))
 	not(s.do("GET", "/photos/cat.jpg", "", from, "Access-Control-Request-Headers: date").want(200))
-	not(s.do("GET", "/photos/cat.jpg", "", from, "Access-Control-Request-Headers: a b").want(200))
+	not(s.do("GET", "/photos/cat.jpg", "", from, "Access-Control-Request-Headers: a b").wantCode(400, "BadRequest", "contains invalid character."))
+	s.do("PUT", "/photos/cat.jpg", "cat", from, "Access-Control-Request-Method: get").wantCode(400, "BadRequest", "Invalid Access-Control-Request-Method: get")
 	s.do("GET", "/photos/cat.jpg", "", from, "Access-Control-Request-Headers: x-amz-DATE").want(200).wantPage(site, "GET, POST", "x-amz-date", "ETag", "3000")
 	s.do("DELETE", "/photos?cors", "").want(204)
 	not(s.do("GET", "/photos/cat.jpg", "", from).want(200))
+	not(s.do("GET", "/photos/cat.jpg", "", from, "Access-Control-Request-Method: get").want(200))
 }
 
 // Requests that come from no page take no memory for it.
