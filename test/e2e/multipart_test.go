@@ -326,6 +326,7 @@ func testUploadsThatAreRefused(t *testing.T, s *coffertest.Server) {
 		{"parts from behind any", request{method: "GET", target: "/bad-uploads/k?part-number-marker=x&uploadId=" + u.id}, 400, "InvalidArgument", "not an integer", []string{"ArgumentName=part-number-marker", "ArgumentValue=x"}},
 		{"fewer parts than none", request{method: "GET", target: "/bad-uploads/k?max-parts=-1&uploadId=" + u.id}, 400, "InvalidArgument", "must be an integer between 0 and", []string{"ArgumentName=max-parts", "ArgumentValue=-1"}},
 		{"an encoding of uploads", request{method: "GET", target: "/bad-uploads?uploads&encoding-type=base64"}, 400, "InvalidArgument", "Invalid Encoding Method specified in Request", []string{"ArgumentName=encoding-type", "ArgumentValue=base64"}},
+		{"a marker that is no upload", request{method: "GET", target: "/bad-uploads?uploads&key-marker=k&upload-id-marker=x"}, 400, "InvalidArgument", "Invalid uploadId marker", []string{"ArgumentName=upload-id-marker", "ArgumentValue=x"}},
 		{"too many uploads", request{method: "GET", target: "/bad-uploads?uploads&max-uploads=x"}, 400, "InvalidArgument", "not an integer", []string{"ArgumentName=max-uploads", "ArgumentValue=x"}},
 	})
 	// A condition that was decided by another write since the upload began.

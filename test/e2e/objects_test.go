@@ -118,6 +118,7 @@ func testRanges(t *testing.T, s *coffertest.Server) {
 		{"small", "bytes=-3", 206, "789", "bytes 7-9/10"},
 		{"small", "bytes=-30", 206, "0123456789", "bytes 0-9/10"},
 		{"small", "bytes=3-2", 200, "0123456789", ""},
+		{"small", "bytes= 0-1", 200, "0123456789", ""}, {"empty", "bytes=-1", 200, "", ""},
 		{"small", "bytes=-", 200, "0123456789", ""},
 		{"small", "bytes=0--1", 200, "0123456789", ""},
 		{"small", "bytes=a-b", 200, "0123456789", ""},
@@ -133,7 +134,7 @@ func testRanges(t *testing.T, s *coffertest.Server) {
 			t.Errorf("%s of %s: %d %v, %d bytes", c.header, c.key, a.status, a.header, len(a.body))
 		}
 	}
-	for key, ranges := range map[string][]string{"small": {"bytes=10-", "bytes=11-12", "bytes=-0"}, "empty": {"bytes=0-0", "bytes=-1"}} {
+	for key, ranges := range map[string][]string{"small": {"bytes=10-", "bytes=11-12", "bytes=-0"}, "empty": {"bytes=0-0", "bytes=-0"}} {
 		for _, r := range ranges {
 			a := request{method: "GET", target: "/ranges/" + key, headers: []string{"Range", r}}.do(s)
 			length := map[string]string{"small": "10", "empty": "0"}[key]

@@ -182,7 +182,7 @@ func testPresignedURLsThatAreRefused(t *testing.T, s *coffertest.Server) {
 		{"no date", "X-Amz-Date", "", 400, "AuthorizationQueryParametersError", six},
 		{"no credential", "X-Amz-Credential", "", 400, "AuthorizationQueryParametersError", six},
 		{"no signature", "X-Amz-Signature", "", 400, "AuthorizationQueryParametersError", six},
-		{"another algorithm", "X-Amz-Algorithm", "AWS4-HMAC-SHA512", 400, "AuthorizationQueryParametersError", `X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"`},
+		{"another algorithm", "X-Amz-Algorithm", "AWS4-HMAC-SHA512", 400, "AuthorizationQueryParametersError", `X-Amz-Algorithm only supports "AWS4-HMAC-SHA256 and AWS4-ECDSA-P256-SHA256"`},
 		{"a credential encoded twice", "X-Amz-Credential", url.QueryEscape(good.Get("X-Amz-Credential")), 400, "AuthorizationQueryParametersError", "Error parsing the X-Amz-Credential parameter; "},
 		{"another region", "X-Amz-Credential", strings.Replace(good.Get("X-Amz-Credential"), "us-east-1", "eu-west-1", 1), 400, "AuthorizationQueryParametersError", "the region 'eu-west-1' is wrong; expecting 'us-east-1'"},
 		{"a date of another form", "X-Amz-Date", "yesterday", 400, "AuthorizationQueryParametersError", "X-Amz-Date must be in the ISO8601 Long Format"},

@@ -114,13 +114,14 @@ func testTagsThatAreRefused(t *testing.T, s *coffertest.Server) {
 		{"a long value", put(object, tag("a", long+long)), 400, "InvalidTag", "The TagValue you have provided is invalid", []string{"TagKey=a", "TagValue"}},
 		{"a key of the service's", put(object, tag("AWS:x", "1")), 400, "InvalidTag", "System tags cannot be added/updated by requester", []string{"TagKey=AWS:x"}},
 		{"eleven tags", put(object, many(11)), 400, "BadRequest", "Object tags cannot be greater than 10", nil},
-		{"fifty-one tags of a bucket", put(bucket, many(51)), 400, "BadRequest", "cannot be greater than 50", nil},
+		{"fifty-one tags of a bucket", put(bucket, many(51)), 400, "BadRequest", "Bucket tag count cannot be greater than 50", nil},
 		{"no value", put(object, "<Tag><Key>a</Key></Tag>"), 400, "MalformedXML", "well-formed", nil},
 		{"no key", put(bucket, "<Tag><Value>a</Value></Tag>"), 400, "MalformedXML", "well-formed", nil},
 		{"no set", request{method: "PUT", target: object, body: "<Tagging/>", headers: md5Header("<Tagging/>")}, 400, "MalformedXML", "well-formed", nil},
 		{"no digest", request{method: "PUT", target: object, body: "<Tagging/>"}, 400, "InvalidRequest", "Content-MD5", nil},
 		{"no object", put("/bad-tags/missing?tagging", tag("a", "1")), 404, "NoSuchKey", "", []string{"Key=missing"}},
-		header("a key twice", "a=1&a=2"), header("a bad escape", "a=%zz"), header("no UTF-8", "a=%ff"), header("a strange character", "a=%3F"),
+		header("a key twice", "a=1&a=2"), header("a bad escape", "a=%zz"), header("no UTF-8", "a=%ff"), header("a bare equals sign", "a=b=c"),
+		{"header a strange character", request{method: "PUT", target: "/bad-tags/new", body: "x", headers: []string{"X-Amz-Tagging", "a=%3F"}}, 400, "InvalidTag", "The TagValue you have provided is invalid", []string{"TagKey=a", "TagValue=?"}},
 		{"header of eleven", request{method: "PUT", target: "/bad-tags/new", body: "x", headers: []string{"X-Amz-Tagging", "a=&b=&c=&d=&e=&f=&g=&h=&i=&j=&k="}}, 400, "BadRequest", "Object tags cannot be greater than 10", nil},
 	})
 	out := do(t, s.S3.GetObjectTagging, &s3.GetObjectTaggingInput{Bucket: aws.String("bad-tags"), Key: aws.String("k")})

@@ -106,7 +106,7 @@ func testVersions(t *testing.T, s *coffertest.Server) {
 
 	// Suspended: one version is null, and each write replaces it.
 	s.Versioning("versions", types.BucketVersioningStatusSuspended)
-	if out := s.Put("versions", "k", "3"); aws.ToString(out.VersionId) != "null" {
+	if out := s.Put("versions", "k", "3"); out.VersionId != nil { // as recorded of S3
 		t.Errorf("suspended: version %q", aws.ToString(out.VersionId))
 	}
 	has("suspended", "k=3 null*, k=1")

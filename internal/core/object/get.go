@@ -277,6 +277,10 @@ func selectPart(r *record, in Get) (selection, error) {
 		if !ok {
 			return selection{0, r.Size, false}, nil
 		}
+		if spec.first < 0 && spec.last > 0 && r.Size == 0 {
+			// The last bytes of nothing are nothing, which no Content-Range can say.
+			return selection{}, nil
+		}
 		start, length, ok := spec.of(r.Size)
 		if !ok {
 			return selection{}, fault.New(InvalidRange, "").

@@ -19,7 +19,7 @@ func parseRange(s string) (r rangeSpec, ok bool) {
 	if !ok || strings.Contains(spec, ",") {
 		return r, false
 	}
-	first, last, ok := strings.Cut(strings.Trim(spec, " \t"), "-")
+	first, last, ok := strings.Cut(spec, "-")
 	if !ok {
 		return r, false
 	}

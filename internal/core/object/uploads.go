@@ -122,7 +122,8 @@ type UploadListing struct {
 	NextKey, NextUpload string
 }
 
-// ListUploads returns a page of uploads, by key and then by the time they began.
+// ListUploads returns a page of uploads, by key and then by the time they began. Fault:
+// InvalidArgument.
 func (o *Objects) ListUploads(ctx context.Context, _ iam.Caller, in ListUploads) (UploadListing, error) {
 	b, err := o.buckets.Find(ctx, in.Ref)
 	if err != nil {

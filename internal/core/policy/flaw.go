@@ -15,9 +15,11 @@ type flaw uint8
 const (
 	fine flaw = iota
 	notJSON
+	brokenJSON // it begins as an object
 	syntax
 	unknownElement
-	missing // an element that the kind's statements must have
+	missing      // an element that the kind's statements must have
+	noStatements // an empty list of them
 	version
 	effect
 	sid
@@ -40,7 +42,8 @@ const (
 	resourceForbidden
 	operatorUnknown
 	conditionUnknown
-	conditionIdle // an action of the statement does not have the key
+	conditionAddress // no address where one must be
+	conditionIdle    // an action of the statement does not have the key
 	variableInvalid
 	tooPermissive
 )
@@ -70,6 +73,7 @@ var (
 	}
 	trustTexts = map[flaw]string{
 		principalInvalid:    "Invalid principal in policy: %s",
+		noStatements:        "Could not parse the policy: Statement is empty!",
 		notPrincipalAllowed: "Has prohibited field NotPrincipal.",
 		resourceForbidden:   "Has prohibited field %s.",
 		actionTrust:         "AssumeRole policy may only specify STS AssumeRole actions.",
@@ -77,6 +81,9 @@ var (
 	}
 	bucketTexts = map[flaw]string{
 		notJSON:           "Policies must be valid JSON and the first byte must be '{'",
+		brokenJSON:        "This policy contains invalid Json",
+		noStatements:      "Could not parse the policy: Statement is empty!",
+		conditionAddress:  "Invalid IP address in Conditions",
 		unknownElement:    "Unknown field %s",
 		missing:           "Missing required field %s",
 		version:           "The policy must contain a valid version string",
@@ -101,6 +108,7 @@ var (
 	keyTexts = map[flaw]string{
 		version:             "Policy has an unknown version.",
 		missing:             "Policy must contain a statement.",
+		noStatements:        "Policy must contain a statement.",
 		effect:              "Policy statement must have an effect of Allow or Deny.",
 		sidTwice:            iamTexts[sidTwice],
 		principalForbidden:  "Policy statement must contain either a principal or a NotPrincipal.",

@@ -4,6 +4,7 @@ package policy
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -59,6 +60,9 @@ func (d *Document) Text() string { return d.text }
 func (d *Document) read(own string) *problem {
 	root, err := readJSON(d.text)
 	if err == errJSON || err == nil && (root.kind != '{' || d.kind == Bucket && d.text[0] != '{') {
+		if d.kind == Bucket && err == errJSON && strings.HasPrefix(d.text, "{") {
+			return &problem{flaw: brokenJSON}
+		}
 		return &problem{flaw: notJSON}
 	}
 	if err != nil {
@@ -89,7 +93,7 @@ func (d *Document) read(own string) *problem {
 		return &problem{missing, "Statement"}
 	}
 	if len(all.list()) == 0 {
-		return &problem{missing, "Statement"}
+		return &problem{flaw: noStatements}
 	}
 	sids := map[string]bool{}
 	for i, n := range all.list() {
@@ -153,9 +157,23 @@ func (d *Document) form(m member) *problem {
 		return &problem{unknownElement, m.name}
 	}
 	if !ok {
-		return &problem{flaw: syntax}
+		return &problem{flaw: d.unreadable(m)}
 	}
 	return nil
+}
+
+// unreadable is what is wrong with an element that has not the form it must have. S3
+// tells an empty string from what is no string.
+func (d *Document) unreadable(m member) flaw {
+	empty := slices.ContainsFunc(m.value.list(), func(n *node) bool { return n.kind == '"' && n.text == "" })
+	switch {
+	case d.kind != Bucket || !empty:
+	case m.name == "Action" || m.name == "NotAction":
+		return actionName
+	case m.name == "Resource" || m.name == "NotResource":
+		return resourceForm
+	}
+	return syntax
 }
 
 // stringsOf returns a string, or the strings of a list that is not empty.
@@ -245,6 +263,9 @@ func (d *Document) action(st *statement, n *node, _ string) *problem {
 		if d.kind == Key {
 			return &problem{flaw: syntax}
 		}
+		if d.kind == Bucket && of != nil {
+			return &problem{flaw: actionName}
+		}
 		return &problem{flaw: actionNone}
 	}
 	st.written.actions, _ = stringsOf(of)
@@ -284,6 +305,8 @@ func (d *Document) resource(st *statement, n *node, own string) *problem {
 		return nil
 	case of != nil && len(of.list()) == 0 && d.kind == Key:
 		return &problem{flaw: syntax}
+	case of != nil && len(of.list()) == 0 && d.kind == Bucket:
+		return &problem{flaw: resourceForm}
 	case of == nil || len(of.list()) == 0:
 		return &problem{flaw: resourceNone}
 	}
@@ -330,6 +353,12 @@ func (d *Document) condition(st *statement, n *node, _ string) *problem {
 					return &problem{variableInvalid, operator.name}
 				}
 				return &problem{operatorUnknown, operator.name}
+			}
+			if d.kind == Bucket && c.key == "aws:sourceip" && slices.ContainsFunc(values, func(v string) bool {
+				_, ok := parseNetwork(v)
+				return !ok
+			}) {
+				return &problem{conditionAddress, key.name}
 			}
 			st.conditions = append(st.conditions, c)
 		}

@@ -171,10 +171,27 @@ func TestTexts(t *testing.T) {
 			t.Errorf("%s policy, %s: %v, want %q", kinds[test.kind], test.what, err, test.want)
 		}
 	}
+	// put is a bucket policy whose statement has this in the place of what is sound.
+	put := func(element, value string) string {
+		all := map[string]string{"Effect": `"Allow"`, "Principal": `"*"`, "Action": `"s3:GetObject"`, "Resource": `"arn:aws:s3:::photos/*"`}
+		all[element] = value
+		var members []string
+		for name, v := range all {
+			members = append(members, `"`+name+`":`+v)
+		}
+		return `{"Statement":[{` + strings.Join(members, ",") + `}]}`
+	}
 	for text, want := range map[string]string{
 		`[]`: "Policies must be valid JSON and the first byte must be '{'", ` {"Statement":[]}`: "Policies must be valid JSON and the first byte must be '{'",
 		`{}`: "Missing required field Statement", `{"Version":"1","Statement":{}}`: "The policy must contain a valid version string",
-		`{"Foo":1}`: "Unknown field Foo",
+		`{"Foo":1}`: "Unknown field Foo", `{true}`: "This policy contains invalid Json", `{"Statement":[]}`: "Could not parse the policy: Statement is empty!",
+		put("Action", `""`): "Policy has invalid action", put("Action", `[]`): "Policy has invalid action", put("Action", `true`): "Invalid policy syntax.",
+		put("Resource", `""`): "Policy has invalid resource", put("Resource", `[]`): "Policy has invalid resource", put("Resource", `{}`): "Invalid policy syntax.",
+		put("Principal", `{}`): "Invalid principal in policy", put("Principal", `{"AWS":[]}`): "Invalid principal in policy",
+		put("Principal", `{"AWS":""}`): "Invalid principal in policy", put("Principal", `[]`): "Invalid policy syntax.",
+		put("Condition", `{"NotIpAddress":{"aws:SourceIp":"300.1.1.1/8"}}`):      "Invalid IP address in Conditions",
+		put("Condition", `{"IpAddress":{"aws:SourceIp":["10.0.0.0/8","here"]}}`): "Invalid IP address in Conditions",
+		put("Condition", `{"IpAddress":{"aws:SourceIp":"2001:db8::/32"}}`):       "",
 	} {
 		if err := parseText(Bucket, text); message(err) != want {
 			t.Errorf("bucket policy %s: %v, want %q", text, err, want)

@@ -60,11 +60,16 @@ func newPrincipals(kind Kind, n *node) (*principals, *problem) {
 		return p, nil
 	case n.kind == '"':
 		return nil, principalProblem("AWS", n.text)
+	case n.kind == '{' && len(n.members) == 0 && kind == Bucket:
+		return nil, principalProblem("AWS", "")
 	case n.kind != '{' || len(n.members) == 0:
 		return nil, &problem{flaw: syntax}
 	}
 	for _, m := range n.members {
 		texts, ok := stringsOf(m.value)
+		if !ok && kind == Bucket {
+			return nil, principalProblem(m.name, "")
+		}
 		if !ok {
 			return nil, &problem{flaw: syntax}
 		}

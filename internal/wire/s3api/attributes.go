@@ -12,6 +12,7 @@ import (
 	"github.com/cofferstore/coffer/internal/checksum"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/object"
+	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
 )
 
@@ -50,6 +51,9 @@ func decodeAttributes(c *pipeline.Call) (in getAttributes, err error) {
 		return in, err
 	}
 	asked := value(c, attributesHeader)
+	if strings.TrimSpace(asked) == "" {
+		return in, fault.New(InvalidRequest, "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty")
+	}
 	in.names = make(map[string]bool)
 	for name := range strings.SplitSeq(asked, ",") {
 		if name = strings.TrimSpace(name); !attributeNames[name] {

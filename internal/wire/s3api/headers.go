@@ -3,7 +3,6 @@
 package s3api
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -106,6 +105,20 @@ var systemHeaders = map[string]string{
 
 const redirectHeader = "x-amz-website-redirect-location"
 
+// InvalidRedirect: an object is to redirect to what is no place on the web.
+const InvalidRedirect fault.Kind = "s3api: invalid website redirect location"
+
+// checkRedirect reports whether an object's redirect leads to a page of the site or to a
+// URL (S3 API Reference, PutObject).
+func checkRedirect(location string) error {
+	for _, prefix := range []string{"", "/", "http://", "https://"} {
+		if location == prefix || prefix != "" && strings.HasPrefix(location, prefix) {
+			return nil
+		}
+	}
+	return fault.New(InvalidRedirect, "")
+}
+
 // attributes reads what a request says of a new object beside its bytes.
 func attributes(c *pipeline.Call) (a object.Attributes, err error) {
 	if err := customerTransport(c); err != nil {
@@ -122,6 +135,9 @@ func attributes(c *pipeline.Call) (a object.Attributes, err error) {
 		if h.Name == redirectHeader && !goesSomewhere(h.Value) {
 			return a, fault.New(InvalidRedirect, "")
 		}
+	}
+	if err := checkRedirect(value(c, redirectHeader)); err != nil {
+		return a, err
 	}
 	a.StorageClass = value(c, "x-amz-storage-class")
 	if a.Tags, err = tagsHeader(c); err != nil {
@@ -202,23 +218,22 @@ func tagsHeader(c *pipeline.Call) ([]bucket.Tag, error) {
 			"The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.")
 	}
 	var tags []bucket.Tag
+	seen := map[string]bool{}
 	for pair := range strings.SplitSeq(header, "&") {
 		if pair == "" {
 			continue
 		}
-		key, val, _ := strings.Cut(pair, "=")
+		key, raw, _ := strings.Cut(pair, "=")
 		key, keyErr := url.QueryUnescape(key)
-		val, valErr := url.QueryUnescape(val)
-		if keyErr != nil || valErr != nil || !utf8.ValidString(key) || !utf8.ValidString(val) {
+		val, valErr := url.QueryUnescape(raw)
+		if keyErr != nil || valErr != nil || !utf8.ValidString(key) || !utf8.ValidString(val) ||
+			key == "" || seen[key] || strings.Contains(raw, "=") {
 			return invalid()
 		}
+		seen[key] = true
 		tags = append(tags, bucket.Tag{Key: key, Value: val})
 	}
-	// In a header a bad tag is a bad header; how many there are core says.
-	if err := bucket.CheckTags(tags, len(tags)); errors.Is(err, bucket.InvalidTag) {
-		return invalid()
-	}
-	return tags, nil
+	return tags, nil // what they may be, and how many, core says
 }
 
 // refuseUnsupported refuses headers that ask for what is not done here, rather

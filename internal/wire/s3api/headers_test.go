@@ -80,6 +80,15 @@ func TestPresignedParametersThatAreNoHeaders(t *testing.T) {
 	}
 }
 
+func TestRedirectsLeadSomewhere(t *testing.T) {
+	for location, good := range map[string]bool{"": true, "/a": true, "http://x": true, "https://x/y": true, "ftp://x": false, "x": false, "javascript:x": false} {
+		header := "x-amz-website-redirect-location: " + location
+		if _, err := attributes(cat(t, "PUT", "", header)); good != (err == nil) || !good && !errors.Is(err, InvalidRedirect) {
+			t.Errorf("%q: %v", location, err)
+		}
+	}
+}
+
 func TestTagsHeader(t *testing.T) {
 	for header, want := range map[string][]bucket.Tag{
 		"":                      nil,
@@ -87,14 +96,16 @@ func TestTagsHeader(t *testing.T) {
 		"a":                     {{Key: "a"}},
 		"a=":                    {{Key: "a"}},
 		"my+key=x%2By&k=%C3%A9": {{Key: "my key", Value: "x+y"}, {Key: "k", Value: "é"}},
-		"a=b=c":                 {{Key: "a", Value: "b=c"}},
+		"a=b%3Dc":               {{Key: "a", Value: "b=c"}},
+		"a,b=1":                 {{Key: "a,b", Value: "1"}}, // what a tag may be, core says
+		"aws:x=1":               {{Key: "aws:x", Value: "1"}},
 	} {
 		got, err := tagsHeader(cat(t, "PUT", "", "x-amz-tagging: "+header))
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%q: %v, %v; want %v", header, got, err, want)
 		}
 	}
-	for _, header := range []string{"a=1&a=2", "a=%zz", "a=%ff", "=1", "a,b=1", "a=1;b=2", "aws:x=1"} {
+	for _, header := range []string{"a=1&a=2", "a=%zz", "a=%ff", "=1", "a=b=c", "a=1;b=2"} {
 		_, err := tagsHeader(cat(t, "PUT", "", "x-amz-tagging: "+header))
 		if kind, _ := faultOf(err); kind != InvalidArgument || detail(err, "ArgumentName") != "x-amz-tagging" || detail(err, "ArgumentValue") != header {
 			t.Errorf("%q: %v", header, err)

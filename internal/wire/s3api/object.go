@@ -73,6 +73,11 @@ func encodePut(c *pipeline.Call, out object.Stored) (*pipeline.Response, error) 
 	setChecksum(h, out.Checksum, out.ETag)
 	setCustomer(c, h, out.SSE)
 	setContext(c, h, out.SSE)
+	// A copy into a bucket whose versioning is suspended has the version id "null" in
+	// its answer; a put has none.
+	if out.VersionID == object.Null {
+		out.VersionID = ""
+	}
 	setWritten(c, h, out)
 	if out.VersionID == object.Null {
 		delete(h, "x-amz-version-id") // where versioning is suspended, S3 names the version to readers alone

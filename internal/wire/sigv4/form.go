@@ -47,15 +47,18 @@ func (v *Verifier) VerifyForm(ctx context.Context, f PostForm, services ...strin
 		}
 	}
 	if f.Algorithm != algorithm {
-		return nil, unsupportedSignature()
+		return nil, formFault("X-Amz-Algorithm", "Only AWS4-HMAC-SHA256 is supported").With("ArgumentValue", f.Algorithm)
 	}
 	c := &claim{method: Form, signature: f.Signature, token: f.SecurityToken}
 	if err := v.readCredential(c, f.Credential, services); err != nil {
 		return nil, err
 	}
 	at, err := time.Parse(timeLayout, f.Date)
-	if err != nil || !c.setTime(at) {
-		return nil, formFault("X-Amz-Date", "X-Amz-Date is not valid, or not the date of the credential.")
+	if err != nil {
+		return nil, formFault("X-Amz-Date", "X-Amz-Date must be formated via ISO8601 Long format").With("ArgumentValue", f.Date)
+	}
+	if !c.setTime(at) {
+		return nil, formFault("X-Amz-Date", "X-Amz-Date is not the date of the credential.").With("ArgumentValue", f.Date)
 	}
 	cred, key, err := v.lookUp(ctx, c)
 	if err != nil {

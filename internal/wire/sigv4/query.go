@@ -108,7 +108,7 @@ func (v *Verifier) claimOfQuery(q *query, services []string) (*claim, error) {
 	case "AWS4-ECDSA-P256-SHA256":
 		return nil, unsupportedSignature()
 	default:
-		return nil, fault.New(QueryParameters, `X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"`)
+		return nil, fault.New(QueryParameters, `X-Amz-Algorithm only supports "AWS4-HMAC-SHA256 and AWS4-ECDSA-P256-SHA256"`)
 	}
 	if err := v.readCredential(c, q.credential, services); err != nil {
 		return nil, err
