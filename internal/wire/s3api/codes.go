@@ -69,7 +69,6 @@ var codes = pipeline.Codes{
 	NotAForm:              pipeline.As(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold"),
 	MalformedForm:         pipeline.As(400, "MalformedPOSTRequest", "The body of your POST request is not well-formed multipart/form-data."),
 	FieldsTooLarge:        pipeline.As(400, "MaxPostPreDataLengthExceeded", "Your POST request fields preceeding the upload file was too large."), // S3's spelling
-	InvalidRedirect:       pipeline.As(400, "InvalidRedirectLocation", "The website redirect location must have a prefix of 'http://' or 'https://' or '/'."),
 	InvalidPolicyDocument: pipeline.As(400, "InvalidPolicyDocument", "Invalid Policy"),
 	PolicyViolated:        pipeline.As(403, "AccessDenied", "Invalid according to Policy"),
 	FileTooLarge:          pipeline.As(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size"),

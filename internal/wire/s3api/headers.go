@@ -105,20 +105,6 @@ var systemHeaders = map[string]string{
 
 const redirectHeader = "x-amz-website-redirect-location"
 
-// InvalidRedirect: an object is to redirect to what is no place on the web.
-const InvalidRedirect fault.Kind = "s3api: invalid website redirect location"
-
-// checkRedirect reports whether an object's redirect leads to a page of the site or to a
-// URL (S3 API Reference, PutObject).
-func checkRedirect(location string) error {
-	for _, prefix := range []string{"", "/", "http://", "https://"} {
-		if location == prefix || prefix != "" && strings.HasPrefix(location, prefix) {
-			return nil
-		}
-	}
-	return fault.New(InvalidRedirect, "")
-}
-
 // attributes reads what a request says of a new object beside its bytes.
 func attributes(c *pipeline.Call) (a object.Attributes, err error) {
 	if err := customerTransport(c); err != nil {
@@ -135,9 +121,6 @@ func attributes(c *pipeline.Call) (a object.Attributes, err error) {
 		if h.Name == redirectHeader && !goesSomewhere(h.Value) {
 			return a, fault.New(InvalidRedirect, "")
 		}
-	}
-	if err := checkRedirect(value(c, redirectHeader)); err != nil {
-		return a, err
 	}
 	a.StorageClass = value(c, "x-amz-storage-class")
 	if a.Tags, err = tagsHeader(c); err != nil {
