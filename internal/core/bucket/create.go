@@ -118,7 +118,7 @@ func (s *Buckets) createAgain(ctx context.Context, by iam.Caller, in Create) (*B
 	switch {
 	case b.Owner != by.Account:
 		return nil, fault.New(AlreadyExists, "").With("BucketName", in.Bucket)
-	case s.cfg.Region == defaultRegion && !in.HasTags:
+	case s.cfg.Region == defaultRegion && !in.HasTags && (b.ObjectLock != nil || !in.ObjectLock):
 		return b, nil
 	}
 	return nil, fault.New(AlreadyOwnedByYou, "").With("BucketName", in.Bucket)

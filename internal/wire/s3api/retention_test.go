@@ -36,6 +36,9 @@ func TestObjectLockConfiguration(t *testing.T) {
 	s.do("PUT", "/plain?object-lock", lockConfiguration(lockEnabled), "x-amz-bucket-object-lock-token: x").want(200)
 
 	s.do("PUT", "/locks", "", locks).want(200)
+	s.do("PUT", "/locks", "", locks).want(200)
+	s.do("PUT", "/unlocked", "").want(200)
+	s.do("PUT", "/unlocked", "", locks).wantCode(409, "BucketAlreadyOwnedByYou")
 	s.do("GET", "/locks?versioning", "").want(200, "<Status>Enabled</Status>")
 	for _, name := range []string{"plain", "locks"} {
 		s.do("GET", "/"+name+"?object-lock", "").wantDocument(200, "<ObjectLockConfiguration>"+lockEnabled+"</ObjectLockConfiguration>")
