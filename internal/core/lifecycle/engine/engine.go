@@ -3,10 +3,11 @@
 // Package engine carries out the lifecycle rules of buckets: jobs that walk through a
 // bucket's versions and uploads and do what package lifecycle says is due.
 //
-// A sweep judges everything by the time at which it began, so that it comes to the same
-// end however often it is interrupted. It goes on from the last key that it has seen to; what
-// it did before a crash is not due any more. It acts for no caller: no policy stops it, and
-// it leaves no audit records, as on S3. It is told of in access logs and in events.
+// A sweep judges everything by the time at which it began. One that is interrupted goes on
+// from the last key that it has seen to: what it did before is not due any more. What falls due
+// by what it does, as a delete marker that hides nothing, is for the next one. However often they
+// are interrupted, sweeps come to the same end. They act for no caller: no policy stops them, and
+// they leave no audit records, as on S3. Access logs and events tell of them.
 package engine
 
 import (
