@@ -154,6 +154,8 @@ func TestRefusedValues(t *testing.T) {
 		"region":               {"", "US", "a.b", "-a"},
 		"account-id":           {"", "00000000001", "00000000000x"},
 		"domain":               {"Example.com", "a..b", "a,,b", "a b"},
+		"website-domain":       {"Example.com", "localhost", "web.example.com,s3.localhost"},
+		"website-listen":       {"9000", "127.0.0.1:http"},
 		"trusted-proxies":      {"10.0.0.0/33", "localhost", "fe80::1%eth0"},
 		"metrics-peers":        {"all"},
 		"bucket-key-ttl":       {"", "5", "-1s", "1h1s"},

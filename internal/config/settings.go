@@ -64,7 +64,7 @@ var settings = []setting{
 		help:   "Host names under which `BUCKET.NAME` means a bucket (virtual-host style). Path style works under every name.",
 		access: field(func(c *Config) *[]string { return &c.Domain }, list(hostName), unlist(asIs))},
 	{name: "website-domain", form: "list of host names", def: "s3-website.localhost",
-		help:   "Host names under which `BUCKET.NAME` is the website of a bucket, as its website configuration says.",
+		help:   "Host names under which `BUCKET.NAME` is the website of a bucket, as its website configuration says. Of names in `domain` and here, the longest that fits counts.",
 		access: field(func(c *Config) *[]string { return &c.WebsiteDomain }, list(hostName), unlist(asIs))},
 	{name: "website-listen", form: "host:port", def: "",
 		help:   "Address that serves websites and nothing else, by HTTPS if there is a certificate. There, a host name that is not under `website-domain` is itself the name of a bucket. Without it websites are at `listen` alone.",

@@ -34,10 +34,14 @@ func (a *API) Websites() *pipeline.Family {
 	head := pipeline.Define("HeadWebsiteObject", read, objectRoute("HEAD"), decodeSite, sites.Get, a.encodeSite)
 	get.EventName, head.EventName = "GetObject", "HeadObject"
 	ops := []pipeline.Op{get, head, pipeline.Define("PreflightWebsite", silent, objectRoute("OPTIONS"), decodeSitePreflight, a.preflight, encodePreflight)}
-	hosts := newRouter(nil, a.WebsiteDomains)
+	hosts, apis := newRouter(nil, a.WebsiteDomains), newRouter(nil, a.Domains)
 	f := &pipeline.Family{
 		Name: "website", Source: "s3.amazonaws.com", TellsTransport: true, Services: []string{"s3"},
-		Match: func(r *http.Request) bool { return hosts.under(r.Host) || onWebsites(r.Context()) },
+		Match: func(r *http.Request) bool {
+			// Of s3.example.com and example.com the longer name says what a host is.
+			at := hosts.under(r.Host)
+			return at > 0 && at > apis.under(r.Host) || onWebsites(r.Context())
+		},
 		Find: func(c *pipeline.Call) (*pipeline.Op, error) {
 			if err := hosts.site(c); err != nil {
 				return nil, err
@@ -68,18 +72,19 @@ func OnWebsites(ctx context.Context) context.Context {
 
 func onWebsites(ctx context.Context) bool { return ctx.Value(websitesKey{}) != nil }
 
-// under reports whether a host, which may have a port, is one of the domains or below one.
-func (r *router) under(host string) bool {
+// under returns the length of the longest domain that a host, which may have a port, is or
+// is below; 0 for none.
+func (r *router) under(host string) int {
 	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
 		host = host[:i]
 	}
 	for _, d := range r.domains {
 		at := len(host) - len(d)
 		if at >= 0 && strings.EqualFold(host[at:], d) && (at == 0 || host[at-1] == '.') {
-			return true
+			return len(d)
 		}
 	}
-	return false
+	return 0
 }
 
 // site finds the bucket and the key of a request to a website. On a listener of websites, a
@@ -87,7 +92,7 @@ func (r *router) under(host string) bool {
 // aliases of S3's. Faults: InvalidURI, NoSite.
 func (r *router) site(c *pipeline.Call) error {
 	host := c.Host()
-	if c.Bucket = r.bucketOfHost(host); c.Bucket == "" && !r.under(host) {
+	if c.Bucket = r.bucketOfHost(host); c.Bucket == "" && r.under(host) == 0 {
 		c.Bucket = host
 	}
 	path := c.Request.URL.Path

@@ -118,6 +118,25 @@ func (a *answer) wantBody(status int, body string) *answer {
 	return a
 }
 
+// The longest name that a host is under says what it is.
+func TestWhichHostsAreWebsites(t *testing.T) {
+	f := (&API{Domains: []string{"s3.example.com", "web.example.com.org"}, WebsiteDomains: []string{"example.com", "web.s3.example.com"}}).Websites()
+	for host, want := range map[string]bool{
+		"photos.example.com": true, "photos.example.com:80": true, "EXAMPLE.com": true, "a.photos.example.com": true,
+		"s3.example.com": false, "photos.S3.example.com:9000": false, "photos.web.s3.example.com": true,
+		"photosexample.com": false, "example.com.org": false, "localhost": false, "[::1]:9000": false, "": false,
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Host = host
+		if got := f.Match(r); got != want {
+			t.Errorf("%q: %v", host, got)
+		}
+		if !f.Match(r.WithContext(OnWebsites(r.Context()))) {
+			t.Errorf("%q on the listener of websites: none", host)
+		}
+	}
+}
+
 func TestErrorDocument(t *testing.T) {
 	s := webs(t, indexed+`<ErrorDocument><Key>errors/all.html</Key></ErrorDocument>`)
 	s.visit("GET", "/").wantPageOf(404, "404 Not Found", codeNoKey, textNoKey, "Key: index.html",
