@@ -9,6 +9,7 @@
 package lifecycle
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -154,8 +155,11 @@ func (r Rules) Expiry(key string, v *Version) (due int64, id string, ok bool) {
 // moment returns when an action on something of that age is due. One at a date is so at
 // that date, and each day after for what has come since.
 func (r Rules) moment(created int64, days *int, date *time.Time) int64 {
-	if days != nil {
+	switch {
+	case days != nil:
 		return r.After(created, *days)
+	case date == nil: // no configuration that was accepted
+		return math.MaxInt64
 	}
 	return max(date.UnixMilli(), r.After(created, 0))
 }
