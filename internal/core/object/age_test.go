@@ -5,12 +5,14 @@ package object
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/cofferstore/coffer/internal/core/bucket"
+	"github.com/cofferstore/coffer/internal/core/iam"
 )
 
 const aDay = 24 * time.Hour
@@ -357,6 +359,43 @@ func TestExpiryOfWrites(t *testing.T) {
 		_, byID := w.get(Get{VersionRef: VersionRef{Ref: ref("bkt", "k"), VersionID: Null}})
 		if byID.Expires != (Expiry{}) {
 			t.Errorf("by its id: %+v", byID.Expires)
+		}
+	})
+}
+
+// Who asks for events is told of what rules do, in the same commits.
+func TestAgingIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, n := newTold(t, bucket.Enabled)
+		for range 2 {
+			w.put(put("bkt", "k", pattern(1)))
+		}
+		w.put(put("bkt", "moved", pattern(200<<10)))
+		n.take()
+		one := transitionIn(1, "GLACIER_IR")
+		one.Filter = &bucket.LifecycleFilter{Prefix: &[]string{"m"}[0]}
+		w.lifecycle("bkt", one, expireIn(1), noncurrentIn(1, 1), bucket.LifecycleRule{NoncurrentExpiration: &bucket.NoncurrentExpiration{Days: 1}})
+		time.Sleep(2 * aDay)
+		wants(t, w.age("bkt"), "expire k, remove k, transition moved GLACIER_IR")
+		if c := n.changes[0]; !c.Marker || c.By.Type != iam.AWSService || c.By.PrincipalID != "s3.amazonaws.com" {
+			t.Errorf("%+v", c)
+		}
+		if c := n.changes[2]; c.Class != "GLACIER_IR" || c.Size != 200<<10 {
+			t.Errorf("%+v", c)
+		}
+		want := []string{"LifecycleExpiration:DeleteMarkerCreated k", "LifecycleExpiration:Delete k", "LifecycleTransition moved"}
+		if got := n.take(); !slices.Equal(got, want) {
+			t.Errorf("told\n%q, want\n%q", got, want)
+		}
+		w.bucket("plain", "")
+		w.notified("plain")
+		w.put(put("plain", "k", pattern(1)))
+		n.take()
+		w.lifecycle("plain", expireIn(1))
+		time.Sleep(2 * aDay)
+		wants(t, w.age("plain"), "expire k")
+		if got := n.take(); !slices.Equal(got, []string{"LifecycleExpiration:Delete k"}) {
+			t.Errorf("told %q", got)
 		}
 	})
 }

@@ -20,8 +20,6 @@ import (
 type Delete struct {
 	VersionRef
 	IfMatch string
-	// Lifecycle says that a rule of the bucket's does it: events tell it from others.
-	Lifecycle bool
 	BypassRetention
 }
 
@@ -93,19 +91,6 @@ func (o *Objects) Delete(ctx context.Context, by iam.Caller, in Delete) (Deleted
 	return out, err
 }
 
-// event names what is done: a version goes, or is hidden.
-func (in Delete) event(hidden bool) Event {
-	switch {
-	case in.Lifecycle && hidden:
-		return ExpiredHidden
-	case in.Lifecycle:
-		return Expired
-	case hidden:
-		return Hidden
-	}
-	return Removed
-}
-
 func (in Delete) condition() WriteCondition {
 	if in.IfMatch == "*" { // any object that exists
 		return WriteCondition{}
@@ -144,7 +129,7 @@ func (o *Objects) deleteOnly(ctx context.Context, by iam.Caller, b *bucket.Bucke
 		return Deleted{}, err
 	}
 	gone := Deleted{SSE: o.encryptionOf(ctx, b, r)}
-	return gone, o.conclude(ctx, &batch, gone, o.changed(b, in.event(false), by, r)...)
+	return gone, o.conclude(ctx, &batch, gone, o.changed(b, Removed, by, r)...)
 }
 
 // encryptionOf is for the audit record of a version that goes: one whose encryption
@@ -168,7 +153,7 @@ func (o *Objects) hide(ctx context.Context, by iam.Caller, b *bucket.Bucket, in 
 	}
 	hidden := func() Deleted { return Deleted{VersionID: r.wireVersion(), Marker: true} }
 	err := o.placeOnce(ctx, b, r, placing{
-		check: in.holds, cause: cause{in.event(true), by}, result: func(*bucket.Bucket) any { return hidden() },
+		check: in.holds, cause: cause{Hidden, by}, result: func(*bucket.Bucket) any { return hidden() },
 	})
 	if err != nil {
 		return Deleted{}, err
@@ -217,7 +202,7 @@ func (o *Objects) deleteVersion(ctx context.Context, by iam.Caller, b *bucket.Bu
 	if err := o.depend(ctx, &batch, b.UID, dependence{v.Wrap, -1}); err != nil {
 		return Deleted{}, err
 	}
-	return gone, o.conclude(ctx, &batch, gone, o.changed(b, in.event(false), by, v.record)...)
+	return gone, o.conclude(ctx, &batch, gone, o.changed(b, Removed, by, v.record)...)
 }
 
 // promote adds to the batch that the newest other version becomes current in v's

@@ -97,13 +97,12 @@ func TestChangesAreTold(t *testing.T) {
 	}
 	del(Delete{VersionRef: at})
 	del(Delete{VersionRef: at}) // nothing is there
-	del(Delete{VersionRef: VersionRef{Ref: ref("bkt", "copy")}, Lifecycle: true})
 	if c := n.changes[0]; c.Size != 4 || c.ETag == "" || c.VersionID != "" || c.By.RequestID != alice.RequestID || c.Bucket.Name != "bkt" {
 		t.Errorf("told of a put: %+v", c)
 	}
 	want := []string{
 		"ObjectCreated:Put k", "ObjectCreated:Post form", "ObjectCreated:Copy copy", "ObjectTagging:Put k", "ObjectTagging:Delete k",
-		"ObjectAcl:Put k", "ObjectCreated:CompleteMultipartUpload parts", "ObjectRemoved:Delete k", "LifecycleExpiration:Delete copy",
+		"ObjectAcl:Put k", "ObjectCreated:CompleteMultipartUpload parts", "ObjectRemoved:Delete k",
 	}
 	if got := n.take(); !slices.Equal(got, want) {
 		t.Errorf("told\n%q, want\n%q", got, want)
@@ -130,7 +129,6 @@ func TestChangesOfVersionsAreTold(t *testing.T) {
 	for _, in := range []Delete{
 		{VersionRef: VersionRef{at.Ref, first.VersionID}},
 		{VersionRef: VersionRef{at.Ref, first.VersionID}}, // is gone
-		{VersionRef: at, Lifecycle: true},
 	} {
 		if _, err := w.objects.Delete(ctx, alice, in); err != nil {
 			t.Fatal(err)
@@ -139,7 +137,7 @@ func TestChangesOfVersionsAreTold(t *testing.T) {
 	if c := n.changes[2]; c.Marker || c.VersionID != first.VersionID {
 		t.Errorf("told of a version that went: %+v", c)
 	}
-	want := []string{"ObjectCreated:Put k", "ObjectRemoved:DeleteMarkerCreated k", "ObjectRemoved:Delete k", "LifecycleExpiration:DeleteMarkerCreated k"}
+	want := []string{"ObjectCreated:Put k", "ObjectRemoved:DeleteMarkerCreated k", "ObjectRemoved:Delete k"}
 	if got := n.take(); !slices.Equal(got, want) {
 		t.Errorf("told %q, want %q", got, want)
 	}
