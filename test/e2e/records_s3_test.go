@@ -127,6 +127,7 @@ func TestRecordsOfObjects(t *testing.T) {
 	g.s3("PUT", "/own/cold", "x", "X-Amz-Storage-Class", "GLACIER")
 	g.row("RestoreObject", func() { g.s3("POST", "/own/cold?restore", `<RestoreRequest><Days>1</Days></RestoreRequest>`) })
 	g.row("GetObject, archived", func() { g.s3("GET", "/own/cold?versionId=null", "") })
+	g.row("ListObjectAnnotations", func() { g.s3("GET", "/own/cold?annotation", "") })
 	for _, one := range [][3]string{
 		{"GetObjectTorrent", "GET", "torrent"},
 		{"SelectObjectContent", "POST", "select&select-type=2"},

@@ -25,6 +25,7 @@ func TestOnOneServer(t *testing.T) {
 		testBucketLogging,
 		testConfigurations,
 		testABAC,
+		testAnnotations,
 		testTerraformReads,
 		testArchivedObjects,
 

@@ -47,6 +47,7 @@ var terraformReads = []terraformRead{
 	{resource: "bucket_lifecycle_configuration", get: "lifecycle", status: 404, code: "NoSuchLifecycleConfiguration",
 		put:  `<LifecycleConfiguration><Rule><ID>one</ID><Filter><Prefix>tmp/</Prefix></Filter><Status>Enabled</Status><Expiration><Days>1</Days></Expiration></Rule></LifecycleConfiguration>`,
 		then: "<Prefix>tmp/</Prefix>", gone: 204},
+	{resource: "bucket_notification", get: "notification", status: 200, new: "<NotificationConfiguration", put: `<NotificationConfiguration></NotificationConfiguration>`, then: "<NotificationConfiguration"},
 	{resource: "bucket_replication_configuration", get: "replication", status: 404, code: "ReplicationConfigurationNotFoundError", gone: 204},
 	{resource: "bucket_server_side_encryption_configuration", get: "encryption", status: 200, new: "<SSEAlgorithm>AES256</SSEAlgorithm>",
 		put:  `<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>aws:kms</SSEAlgorithm></ApplyServerSideEncryptionByDefault><BucketKeyEnabled>true</BucketKeyEnabled></Rule></ServerSideEncryptionConfiguration>`,

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/cofferstore/coffer/internal/aws"
@@ -27,6 +28,8 @@ type Create struct {
 	// Ownership is "" for the default.
 	Ownership Ownership
 	ACL       acl.Asked
+	// AccountRegional says that the name is to be one of the account's own in this region.
+	AccountRegional bool
 	// ObjectLock says that the bucket has Object Lock, and with it versioning.
 	ObjectLock bool
 }
@@ -66,6 +69,9 @@ func (s *Buckets) Create(ctx context.Context, by iam.Caller, in Create) (*Bucket
 	if !aws.ValidBucketName(in.Bucket) {
 		return nil, fault.New(InvalidName, "").With("BucketName", in.Bucket)
 	}
+	if account, region, ok := accountRegional(in.Bucket); ok && account != by.Account || in.AccountRegional && (!ok || region != s.cfg.Region) {
+		return nil, fault.New(InvalidName, "").With("BucketName", in.Bucket)
+	}
 	if err := s.checkLocation(in.Location); err != nil {
 		return nil, err
 	}
@@ -92,6 +98,20 @@ func (s *Buckets) Create(ctx context.Context, by iam.Caller, in Create) (*Bucket
 		return b, err
 	}
 	return nil, fault.New(BeingDeleted, "").Because(errors.New("the name is made and deleted again and again"))
+}
+
+// accountRegional reads a name PREFIX-ACCOUNT-REGION-an, which is in the namespace of an
+// account: no other one may make such a bucket (S3 User Guide, "Namespaces for general
+// purpose buckets").
+func accountRegional(name string) (account, region string, ok bool) {
+	name, ok = strings.CutSuffix(name, "-an")
+	words := strings.Split(name, "-")
+	for _, of := range []int{3, 4} { // us-east-1, us-gov-west-1
+		if at := len(words) - of - 1; ok && at > 0 && aws.ValidAccount(words[at]) {
+			return words[at], strings.Join(words[at+1:], "-"), true
+		}
+	}
+	return "", "", false
 }
 
 // create makes the bucket's rows. A *meta.ConflictError says that the name is taken.

@@ -98,8 +98,8 @@ func (a *API) ops() []pipeline.Op {
 		a.bucketOps(), a.encryptionOps(), a.versioningOps(), a.taggingOps(), a.listOps(), a.objectLockOps(),
 		a.objectOps(), a.postOps(), a.attributesOps(), a.updateEncryptionOps(), a.copyOps(), a.deleteOps(), a.multipartOps(),
 		a.policyOps(), a.publicAccessOps(), a.ownershipOps(), a.aclOps(), a.loggingOps(), a.configurationsOps(), a.lifecycleOps(),
-		a.corsOps(), a.preflightOps(), a.websiteOps(), a.accelerateOps(), a.paymentOps(), a.abacOps(), a.restoreOps(), a.metadataOps(), a.replicationOps(),
-		answeredOps(), a.notificationOps(), unsupportedOps(),
+		a.corsOps(), a.preflightOps(), a.websiteOps(), a.accelerateOps(), a.paymentOps(), a.abacOps(), a.restoreOps(), a.annotationOps(), a.metadataOps(), a.replicationOps(),
+		answeredOps(), a.notificationOps(),
 	} {
 		ops = append(ops, feature...)
 	}

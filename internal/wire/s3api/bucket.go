@@ -126,8 +126,12 @@ func decodeCreateBucket(c *pipeline.Call) (in bucket.Create, err error) {
 	default:
 		return in, invalidArgument("x-amz-bucket-object-lock-enabled", lock, "The value must be true or false")
 	}
-	if ns := value(c, "x-amz-bucket-namespace"); ns != "" && ns != "global" {
-		return in, notImplemented("x-amz-bucket-namespace")
+	switch ns := value(c, "x-amz-bucket-namespace"); ns {
+	case "", "global":
+	case "account-regional":
+		in.AccountRegional = true
+	default:
+		return in, invalidArgument("x-amz-bucket-namespace", ns, "The value must be global or account-regional")
 	}
 	b, err := document(c)
 	if err != nil || len(b) == 0 {

@@ -219,11 +219,19 @@ func tagsHeader(c *pipeline.Call) ([]bucket.Tag, error) {
 	return tags, nil // what they may be, and how many, core says
 }
 
+// eventHolds are the headers of holds that keep an object until an event.
+var eventHolds = []string{"x-amz-object-lock-event-hold", "x-amz-object-lock-event-hold-duration-days", "x-amz-object-lock-event-hold-duration-years"}
+
 // refuseUnsupported refuses headers that ask for what is not done here, rather
 // than store an object that is less protected than its writer believes.
 func refuseUnsupported(c *pipeline.Call) error {
 	if _, ok := field(c, "x-amz-write-offset-bytes"); ok {
 		return notImplemented("x-amz-write-offset-bytes")
+	}
+	for _, hold := range eventHolds {
+		if v := value(c, hold); v != "" && v != "OFF" {
+			return notImplemented(hold)
+		}
 	}
 	return nil
 }
