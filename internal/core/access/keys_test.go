@@ -5,6 +5,7 @@ package access
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/iam"
@@ -25,6 +26,8 @@ func TestConditionKeys(t *testing.T) {
 	}
 	tagged := object.Put{Ref: object1("a"), Attributes: object.Attributes{Tags: []bucket.Tag{{Key: "team", Value: "red"}}}}
 	twice := object.Put{Ref: object1("a"), Attributes: object.Attributes{Tags: []bucket.Tag{{Key: "TEAM", Value: "blue"}, {Key: "team", Value: "red"}}}}
+	two, inTenDays := 2, time.Now().Add(10*24*time.Hour)
+	lockedPut := object.Put{Ref: object1("a"), Attributes: object.Attributes{Lock: object.Lock{Mode: bucket.Governance, Until: inTenDays, Hold: object.HoldOn}}}
 	part := func(id string) object.UploadPart {
 		return object.UploadPart{UploadRef: object.UploadRef{Ref: object1("a"), UploadID: id}}
 	}
@@ -63,6 +66,19 @@ func TestConditionKeys(t *testing.T) {
 		{`{"Null":{"s3:x-amz-server-side-encryption-customer-algorithm":"true"}}`, part("plain"), true},
 		{`{"StringEquals":{` + method + `:"aws:kms"}}`, object.UpdateEncryption{VersionRef: object.VersionRef{Ref: object1("a")}, KeyARN: keyOne}, true},
 		{`{"StringEquals":{"s3:x-amz-object-ownership":"ObjectWriter"}}`, bucket.PutOwnership{Ref: photos, Ownership: bucket.ObjectWriter}, true},
+		{`{"StringEquals":{"s3:object-lock-mode":"GOVERNANCE"}}`, lockedPut, true},
+		{`{"Null":{"s3:object-lock-mode":"true"}}`, put("a"), true},
+		{`{"StringEquals":{"s3:object-lock-legal-hold":"ON"}}`, lockedPut, true},
+		{`{"NumericEquals":{"s3:object-lock-remaining-retention-days":"10"}}`, lockedPut, true},
+		{`{"DateGreaterThan":{"s3:object-lock-retain-until-date":"2020-01-01T00:00:00Z"}}`, lockedPut, true},
+		{`{"StringEquals":{"s3:object-lock-mode":"GOVERNANCE"}}`, object.CreateUpload{Ref: object1("a"), Attributes: lockedPut.Attributes}, true},
+		{`{"StringEquals":{"s3:object-lock-mode":"COMPLIANCE"}}`, object.PutRetention{VersionRef: object.VersionRef{Ref: object1("a")}, Mode: bucket.Compliance, Until: inTenDays}, true},
+		{`{"Null":{"s3:object-lock-mode":"true"}}`, object.PutRetention{VersionRef: object.VersionRef{Ref: object1("a")}}, true},
+		{`{"StringEquals":{"s3:object-lock-legal-hold":"OFF"}}`, object.PutLegalHold{VersionRef: object.VersionRef{Ref: object1("a")}, Hold: object.HoldOff}, true},
+		{`{"NumericLessThan":{"s3:object-lock-remaining-retention-days":"11"}}`, object.MayBypass{VersionRef: object.VersionRef{Ref: object1("a")}, Lock: lockedPut.Lock}, true},
+		{`{"NumericEquals":{"s3:object-lock-remaining-retention-days":"730"}}`, bucket.PutObjectLock{Ref: photos, Rule: true, Mode: bucket.Governance, Years: &two}, true},
+		{`{"NumericEquals":{"s3:object-lock-remaining-retention-days":"2"}}`, bucket.PutObjectLock{Ref: photos, Rule: true, Mode: bucket.Governance, Days: &two}, true},
+		{`{"Null":{"s3:object-lock-mode":"true"}}`, bucket.PutObjectLock{Ref: photos}, true},
 		{`{"StringEquals":{"s3:prefix":"x"}}`, object.List{Ref: photos}, true}, // from the surface, below
 	} {
 		w.policy(`{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":["arn:aws:s3:::photos","arn:aws:s3:::photos/*"],"Condition":` + c.condition + `}`)

@@ -155,6 +155,7 @@ func (a *API) encodeSite(c *pipeline.Call, out website.Answer) (*pipeline.Respon
 
 func (a *API) encodeSiteObject(c *pipeline.Call, o *object.Object) *pipeline.Response {
 	a.hideTags(c, o)
+	a.hideLock(c, o)
 	status, h := describe(c, o)
 	delete(h, redirectHeader)
 	resp := &pipeline.Response{Status: status, Header: h, Stream: o.Body, Length: o.Length}
