@@ -182,6 +182,12 @@ func TestRecordsOfBuckets(t *testing.T) {
 	g.row("PutBucketAcl", func() { g.s3("PUT", "/vault?acl", "", "X-Amz-Acl", "private") })
 	put("PutBucketLogging, off", "logging", `<BucketLoggingStatus xmlns="http://doc.s3.amazonaws.com/2006-03-01"/>`)
 	get("GetBucketLogging", "logging")
+	g.row("PutBucketNotification", func() {
+		document := `<NotificationConfiguration><QueueConfiguration><Id>one</Id><Queue>arn:aws:sqs:us-east-1:000000000001:jobs</Queue><Event>s3:ObjectCreated:*</Event><Filter><S3Key><FilterRule><Name>prefix</Name><Value>a/</Value></FilterRule></S3Key></Filter></QueueConfiguration></NotificationConfiguration>`
+		g.s3("PUT", "/vault?notification", document, "X-Amz-Skip-Destination-Validation", "true")
+	})
+	get("GetBucketNotification", "notification")
+	put("PutBucketNotification, off", "notification", `<NotificationConfiguration/>`)
 	put("PutBucketLifecycleConfiguration", "lifecycle", `<LifecycleConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Rule><ID>a</ID><Filter><Prefix>logs/</Prefix></Filter><Status>Enabled</Status><Expiration><Days>1</Days></Expiration></Rule><Rule><ID>b</ID><Filter/><Status>Disabled</Status><AbortIncompleteMultipartUpload><DaysAfterInitiation>2</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule></LifecycleConfiguration>`)
 	get("GetBucketLifecycleConfiguration", "lifecycle")
 	remove("DeleteBucketLifecycle", "lifecycle")
