@@ -11,6 +11,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -68,7 +69,7 @@ func (t *Target) Records() int { return 1 }
 
 // connect makes a connection, if there is none. One that is lost is not mended behind the
 // target's back, where what is published could wait: the next send makes another.
-func (t *Target) connect() error {
+func (t *Target) connect(ctx context.Context) error {
 	switch {
 	case t.closed:
 		return errors.New("the target is closed")
@@ -78,6 +79,7 @@ func (t *Target) connect() error {
 	gone, lost := context.WithCancel(context.Background())
 	options := []nats.Option{
 		nats.Name("coffer"), nats.Timeout(dialTimeout), nats.NoReconnect(), nats.NoEcho(),
+		nats.SetCustomDialer(dialer{ctx}),
 		nats.ClosedHandler(func(*nats.Conn) { lost() }), nats.DisconnectErrHandler(func(*nats.Conn, error) { lost() }),
 	}
 	scheme := "nats://"
@@ -104,6 +106,14 @@ func (t *Target) connect() error {
 	return nil
 }
 
+// dialer dials for a send, as long as that may take.
+type dialer struct{ ctx context.Context }
+
+// Dial is nats.CustomDialer's.
+func (d dialer) Dial(network, address string) (net.Conn, error) {
+	return (&net.Dialer{Timeout: dialTimeout}).DialContext(d.ctx, network, address)
+}
+
 // named says of which server an error is, and whether trying again will hardly help.
 func (t *Target) named(err error) error {
 	text := fmt.Errorf("NATS server %s: %w", t.cfg.Server, err)
@@ -124,7 +134,7 @@ func (t *Target) Send(ctx context.Context, messages []event.Message) (taken int,
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	if err := t.connect(); err != nil {
+	if err := t.connect(ctx); err != nil {
 		return 0, err
 	}
 	for _, m := range messages {
