@@ -203,7 +203,7 @@ func testObjectsThatAreRefused(t *testing.T, s *coffertest.Server) {
 		{"a legal hold", put("/bad-objects/k", "x-amz-object-lock-legal-hold", "ON"), 400, "InvalidRequest", "Bucket is missing ObjectLockConfiguration", nil},
 		{"half a retention", put("/bad-objects/k", "x-amz-object-lock-mode", "GOVERNANCE"), 400, "InvalidArgument", "must both be supplied", []string{"ArgumentName=x-amz-object-lock-retain-until-date"}},
 		{"an offset", put("/bad-objects/k", "x-amz-write-offset-bytes", "3"), 501, "NotImplemented", "not implemented", []string{"Header=x-amz-write-offset-bytes"}},
-		{"a wrong MD5", put("/bad-objects/k", wrong...), 400, "BadDigest", "The Content-MD5 you specified did not match what we received.", []string{"ExpectedDigest=" + wrong[1], "CalculatedDigest=" + b64(sum[:])}},
+		{"a wrong MD5", put("/bad-objects/k", wrong...), 400, "BadDigest", "The Content-MD5 you specified did not match what we received.", []string{fmt.Sprintf("ExpectedDigest=%x", fips.MD5([]byte("another"))), "CalculatedDigest=" + b64(sum[:])}},
 		{"no MD5", put("/bad-objects/k", "Content-MD5", "AAAA"), 400, "InvalidDigest", "The Content-MD5 you specified was invalid.", []string{"Content-MD5=AAAA"}},
 		{"two checksums", put("/bad-objects/k", "x-amz-checksum-crc32", "y/Q5Jg==", "x-amz-checksum-sha1", "98O8HYCOBHMq32eZZczDTKeuNEE="), 400, "InvalidRequest", "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.", nil},
 		{"an unknown checksum", put("/bad-objects/k", "x-amz-checksum-crc16", "AAA="), 400, "InvalidRequest", "The algorithm type you specified in x-amz-checksum- header is invalid.", nil},

@@ -81,7 +81,7 @@ func TestTags(t *testing.T) {
 	}
 	marker := do(t, s.S3.DeleteObject, &s3.DeleteObjectInput{Bucket: bucket, Key: key})
 	fails(t, s.S3.GetObjectTagging, &s3.GetObjectTaggingInput{Bucket: bucket, Key: key, VersionId: marker.VersionId}, 405, "MethodNotAllowed", "")
-	fails(t, s.S3.PutObjectTagging, &s3.PutObjectTaggingInput{Bucket: bucket, Key: key, Tagging: tagSet("a", "1")}, 404, "NoSuchKey", "")
+	fails(t, s.S3.PutObjectTagging, &s3.PutObjectTaggingInput{Bucket: bucket, Key: key, Tagging: tagSet("a", "1")}, 405, "MethodNotAllowed", "")
 }
 
 func testTagsThatAreRefused(t *testing.T, s *coffertest.Server) {
@@ -112,7 +112,7 @@ func testTagsThatAreRefused(t *testing.T, s *coffertest.Server) {
 		{"an empty key", put(object, tag("", "1")), 400, "InvalidTag", "The TagKey you have provided is invalid", []string{"TagKey"}},
 		{"a strange character", put(object, tag("a?", "1")), 400, "InvalidTag", "The TagKey you have provided is invalid", []string{"TagKey=a?"}},
 		{"a long value", put(object, tag("a", long+long)), 400, "InvalidTag", "The TagValue you have provided is invalid", []string{"TagKey=a", "TagValue"}},
-		{"a key of the service's", put(object, tag("AWS:x", "1")), 400, "InvalidTag", "System tags cannot be added/updated by requester", []string{"TagKey=AWS:x"}},
+		{"a key of the service's", put(object, tag("AWS:x", "1")), 400, "InvalidTag", "Your TagKey cannot be prefixed with aws:", []string{"TagKey=AWS:x"}},
 		{"eleven tags", put(object, many(11)), 400, "BadRequest", "Object tags cannot be greater than 10", nil},
 		{"fifty-one tags of a bucket", put(bucket, many(51)), 400, "BadRequest", "Bucket tag count cannot be greater than 50", nil},
 		{"no value", put(object, "<Tag><Key>a</Key></Tag>"), 400, "MalformedXML", "well-formed", nil},
