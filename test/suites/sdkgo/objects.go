@@ -134,7 +134,8 @@ func (u *user) copies() error {
 
 func (u *user) large() error {
 	key := aws.String("parts")
-	up, err := u.s3.CreateMultipartUpload(u.ctx, &s3.CreateMultipartUploadInput{Bucket: u.bucket, Key: key})
+	// S3 takes the parts' checksums at the end only if it is told the algorithm here.
+	up, err := u.s3.CreateMultipartUpload(u.ctx, &s3.CreateMultipartUploadInput{Bucket: u.bucket, Key: key, ChecksumAlgorithm: types.ChecksumAlgorithmCrc32})
 	if err != nil {
 		return err
 	}
