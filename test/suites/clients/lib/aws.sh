@@ -10,7 +10,7 @@ v=$(name v)
 k=$(name kms)
 c=$(name ssec)
 big=$((17 << 20))
-[ "$short" ] && odd_keys=("${odd_keys[@]:0:5}")
+[ "$short" ] && odd_keys=("${odd_keys[@]:0:4}")
 [ "$short" ] || big=$((200 << 20))
 
 buckets() {
@@ -215,6 +215,7 @@ conditions() {
 checksums() {
 	local algorithm
 	echo sums >one
+	[ "$short" ] && algorithms=("${algorithms[0]}")
 	for algorithm in "${algorithms[@]}"; do
 		aws s3api put-object --bucket "$b" --key "sum-$algorithm" --body one --checksum-algorithm "$algorithm" >put
 		aws s3api head-object --bucket "$b" --key "sum-$algorithm" --checksum-mode ENABLED | grep "Checksum$algorithm\""
@@ -222,6 +223,8 @@ checksums() {
 		cmp one got
 		same "$(aws s3api get-object-attributes --bucket "$b" --key "sum-$algorithm" --object-attributes Checksum ObjectSize --query ObjectSize)" 5
 	done
+	# Or it tries again, and waits longer each time.
+	export AWS_MAX_ATTEMPTS=1
 	refused BadDigest aws s3api put-object --bucket "$b" --key wrong --body one --checksum-sha256 "$(head -c 32 /dev/zero | base64)"
 	refused BadDigest aws s3api put-object --bucket "$b" --key wrong --body one --content-md5 "$(head -c 16 /dev/zero | base64)"
 	refused 404 aws s3api head-object --bucket "$b" --key wrong
