@@ -66,7 +66,8 @@ func (u *user) sseC() error {
 	if _, err := u.s3.CreateBucket(u.ctx, &s3.CreateBucketInput{Bucket: mine.bucket}); err != nil {
 		return err
 	}
-	key, sum := digest(random(32))
+	// A key of 32 digits and its MD5, as S3 wants them.
+	key, sum := aws.String("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="), aws.String("KYvwGXoFFJ42a2u2GDWhwQ==")
 	put := &s3.PutObjectInput{Bucket: mine.bucket, Key: aws.String("x"), Body: strings.NewReader("secret"),
 		SSECustomerAlgorithm: aws.String("AES256"), SSECustomerKey: key, SSECustomerKeyMD5: sum}
 	_, err := u.s3.PutObject(u.ctx, put)

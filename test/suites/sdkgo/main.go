@@ -7,9 +7,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/md5"
 	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -178,10 +176,4 @@ func (u *user) with(id, secret string) *s3.Client {
 		BaseEndpoint: aws.String(os.Getenv("AWS_ENDPOINT_URL")), Region: o.Region, UsePathStyle: true,
 		Credentials: credentials.NewStaticCredentialsProvider(id, secret, ""),
 	})
-}
-
-// digest is a customer's key and its MD5, as S3 wants them.
-func digest(key []byte) (text, sum *string) {
-	d := md5.Sum(key)
-	return aws.String(base64.StdEncoding.EncodeToString(key)), aws.String(base64.StdEncoding.EncodeToString(d[:]))
 }
