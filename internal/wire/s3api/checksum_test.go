@@ -40,6 +40,7 @@ func TestExpectationOfABody(t *testing.T) {
 		{headers: []string{"X-Amz-Checksum-SHA256: " + helloSHA256, "x-amz-sdk-checksum-algorithm: CRC32"}, want: checksum.SHA256},
 		{headers: []string{"x-amz-sdk-checksum-algorithm: SHA256"}},
 		{headers: []string{"x-amz-sdk-checksum-algorithm: rot13", "x-amz-checksum-algorithm: rot13"}},
+		{headers: []string{"Content-MD5: " + strings.TrimSuffix(helloMD5, "g==") + "h=="}, md5: true},
 		{headers: []string{"Content-MD5: hello"}, kind: InvalidDigest},
 		{headers: []string{"Content-MD5: " + helloCRC32}, kind: InvalidDigest},
 		{headers: []string{"Content-MD5: "}, kind: InvalidDigest},

@@ -35,8 +35,6 @@ var dotted = []string{
 	"This request does not support content",
 	"x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied",
 	"Your request was missing a required header",
-	"The CORS configuration does not exist",
-	"The specified bucket does not have a website configuration",
 }
 
 // replaced are other words of AWS and of the gateway.
