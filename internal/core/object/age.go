@@ -117,6 +117,9 @@ type aging struct {
 	batch  meta.Batch
 	gone   []dependence
 	done   []Aged
+	// replaced is the last key whose null version the marker in this commit replaces, wherever
+	// it stands.
+	replaced *string
 
 	changes []Change // to be told of
 }
@@ -132,6 +135,9 @@ func (a *aging) tell(event Event, r *record) {
 // add adds what is due of one version.
 func (a *aging) add(ctx context.Context, d *Due) error {
 	done := Aged{Action: d.Action, Key: d.Key}
+	if a.replaced != nil && *a.replaced == d.Key && d.record != nil && d.Null && !d.current {
+		return nil // it has gone by now
+	}
 	if d.record != nil {
 		done.Size = d.Size
 		if a.bucket.Versioning != "" {
@@ -208,6 +214,9 @@ func (a *aging) hide(ctx context.Context, d *Due) (string, error) {
 	}
 	a.gone = append(a.gone, gone...)
 	a.batch.PutIf(d.row, r.encode(), d.ver)
+	if r.Null {
+		a.replaced = &d.Key
+	}
 	a.tell(ExpiredHidden, r)
 	return r.wireVersion(), nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/store/meta"
 )
 
 const aDay = 24 * time.Hour
@@ -398,4 +399,39 @@ func TestAgingIsTold(t *testing.T) {
 			t.Errorf("told %q", got)
 		}
 	})
+}
+
+// A marker under suspended versioning takes the place of the null version, also of one that
+// is due itself: it goes once.
+func TestAgingOfANullVersionThatIsReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Config{})
+		w.bucket("bkt", "")
+		w.put(put("bkt", "k", pattern(1)))
+		w.versioning("bkt", bucket.Enabled)
+		w.put(put("bkt", "k", pattern(2)))
+		w.put(put("bkt", "k", pattern(3)))
+		w.versioning("bkt", bucket.Suspended)
+		w.lifecycle("bkt", expireIn(1), bucket.LifecycleRule{NoncurrentExpiration: &bucket.NoncurrentExpiration{Days: 1}})
+		time.Sleep(2 * aDay)
+		wants(t, w.age("bkt"), "expire k, remove k")
+		w.expect("bkt", "k=x~* k=3")
+		time.Sleep(aDay)
+		wants(t, w.age("bkt"), "remove k")
+		wants(t, w.age("bkt"), "remove-marker k")
+		w.expect("bkt", "")
+		if n := w.removed(); n != 3 {
+			t.Errorf("%d streams are to be removed, want 3", n)
+		}
+	})
+}
+
+// removed counts the streams that are to be removed.
+func (w *world) removed() int {
+	w.t.Helper()
+	page, err := w.rows.Scan(w.t.Context(), meta.Range{Start: []byte("x/"), End: meta.PrefixEnd([]byte("x/"))})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return len(page.Items)
 }

@@ -97,8 +97,9 @@ type AgingWalk struct {
 	now    int64
 	merge  merge
 
-	key     string // of the versions that are met
-	through string // all versions of this key, and of those before it, have been met
+	key     string    // of the versions that are met
+	id      versionID // of the current one
+	through string    // all versions of this key, and of those before it, have been met
 	since   int64
 	newer   int
 }
@@ -155,19 +156,20 @@ func (w *AgingWalk) Next(ctx context.Context, limit int) (due []Due, seen int, e
 }
 
 // meet notes where a version stands among those of its key. ok is false for one without
-// a current version before it: that has just moved.
+// a current version before it, and for the current one once more: that has just moved.
 func (w *AgingWalk) meet(r *record, latest bool) (d Due, ok bool) {
 	d = Due{Key: r.Key, age: *ageOf(r), current: latest}
 	d.age.Locked = w.o.protected(r)
 	uid := w.bucket.UID
 	if latest {
 		w.through, w.key, w.since, w.newer = max(w.through, w.key), r.Key, since(r), 0
+		w.id = r.id()
 		next := w.merge.others.r
 		d.age.Alone = next == nil || next.Key != r.Key
 		d.found = found{record: r, row: currentKey(uid, r.Key), ver: w.merge.current.ver, current: true}
 		return d, true
 	}
-	if w.key != r.Key {
+	if w.key != r.Key || w.id == r.id() {
 		return d, false
 	}
 	d.age.Since, d.age.Newer = w.since, w.newer
