@@ -60,8 +60,8 @@ func encodeListBuckets(c *pipeline.Call, out bucket.Listing) (*pipeline.Response
 		x.time("CreationDate", b.Created)
 		if regions {
 			x.element("BucketRegion", b.Region)
-			x.element("BucketArn", aws.BucketARN(b.Name))
 		}
+		x.element("BucketArn", aws.BucketARN(b.Name))
 		x.close("Bucket")
 	}
 	x.close("Buckets")

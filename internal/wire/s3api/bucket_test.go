@@ -113,9 +113,9 @@ func TestListBuckets(t *testing.T) {
 	if !regexp.MustCompile(`^[0-9a-f]{64}$`).MatchString(canonicalID(testAccount)) {
 		t.Errorf("canonical id %q", canonicalID(testAccount))
 	}
-	all := "<Bucket><Name>music</Name><Date/></Bucket>"
+	all := "<Bucket><Name>music</Name><Date/><BucketArn>arn:aws:s3:::music</BucketArn></Bucket>"
 	for i := range 5 {
-		all += fmt.Sprintf("<Bucket><Name>photos-%d</Name><Date/></Bucket>", i)
+		all += fmt.Sprintf("<Bucket><Name>photos-%d</Name><Date/><BucketArn>arn:aws:s3:::photos-%[1]d</BucketArn></Bucket>", i)
 	}
 	list("").wantDocument(200, "<ListAllMyBucketsResult>"+owner+"<Buckets>"+all+"</Buckets></ListAllMyBucketsResult>")
 	first := list("?prefix=photos&max-buckets=2")

@@ -7,6 +7,7 @@ import (
 	"encoding/xml"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/cofferstore/coffer/internal/aws"
 	"github.com/cofferstore/coffer/internal/core/iam"
@@ -68,7 +69,7 @@ type listPartsResult struct {
 	Bucket               string
 	Key                  string
 	UploadID             string `xml:"UploadId"`
-	Initiator            owner
+	Initiator            initiator
 	Owner                owner
 	StorageClass         string
 	PartNumberMarker     int
@@ -93,7 +94,7 @@ type partElement struct {
 func encodeListParts(c *pipeline.Call, out partListing) (*pipeline.Response, error) {
 	doc := listPartsResult{
 		Bucket: c.Bucket, Key: c.Key, UploadID: out.asked.UploadID,
-		Initiator: owner{initiatorID(out.Initiator)}, Owner: owner{canonicalID(out.Owner)},
+		Initiator: initiator{initiatorID(out.Initiator), initiatorName(out.Initiator)}, Owner: owner{canonicalID(out.Owner)},
 		StorageClass: storageClass(out.StorageClass), PartNumberMarker: out.asked.After, NextPartNumberMarker: out.Next,
 		MaxParts: out.asked.Max, IsTruncated: out.Truncated,
 		ChecksumAlgorithm: string(out.Checksum.Algorithm), ChecksumType: string(out.Checksum.Type),
@@ -111,6 +112,8 @@ func encodeListParts(c *pipeline.Call, out partListing) (*pipeline.Response, err
 	return r, err
 }
 
+type initiator struct{ ID, DisplayName string }
+
 // initiatorID names who began an upload: an account by its canonical id, anybody
 // else by their ARN.
 func initiatorID(arn string) string {
@@ -121,6 +124,16 @@ func initiatorID(arn string) string {
 		return canonicalID(a.Account)
 	}
 	return arn
+}
+
+// initiatorName is the last part of the name of who began an upload: of a user the user's
+// name. An account has none but its id.
+func initiatorName(arn string) string {
+	a, _ := aws.ParseARN(arn)
+	if name := a.Resource[strings.LastIndexByte(a.Resource, '/')+1:]; name != "root" {
+		return name
+	}
+	return a.Account
 }
 
 func storageClass(class string) string {
@@ -201,6 +214,7 @@ func writeUpload(m *markup, u object.Upload, encoding string) {
 	m.element("UploadId", u.UploadID)
 	m.open("Initiator")
 	m.element("ID", initiatorID(u.Initiator))
+	m.element("DisplayName", initiatorName(u.Initiator))
 	m.close("Initiator")
 	m.open("Owner")
 	m.element("ID", canonicalID(u.Owner))

@@ -45,7 +45,7 @@ func TestListPartsAnswers(t *testing.T) {
 	}
 	r, err := encodeListParts(cat(t, "GET", "uploadId=u"), out)
 	want := xmlHeader + `<ListPartsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Bucket>photos</Bucket><Key>cat.jpg</Key><UploadId>u</UploadId>` +
-		`<Initiator><ID>arn:aws:iam::111122223333:user/alice</ID></Initiator><Owner><ID>` + canonicalID("111122223333") + `</ID></Owner>` +
+		`<Initiator><ID>arn:aws:iam::111122223333:user/alice</ID><DisplayName>alice</DisplayName></Initiator><Owner><ID>` + canonicalID("111122223333") + `</ID></Owner>` +
 		`<StorageClass>STANDARD</StorageClass><PartNumberMarker>1</PartNumberMarker><NextPartNumberMarker>2</NextPartNumberMarker>` +
 		`<MaxParts>1</MaxParts><IsTruncated>true</IsTruncated><ChecksumAlgorithm>CRC32</ChecksumAlgorithm><ChecksumType>COMPOSITE</ChecksumType>` +
 		`<Part><PartNumber>2</PartNumber><LastModified>2026-03-04T05:06:07.000Z</LastModified><ETag>&#34;e2&#34;</ETag><Size>5</Size>` +
@@ -84,7 +84,7 @@ func TestListUploadsAnswers(t *testing.T) {
 	want := xmlHeader + `<ListMultipartUploadsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Bucket>photos</Bucket><KeyMarker></KeyMarker>` +
 		`<UploadIdMarker></UploadIdMarker><NextKeyMarker></NextKeyMarker><NextUploadIdMarker></NextUploadIdMarker><Prefix>a/</Prefix>` +
 		`<Delimiter>/</Delimiter><EncodingType>url</EncodingType><MaxUploads>1000</MaxUploads><IsTruncated>false</IsTruncated>` +
-		`<Upload><Key>a/b+c</Key><UploadId>u1</UploadId><Initiator><ID>` + account + `</ID></Initiator><Owner><ID>` + account + `</ID></Owner>` +
+		`<Upload><Key>a/b+c</Key><UploadId>u1</UploadId><Initiator><ID>` + account + `</ID><DisplayName>111122223333</DisplayName></Initiator><Owner><ID>` + account + `</ID></Owner>` +
 		`<StorageClass>STANDARD</StorageClass><Initiated>2026-03-04T05:06:07.000Z</Initiated></Upload>` +
 		`<CommonPrefixes><Prefix>a/d+%C3%A9/</Prefix></CommonPrefixes></ListMultipartUploadsResult>`
 	if err != nil || string(r.Body) != want {
