@@ -127,7 +127,7 @@ kms_key() {
 
 # configure BUCKET SUB-RESOURCE XML: puts a document of a bucket's configuration.
 configure() {
-	signed PUT "/$1?$2=" -d "$3" -H 'Content-Type:' -H "Content-MD5: $(printf %s "$3" | openssl md5 -binary | base64)"
+	signed PUT "/$1?$2=" -d "$3" -H 'Content-Type:' -H "Content-MD5: $(printf %s "$3" | md5sum | cut -d' ' -f1 | python3 -c 'import base64, sys; print(base64.b64encode(bytes.fromhex(sys.stdin.read())).decode())')"
 }
 
 # kms_bucket BUCKET: makes a bucket whose default is SSE-KMS with a bucket key, and prints the key's ARN.
