@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cofferstore/coffer/internal/aws"
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/object"
@@ -95,6 +96,9 @@ func encodeRecord(c object.Change, configuration string, sequence uint64) ([]byt
 			Bucket: bucketData{c.Bucket.Name, identity{customer(c.Bucket.Owner)}, c.Bucket.ARN()},
 			Object: objectData{Key: EncodeKey(c.Key), VersionID: c.VersionID},
 		},
+	}
+	if c.By.RequestID == "" { // the server itself, as rules of lifecycle say
+		r.Response = responseElements{aws.NewRequestID(), aws.NewHostID()}
 	}
 	o := &r.S3.Object
 	// Which members there are is as real events have it.

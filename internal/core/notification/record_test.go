@@ -104,6 +104,15 @@ func TestWhoCausedIt(t *testing.T) {
 	}
 }
 
+// What the server does by itself has ids of requests, too.
+func TestIDsOfTheServersOwn(t *testing.T) {
+	by := iam.Caller{Principal: iam.Principal{Type: iam.AWSService, ARN: "s3.amazonaws.com"}}
+	text, _ := encoded(t, object.Change{Event: object.Expired, By: by, Bucket: photos, Key: "k"})
+	if strings.Contains(text, `"x-amz-request-id":""`) || strings.Contains(text, `"x-amz-id-2":""`) {
+		t.Errorf("without ids: %s", text)
+	}
+}
+
 func TestTestEvent(t *testing.T) {
 	got, err := encodeTest(photos, alice, time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC))
 	want := `{"Service":"Amazon S3","Event":"s3:TestEvent","Time":"2026-03-04T05:06:07.000Z","Bucket":"photos","RequestId":"REQ","HostId":"HOST"}`
