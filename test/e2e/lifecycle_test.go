@@ -37,11 +37,11 @@ func TestLifecycleConfiguration(t *testing.T) {
 	fails(t, s.S3.GetBucketLifecycleConfiguration, get, 404, "NoSuchLifecycleConfiguration", "")
 }
 
-// Rules are carried out when an operator says so; a day has two seconds. What is to come is
+// Rules are carried out when an operator says so; a day has one second. What is to come is
 // told with the object and with the upload before.
 func TestLifecycleIsCarriedOut(t *testing.T) {
 	t.Parallel()
-	s := start(t, coffertest.Flags("--lifecycle-day", "2s"))
+	s := start(t, coffertest.Flags("--lifecycle-day", "1s"))
 	op := s.Operator()
 	s.Bucket("vault", "", "", false)
 	bucket := aws.String("vault")
