@@ -217,7 +217,7 @@ func testObjectsThatAreRefused(t *testing.T, s *coffertest.Server) {
 		drop("an open element", "<Object>"),
 		{"no digest of a delete", request{method: "POST", target: "/bad-objects?delete", body: "<Delete><Object><Key>k</Key></Object></Delete>"}, 400, "InvalidRequest", "Content-MD5", nil},
 		{"a long document", request{method: "POST", target: "/bad-objects?delete", body: long, headers: md5Header(long)}, 400, "MaxMessageLengthExceeded", "Your request was too big.", []string{"MaxMessageLengthBytes=8388608"}},
-		{"a bypass", request{method: "DELETE", target: "/bad-objects/k", headers: []string{"x-amz-bypass-governance-retention", "true"}}, 400, "InvalidArgument", "only applicable to Object Lock enabled buckets", []string{"ArgumentName=x-amz-bypass-governance-retention", "ArgumentValue=true"}},
+		{"a bypass", request{method: "DELETE", target: "/bad-objects/k", headers: []string{"x-amz-bypass-governance-retention", "true"}}, 400, "InvalidArgument", "only applicable to Object Lock enabled buckets", []string{"ArgumentName=x-amz-bypass-governance-retention"}},
 
 		{"a method of nothing", request{method: "PATCH", target: "/bad-objects/k"}, 405, "MethodNotAllowed", "not allowed against this resource", []string{"Method=PATCH", "ResourceType=OBJECT"}},
 		{"a method of the service", request{method: "DELETE", target: "/"}, 405, "MethodNotAllowed", "not allowed against this resource", []string{"Method=DELETE", "ResourceType=SERVICE"}},
