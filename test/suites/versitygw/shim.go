@@ -23,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/cofferstore/coffer/test/suites/resign"
 )
@@ -55,6 +56,7 @@ type shim struct {
 	people   map[string]*person // by the tests' id
 	policies map[string]string  // as sent on → as the tests put them
 	locked   map[string]bool    // buckets with object lock
+	version  string             // an id of Coffer's that no object of the tests has
 }
 
 func newShim(ctx context.Context) (*shim, error) {
@@ -77,6 +79,9 @@ func newShim(ctx context.Context) (*shim, error) {
 			http.Error(w, err.Error(), http.StatusBadGateway)
 		},
 	}
+	if s.version, err = s.foreignVersion(ctx); err != nil {
+		return nil, err
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -92,16 +97,42 @@ func (s *shim) close() { s.server.Close() }
 // person asks the server who has an access key.
 func (s *shim) person(ctx context.Context, id, secret, accessKey, secretKey string) (*person, error) {
 	p := &person{id: id, secret: secret, key: aws.Credentials{AccessKeyID: accessKey, SecretAccessKey: secretKey}}
-	client := s3.New(s3.Options{
-		BaseEndpoint: aws.String(s.upstream.String()), Region: os.Getenv("AWS_REGION"), UsePathStyle: true,
-		Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, ""),
-	})
-	list, err := client.ListBuckets(ctx, &s3.ListBucketsInput{})
+	list, err := s.client(p.key).ListBuckets(ctx, &s3.ListBucketsInput{})
 	if err != nil {
 		return nil, err
 	}
 	p.canonical = aws.ToString(list.Owner.ID)
 	return p, nil
+}
+
+// foreignVersion makes a version and returns its id. Bucket and version are gone then.
+func (s *shim) foreignVersion(ctx context.Context) (string, error) {
+	client := s.client(s.root.key)
+	bucket := aws.String("versitygw-shim")
+	if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: bucket}); err != nil {
+		return "", err
+	}
+	_, err := client.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{Bucket: bucket,
+		VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled}})
+	if err != nil {
+		return "", err
+	}
+	put, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: bucket, Key: bucket})
+	if err != nil {
+		return "", err
+	}
+	if _, err := client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: bucket, Key: bucket, VersionId: put.VersionId}); err != nil {
+		return "", err
+	}
+	_, err = client.DeleteBucket(ctx, &s3.DeleteBucketInput{Bucket: bucket})
+	return aws.ToString(put.VersionId), err
+}
+
+func (s *shim) client(key aws.Credentials) *s3.Client {
+	return s3.New(s3.Options{
+		BaseEndpoint: aws.String(s.upstream.String()), Region: os.Getenv("AWS_REGION"), UsePathStyle: true,
+		Credentials: credentials.NewStaticCredentialsProvider(key.AccessKeyID, key.SecretAccessKey, ""),
+	})
 }
 
 // newPerson makes an account for a user of the tests.
@@ -230,6 +261,8 @@ func (s *shim) isLocked(r *http.Request) bool {
 var (
 	credential = regexp.MustCompile(`Credential=([^/,]+)/`)
 	grantee    = regexp.MustCompile(`<ID[^>]*>([^<]*)</ID>`)
+	// What the gateway takes for ids of versions that do not exist would be malformed.
+	ulid       = regexp.MustCompile(`\b01[0-9A-HJKMNP-TV-Z]{24}\b`)
 	bucketPath = regexp.MustCompile(`^/[^/]+/?$`)
 )
 
@@ -291,6 +324,14 @@ func (s *shim) translate(r *http.Request, query url.Values, changed *bool) (body
 	}
 	if v := r.Header.Get(ownerHeader); v != "" {
 		r.Header.Set(ownerHeader, s.accountOf(v))
+		*changed = true
+	}
+	if source := r.Header.Get("X-Amz-Copy-Source"); ulid.MatchString(source) {
+		r.Header.Set("X-Amz-Copy-Source", ulid.ReplaceAllLiteralString(source, s.version))
+		*changed = true
+	}
+	if ulid.MatchString(query.Get("versionId")) {
+		r.URL.RawQuery = ulid.ReplaceAllLiteralString(r.URL.RawQuery, s.version)
 		*changed = true
 	}
 	if r.Header.Get(bypassHeader) != "" && !s.isLocked(r) {

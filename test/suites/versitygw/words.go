@@ -3,8 +3,10 @@
 package main
 
 import (
+	"bytes"
 	"html"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -43,6 +45,8 @@ var replaced = strings.NewReplacer(
 	"Your proposed upload exceeds the maximum allowed size", "Your proposed upload exceeds the maximum allowed object size.",
 	"The Content-MD5 you specified was invalid.", "The Content-Md5 you specified is not valid.",
 	"Invalid copy source encoding.", "Invalid copy source encoding",
+	// The gateway says the same words twice.
+	"malformed; Invalid credential date.", "malformed; The authorization header is malformed; Invalid credential date.",
 )
 
 var (
@@ -51,11 +55,23 @@ var (
 	algorithms    = regexp.MustCompile(`checksum Type: [a-z0-9]+|^The [a-z0-9]+ you specified did not match the calculated checksum`)
 	condition     = regexp.MustCompile(`Policy Condition failed: \[.*\]`)
 	mandatory     = regexp.MustCompile(`field named 'X-Amz-[A-Za-z]+'\.  If`)
+	supported     = regexp.MustCompile(`valid types: \[(.*)\]$`)
+	maximum       = regexp.MustCompile(`^Argument (max-(?:keys|parts|uploads)) must be an integer between 0 and 2147483647$`)
+	notInteger    = regexp.MustCompile(`^Provided (part-number-marker) not an integer`)
+	argument      = regexp.MustCompile(`<ArgumentValue>([^<]*)</ArgumentValue>`)
+	formField     = regexp.MustCompile(`<ArgumentName>X-Amz-(Credential|Signature)</ArgumentName>`)
 	lowerCaseType = regexp.MustCompile(`\b(crc32c?|crc64nvme|sha1|sha256|sha512|md5|xxhash\w+)\b`)
 )
 
 // gatewayWords rewords an error's body.
 func gatewayWords(body []byte) []byte {
+	body = formField.ReplaceAllFunc(body, bytes.ToLower)
+	body = bytes.ReplaceAll(body, []byte("<argumentname>"), []byte("<ArgumentName>"))
+	body = bytes.ReplaceAll(body, []byte("</argumentname>"), []byte("</ArgumentName>"))
+	value := ""
+	if m := argument.FindSubmatch(body); m != nil {
+		value = html.UnescapeString(string(m[1]))
+	}
 	return message.ReplaceAllFunc(body, func(m []byte) []byte {
 		text := html.UnescapeString(string(message.FindSubmatch(m)[1]))
 		for _, d := range dotted {
@@ -68,9 +84,19 @@ func gatewayWords(body []byte) []byte {
 		text = algorithms.ReplaceAllStringFunc(text, func(s string) string {
 			return lowerCaseType.ReplaceAllStringFunc(s, strings.ToUpper)
 		})
+		if value != "" { // the gateway has the value where AWS has the name
+			text = maximum.ReplaceAllString(text, "Argument "+value+" must be an integer between 0 and 2147483647")
+			text = notInteger.ReplaceAllString(text, "Provided "+value+" not an integer")
+		}
+		text = supported.ReplaceAllStringFunc(text, func(s string) string {
+			all := strings.Split(supported.FindStringSubmatch(s)[1], ", ")
+			slices.Sort(all)
+			return "valid types: [" + strings.Join(all, ", ") + "]"
+		})
 		text = condition.ReplaceAllStringFunc(text, func(s string) string { return strings.ReplaceAll(s, `", "`, `","`) })
 		text = mandatory.ReplaceAllStringFunc(text, func(s string) string {
-			return strings.Replace(strings.Replace(s, "X-Amz-", "x-amz-", 1), ".  If", ". If", 1)
+			name, _, _ := strings.Cut(s, ".")
+			return strings.ToLower(name) + ". If"
 		})
 		return []byte("<Message>" + html.EscapeString(text) + "</Message>")
 	})
