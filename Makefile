@@ -29,7 +29,7 @@ SHORT    ?=
 # The module of releases: the one with a certificate.
 FIPS140 ?= v1.0.0
 
-.PHONY: run build release test suites lint race fips licences vulnerabilities docs fuzz fuzzed crash kills linear updates million lifecycle streams lookups bench clean
+.PHONY: run build release test suites suites-short lint race fips licences vulnerabilities docs fuzz fuzzed crash kills linear updates million lifecycle streams lookups bench clean
 
 run: build
 	bin/coffer serve --data ./data
@@ -44,7 +44,7 @@ release:
 	scripts/release $(FIPS140)
 
 # The quick checks come first.
-test: lint licences vulnerabilities race fips fuzzed
+test: lint licences vulnerabilities race fips fuzzed suites-short
 
 # Form, vet, staticcheck, and the tests of the tools themselves. Those of suites read
 # files of this module, of which go test's cache does not know.
@@ -71,6 +71,9 @@ fips: release
 # the product. What suites and servers print is kept in bin/suites.
 suites: build
 	go -C test/suites run . -coffer ../../bin/coffer -logs ../../bin/suites $(if $(ONLY),-only $(ONLY)) $(if $(SHORT),-short)
+
+suites-short:
+	$(MAKE) suites SHORT=1
 
 licences: bin/licences
 	bin/licences ./...

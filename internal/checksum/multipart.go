@@ -40,10 +40,19 @@ func (a Algorithm) Allows(t Type) bool {
 	return false
 }
 
+// InvalidKind is the fault of a type that there is not: an InvalidType.
+func InvalidKind() error {
+	return fault.New(InvalidType, "Value for x-amz-checksum-type header is invalid.")
+}
+
 // ParseUpload reads what a new multipart upload asks for: an algorithm and a
 // type, either of which may be empty. Without both, it is [Default] with its
 // type.
 func ParseUpload(algorithm, kind string) (Algorithm, Type, error) {
+	t := Type(strings.ToUpper(kind))
+	if kind != "" && t != Composite && t != FullObject {
+		return "", "", InvalidKind()
+	}
 	if algorithm == "" {
 		if kind != "" {
 			return "", "", fault.New(InvalidType,
@@ -57,10 +66,6 @@ func ParseUpload(algorithm, kind string) (Algorithm, Type, error) {
 	}
 	if kind == "" {
 		return a, a.DefaultType(), nil
-	}
-	t := Type(strings.ToUpper(kind))
-	if t != Composite && t != FullObject {
-		return "", "", fault.New(InvalidType, "Value for x-amz-checksum-type header is invalid.")
 	}
 	if !a.Allows(t) {
 		return "", "", fault.New(InvalidType, "The %s checksum type cannot be used with the %s checksum algorithm.",

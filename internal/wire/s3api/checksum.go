@@ -109,7 +109,11 @@ func trailing(a checksum.Algorithm, body *sigv4.Body) func() ([]byte, error) {
 		if !ok {
 			return nil, fault.New(sigv4.MalformedTrailer, "")
 		}
-		return a.Decode(text)
+		sum, err := a.Decode(text)
+		if err != nil {
+			return nil, fault.New(checksum.InvalidValue, "Value for %s trailing header is invalid.", a.Header())
+		}
+		return sum, nil
 	}
 }
 

@@ -115,6 +115,9 @@ func decodeComplete(c *pipeline.Call) (in object.Complete, err error) {
 		return in, err
 	}
 	in.Type = checksum.Type(strings.ToUpper(value(c, checksumTypeHeader)))
+	if in.Type != "" && in.Type != checksum.Composite && in.Type != checksum.FullObject {
+		return in, checksum.InvalidKind()
+	}
 	if in.Algorithm, in.Checksum, err = sentChecksum(c); err != nil {
 		return in, err
 	}
@@ -132,7 +135,10 @@ func announcedSize(c *pipeline.Call) (int64, error) {
 		return -1, nil
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n < 0 {
+	if err == nil && n < 0 {
+		return 0, fault.New(InvalidRequest, "Value for x-amz-mp-object-size header is less than zero: '%d'", n)
+	}
+	if err != nil {
 		return 0, fault.New(InvalidRequest, "Value for x-amz-mp-object-size header is invalid.")
 	}
 	return n, nil

@@ -17,6 +17,7 @@ const usEast1 = "us-east-1"
 type claim struct {
 	method Method
 
+	credential            string // as sent
 	accessKey             string
 	date, region, service string
 	scope                 string // date/region/service/aws4_request
@@ -41,7 +42,7 @@ func (c *claim) complain(kind fault.Kind, problem string) *fault.Error {
 		}
 		return f
 	case Form:
-		f := formFault("X-Amz-Credential", problem)
+		f := formFault("X-Amz-Credential", problem).With("ArgumentValue", c.credential)
 		if kind != MalformedAuthorization {
 			f = f.Because(kind)
 		}
@@ -53,6 +54,7 @@ func (c *claim) complain(kind fault.Kind, problem string) *fault.Error {
 
 // readCredential splits a credential and checks its scope.
 func (v *Verifier) readCredential(c *claim, credential string, services []string) error {
+	c.credential = credential
 	accessKey, scope, _ := strings.Cut(credential, "/")
 	date, rest, _ := strings.Cut(scope, "/")
 	region, rest, _ := strings.Cut(rest, "/")
