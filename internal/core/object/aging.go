@@ -99,6 +99,7 @@ type AgingWalk struct {
 
 	key     string    // of the versions that are met
 	id      versionID // of the current one
+	ver     uint64    // of its row
 	through string    // all versions of this key, and of those before it, have been met
 	since   int64
 	newer   int
@@ -144,7 +145,13 @@ func (w *AgingWalk) Next(ctx context.Context, limit int) (due []Due, seen int, e
 		if !ok {
 			continue
 		}
-		if d.Action = d.judge(w.rules, w.bucket, w.now); d.Kind != "" {
+		if d.Action = d.judge(w.rules, w.bucket, w.now); d.Kind == "" {
+			continue
+		}
+		if ok, err = w.behind(ctx, &d); err != nil {
+			return nil, 0, err
+		}
+		if ok {
 			due = append(due, d)
 			parts += len(r.Parts)
 		}
@@ -155,21 +162,37 @@ func (w *AgingWalk) Next(ctx context.Context, limit int) (due []Due, seen int, e
 	return due, seen, nil
 }
 
+// behind reports whether a version that is not current has been so since the walk met the one
+// that is. Rows of current versions are read first: meanwhile that one may have gone, this
+// have taken its place, and another have come. What is there still was there all the time.
+func (w *AgingWalk) behind(ctx context.Context, d *Due) (bool, error) {
+	if d.current {
+		return true, nil
+	}
+	uid := w.bucket.UID
+	items, err := w.o.store.Get(ctx, currentKey(uid, w.key), versionKey(uid, w.key, w.id))
+	if err != nil {
+		return false, fmt.Errorf("look before a version: %w", err)
+	}
+	return items[0].Ver == w.ver || items[1].Ver != 0, nil
+}
+
 // meet notes where a version stands among those of its key. ok is false for one without
-// a current version before it, and for the current one once more: that has just moved.
+// a current version before it, and for the current one and what is newer: those have just
+// moved.
 func (w *AgingWalk) meet(r *record, latest bool) (d Due, ok bool) {
 	d = Due{Key: r.Key, age: *ageOf(r), current: latest}
 	d.age.Locked = w.o.protected(r)
 	uid := w.bucket.UID
 	if latest {
 		w.through, w.key, w.since, w.newer = max(w.through, w.key), r.Key, since(r), 0
-		w.id = r.id()
+		w.id, w.ver = r.id(), w.merge.current.ver
 		next := w.merge.others.r
 		d.age.Alone = next == nil || next.Key != r.Key
 		d.found = found{record: r, row: currentKey(uid, r.Key), ver: w.merge.current.ver, current: true}
 		return d, true
 	}
-	if w.key != r.Key || w.id == r.id() {
+	if w.key != r.Key || r.Time >= w.id.time {
 		return d, false
 	}
 	d.age.Since, d.age.Newer = w.since, w.newer
