@@ -84,7 +84,7 @@ func testFramingThatIsRefused(t *testing.T, s *coffertest.Server) {
 		{"another trailer", unsigned("9\r\n123456789\r\n0\r\nx-amz-checksum-sha1:98O8HYCOBHMq32eZZczDTKeuNEE=\r\n\r\n"), 400, "MalformedTrailerError", "", nil},
 		{"a trailer that is no header", unsigned("9\r\n123456789\r\n0\r\nnonsense\r\n\r\n"), 400, "MalformedTrailerError", "", nil},
 		{"a wrong checksum behind", unsigned("9\r\n123456789\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n"), 400, "BadDigest", "The CRC32 you specified did not match the calculated checksum.", nil},
-		{"no checksum behind", unsigned("9\r\n123456789\r\n0\r\nx-amz-checksum-crc32:nonsense\r\n\r\n"), 400, "InvalidRequest", "Value for x-amz-checksum-crc32 header is invalid.", nil},
+		{"no checksum behind", unsigned("9\r\n123456789\r\n0\r\nx-amz-checksum-crc32:nonsense\r\n\r\n"), 400, "InvalidRequest", "Value for x-amz-checksum-crc32 trailing header is invalid.", nil},
 		{"two checksums", framed{unsignedTrailer, 9, append([]string{"x-amz-checksum-sha1", "98O8HYCOBHMq32eZZczDTKeuNEE="}, crc...), text("9\r\n123456789\r\n0\r\n" + sum + "\r\n")}, 400, "InvalidRequest", "Multiple checksum Types are not allowed.", nil},
 		{"a trailer of another kind", framed{unsignedTrailer, 9, []string{"X-Amz-Trailer", "x-other"}, text("9\r\n123456789\r\n0\r\nx-other:x\r\n\r\n")}, 400, "InvalidRequest", "The value specified in the x-amz-trailer header is not supported", nil},
 		{"no decoded length", framed{unsignedTrailer, 9, append([]string{"X-Amz-Decoded-Content-Length", ""}, crc...), text("9\r\n123456789\r\n0\r\n" + sum + "\r\n")}, 411, "MissingContentLength", "Content-Length", nil},

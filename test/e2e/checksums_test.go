@@ -135,7 +135,7 @@ func (c *checksummed) trailers() {
 	c.has("trailer", c.trailed(at, want), want, checksum.FullObject)
 	c.has("get", c.do("GET", at, "", "X-Amz-Checksum-Mode", "ENABLED"), want, checksum.FullObject)
 	c.badDigest("wrong in the trailer", c.trailed("/sums/wrong", sumOf(c.a, "other")))
-	c.trailed("/sums/wrong", "nonsense").is(refusal{status: 400, code: "InvalidRequest", text: "Value for " + c.a.Header() + " header is invalid."})
+	c.trailed("/sums/wrong", "nonsense").is(refusal{status: 400, code: "InvalidRequest", text: "Value for " + c.a.Header() + " trailing header is invalid."})
 }
 
 func (c *checksummed) forms() {
