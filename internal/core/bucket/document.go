@@ -158,7 +158,7 @@ func document[T any](ctx context.Context, s *Buckets, b *Bucket, kind DocumentKi
 			return nil, fault.New(meta.Damaged, "").Because(fmt.Errorf("%s of bucket %q: %w", kind, b.Name, err))
 		}
 	}
-	s.documents.put(name, b.ver, doc)
+	s.documents.put(name, knownDocument{b.ver, doc, len(row.Value)})
 	return doc, nil
 }
 
@@ -201,17 +201,23 @@ type documentName struct {
 // documents remembers documents in their decoded form, each for one version of the bucket's
 // record, which every change of a document rewrites.
 type documents struct {
-	mu sync.RWMutex
-	m  map[documentName]knownDocument
+	mu   sync.RWMutex
+	m    map[documentName]knownDocument
+	size int // of the rows of all of them
 }
 
 type knownDocument struct {
-	ver uint64
-	doc any
+	ver  uint64
+	doc  any
+	size int // of the row, in bytes
 }
 
-// maxKnownDocuments bounds the entries. Most are small; the largest have some 100 KiB.
-const maxKnownDocuments = 1024
+// Bounds of what is remembered: entries, and bytes of their rows, as a tenant may have
+// many large ones.
+const (
+	maxKnownDocuments = 1024
+	maxKnownBytes     = 16 << 20
+)
 
 func (d *documents) get(name documentName, ver uint64) (any, bool) {
 	d.mu.RLock()
@@ -220,11 +226,12 @@ func (d *documents) get(name documentName, ver uint64) (any, bool) {
 	return k.doc, ok && k.ver == ver
 }
 
-func (d *documents) put(name documentName, ver uint64, doc any) {
+func (d *documents) put(name documentName, known knownDocument) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.m == nil || len(d.m) >= maxKnownDocuments {
-		d.m = map[documentName]knownDocument{}
+	d.size += known.size - d.m[name].size
+	if d.m == nil || len(d.m) >= maxKnownDocuments || d.size > maxKnownBytes {
+		d.m, d.size = map[documentName]knownDocument{}, known.size
 	}
-	d.m[name] = knownDocument{ver, doc}
+	d.m[name] = known
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/cofferstore/coffer/internal/store/meta"
@@ -91,6 +92,35 @@ func TestDocumentsOfAKindAreBounded(t *testing.T) {
 	}
 	if err := s.putDocument(ctx, ref, "many", "more", note{}); !errors.Is(err, TooManyDocuments) {
 		t.Errorf("one too many: %v", err)
+	}
+}
+
+// What is remembered of documents has an end, however large they are.
+func TestRememberedDocumentsAreBounded(t *testing.T) {
+	ctx := t.Context()
+	s := newBuckets(t, Config{})
+	s.mustCreate(t, "photos")
+	ref := Ref{Bucket: "photos"}
+	text := strings.Repeat("x", 1<<20)
+	for i := range 20 {
+		id := fmt.Sprint(i % 19)
+		if err := s.putDocument(ctx, ref, "many", id, note{text}); err != nil {
+			t.Fatal(err)
+		}
+		b, err := s.Find(ctx, ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if doc, err := document[note](ctx, s, b, "many", id); err != nil || doc.Text != text {
+			t.Fatalf("%s: %v", id, err)
+		}
+		held := 0
+		for _, known := range s.documents.m {
+			held += len(known.doc.(*note).Text)
+		}
+		if held > 16<<20 {
+			t.Fatalf("%d bytes are held", held)
+		}
 	}
 }
 
