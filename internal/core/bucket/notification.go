@@ -175,11 +175,18 @@ func (r *NotificationRule) check(region string) error {
 	case arn.Region != region:
 		return invalidNotification(string(r.Kind), r.ARN, "The notification destination service region is not valid for the bucket location constraint")
 	}
+	// An event that comes twice is no other wish; but who compares rules, and every change
+	// of an object, goes through all of them.
+	var events []string
 	for _, e := range r.Events {
 		if !slices.Contains(notificationEvents, e) {
 			return invalidNotification("Event", e, "The event is not supported for notifications")
 		}
+		if !slices.Contains(events, e) {
+			events = append(events, e)
+		}
 	}
+	r.Events = events
 	var seen []string
 	for i := range r.Filter {
 		f := &r.Filter[i]

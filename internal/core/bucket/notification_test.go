@@ -5,6 +5,7 @@ package bucket
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -66,6 +67,10 @@ func TestNotificationsAreChecked(t *testing.T) {
 		if !errors.Is(err, InvalidNotification) || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: got %v", name, err)
 		}
+	}
+	twice := Notifications{Rules: []NotificationRule{queueRule("", "", put, removed, put)}}
+	if err := twice.check("us-east-1"); err != nil || !slices.Equal(twice.Rules[0].Events, []string{put, removed}) {
+		t.Errorf("an event twice: %v, %q", err, twice.Rules[0].Events)
 	}
 	same := Notifications{Rules: []NotificationRule{queueRule("", "", created), queueRule("", "", removed)}}
 	same.Rules[0].ID, same.Rules[1].ID = "a", "a"
