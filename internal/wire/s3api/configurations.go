@@ -18,6 +18,9 @@ func (a *API) configurationsOps() []pipeline.Op {
 	return append(ops, configurationOps(a.Buckets, inventoryForm)...)
 }
 
+// maxConfiguration bounds a document: a page of a listing has a hundred of them.
+const maxConfiguration = 64 << 10
+
 // configurationForm is how configurations of one type look on the wire.
 type configurationForm[C bucket.Configuration] struct {
 	noun        string // in names of operations
@@ -31,8 +34,10 @@ type configurationForm[C bucket.Configuration] struct {
 // configurationOps returns the four operations on configurations of one type.
 func configurationOps[C bucket.Configuration](buckets *bucket.Buckets, f configurationForm[C]) []pipeline.Op {
 	of := bucket.ConfigurationsOf[C](buckets)
+	put := pipeline.Define("PutBucket"+f.noun+"Configuration", 0, bucketRoute("PUT", f.subresource), f.decodePut, of.Put, noContent)
+	put.MaxBody = maxConfiguration
 	return []pipeline.Op{
-		pipeline.Define("PutBucket"+f.noun+"Configuration", 0, bucketRoute("PUT", f.subresource), f.decodePut, of.Put, noContent),
+		put,
 		pipeline.Define("GetBucket"+f.noun+"Configuration", pipeline.Read, bucketRoute("GET", f.subresource, "id"), f.decodeGet, of.Get, f.encode),
 		pipeline.Define("ListBucket"+f.noun+"Configurations", pipeline.Read, bucketRoute("GET", f.subresource), f.decodeList, of.List, f.encodeList),
 		pipeline.Define("DeleteBucket"+f.noun+"Configuration", 0, bucketRoute("DELETE", f.subresource), f.decodeDelete, of.Delete, noContent),

@@ -137,6 +137,7 @@ func TestConfigurations(t *testing.T) {
 			s.do("PUT", at, withID(k.root, "c", good)).wantCode(400, "InvalidRequest")
 			s.do("PUT", at+"&id=b", "").wantCode(400, "MalformedXML")
 			s.do("PUT", at+"&id=b", "<Other/>").wantCode(400, "MalformedXML")
+			s.do("PUT", at+"&id=b", withID(k.root, "b", good+strings.Repeat(" ", 64<<10))).wantCode(400, "MaxMessageLengthExceeded")
 			s.do("PUT", "/missing?"+k.sub+"&id=a", withID(k.root, "a", good)).wantCode(404, "NoSuchBucket")
 			s.do("GET", "/missing?"+k.sub, "").wantCode(404, "NoSuchBucket")
 			s.do("DELETE", "/missing?"+k.sub+"&id=a", "").wantCode(404, "NoSuchBucket")
