@@ -171,6 +171,7 @@ func TestWebsitesReadNoSignatures(t *testing.T) {
 	s := webs(t, indexed)
 	s.do("PUT", "/photos/index.html", "index").want(200)
 	s.do("GET", "/", "", "Host: photos."+testSites).wantBody(200, "index")
+	s.visit("GET", "/?a;b&c=100%").wantBody(200, "index")
 	s.visit("GET", "/?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=0", "Authorization: AWS4-HMAC-SHA256 nonsense").wantBody(200, "index")
 	if r := s.trail.last(t, "GetObject"); r.UserIdentity.Type != "AWSAccount" || r.RequestParameters["key"] != "index.html" {
 		t.Errorf("audit record %+v", r)

@@ -145,6 +145,8 @@ func redirectURL(c *pipeline.Call, r *website.Redirect) string {
 	switch {
 	case r.Location != "":
 		return printable(r.Location)
+	case r.Directory && strings.HasPrefix(rest, "/"): // which after another slash would be a host
+		return origin(c) + "/" + rest + "/"
 	case r.Directory:
 		return "/" + rest + "/"
 	}
