@@ -154,6 +154,8 @@ func TestErrorDocument(t *testing.T) {
 	s.visit("GET", "/none").wantBody(403, "sorry").wantHeader("x-amz-error-code", "AccessDenied")
 	s.do("PUT", "/photos/directory/index.html", "inner").want(200)
 	s.visit("GET", "/directory").want(302).wantHeader("Location", "/directory/")
+	s.do("PUT", "/photos//evil.example.com/index.html", "inner").want(200)
+	s.visit("GET", "//evil.example.com").want(302).wantHeader("Location", "http://photos."+testSites+"//evil.example.com/")
 	s.do("PUT", "/photos/errors/all.html", "", "Content-Length: 0", "x-amz-website-redirect-location: https://example.com/sorry").want(200)
 	s.visit("GET", "/none").wantBody(301, "").wantHeader("Location", "https://example.com/sorry")
 	// Nor does who may read nothing, not even the page.
