@@ -167,6 +167,23 @@ func TestJobRunsOnceAndReports(t *testing.T) {
 	})
 }
 
+// More work than there is time for: what is asked for again and again waits for its turn.
+func TestJobsTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startNodeWith(t, mem.New(), &worker{slow: 10 * time.Minute}, Limits{}, Config{Concurrency: 1})
+		for range 9 {
+			for _, id := range []string{"a", "b", "c"} {
+				n.submit(t, id, 10) // 100 minutes
+				time.Sleep(time.Second)
+			}
+			time.Sleep(time.Hour)
+		}
+		if s := n.get(t, "c"); s.Started.IsZero() {
+			t.Errorf("others come first, for ever: %+v", s)
+		}
+	})
+}
+
 func TestUnknownJobs(t *testing.T) {
 	r := New(mem.New(), Config{})
 	if _, err := r.Submit(t.Context(), "a", chore{}); !errors.Is(err, Unregistered) {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -255,14 +256,22 @@ func (r *Runner) Run(ctx context.Context) {
 	}
 }
 
-// look starts the jobs of a kind that can be started, and drops old ones.
+// waiting is a job that can be started, and since when nobody has worked on it.
+type waiting struct {
+	meta.Item
+	since time.Time
+}
+
+// look starts the jobs of a kind that can be started, and drops old ones. Who has waited longest
+// is first: work that is asked for again as soon as it is done keeps nobody from their turn.
 func (r *Runner) look(ctx context.Context, name string, k *kind, all *sync.WaitGroup) error {
 	now := time.Now()
-	var ready, old []meta.Item
+	var ready []waiting
+	var old []meta.Item
 	err := r.each(ctx, name, func(item meta.Item, j row) {
 		switch {
 		case j.claimable(now), r.orphaned(j):
-			ready = append(ready, item)
+			ready = append(ready, waiting{item, j.Updated})
 		case j.State.Over() && now.Sub(j.Ended) > r.cfg.Keep:
 			old = append(old, item)
 		}
@@ -278,13 +287,14 @@ func (r *Runner) look(ctx context.Context, name string, k *kind, all *sync.WaitG
 			return fmt.Errorf("drop job: %w", err)
 		}
 	}
-	for _, item := range ready {
+	slices.SortStableFunc(ready, func(a, b waiting) int { return a.since.Compare(b.since) })
+	for _, w := range ready {
 		select {
 		case r.slots <- struct{}{}:
 		default:
 			return nil // the end of a run looks again
 		}
-		started, err := r.start(ctx, k, name, item, all)
+		started, err := r.start(ctx, k, name, w.Item, all)
 		if !started {
 			<-r.slots
 		}
