@@ -194,12 +194,13 @@ func (a *aging) removeMarker(ctx context.Context, d *Due) (bool, error) {
 }
 
 // hide makes a delete marker the current version and returns its id. It is as old as the
-// day (S3 User Guide, "Configuring S3 Lifecycle event notifications").
+// day (S3 User Guide, "Configuring S3 Lifecycle event notifications"): today, also in a walk that
+// judges by a day gone by, or what it hides could be removed at once.
 func (a *aging) hide(ctx context.Context, d *Due) (string, error) {
-	b, old := a.bucket, d.record
+	b, old, now := a.bucket, d.record, time.Now().UnixMilli()
 	r := &record{
 		Bucket: b.UID, Key: old.Key, UID: newUID(), Marker: true, Owner: b.Owner, Null: b.Versioning != bucket.Enabled,
-		Created: a.rules.Midnight(a.now), Time: max(time.Now().UnixMilli(), old.Time+1),
+		Created: a.rules.Midnight(max(a.now, now)), Time: max(now, old.Time+1),
 	}
 	null := meta.Item{Key: nullKey(b.UID, r.Key)}
 	if !old.Null { // only behind a version that is not null can there be one that is

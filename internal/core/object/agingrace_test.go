@@ -60,3 +60,25 @@ func TestAgingOfWhatWasCurrentMeanwhile(t *testing.T) {
 		})
 	}
 }
+
+// A walk that is gone on with days later hides today what was due then: what it hid stays for as
+// long as the rules say.
+func TestAgingThatIsGoneOnWithLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Config{})
+		w.bucket("bkt", bucket.Enabled)
+		w.put(put("bkt", "k", pattern(1)))
+		w.lifecycle("bkt", expireIn(1), bucket.LifecycleRule{NoncurrentExpiration: &bucket.NoncurrentExpiration{Days: 2}})
+		time.Sleep(aDay)
+		began := time.Now()
+		b, due := w.due("bkt", "")
+		time.Sleep(5 * aDay)
+		if _, err := w.objects.Age(t.Context(), bucket.Ref{Bucket: "bkt"}, b.UID, due, began); err != nil {
+			t.Fatal(err)
+		}
+		w.expect("bkt", "k=x* k=1")
+		wants(t, w.age("bkt"), "")
+		time.Sleep(2 * aDay)
+		wants(t, w.age("bkt"), "remove k")
+	})
+}
