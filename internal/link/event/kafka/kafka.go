@@ -44,8 +44,10 @@ const idHeader = "id"
 
 // Target is a topic.
 type Target struct {
-	cfg    Config
-	client *kgo.Client
+	cfg     Config
+	options []kgo.Opt
+	client  *kgo.Client // nil after a send that was given up
+	closed  bool
 }
 
 var _ event.Target = (*Target)(nil)
@@ -79,11 +81,22 @@ func New(cfg Config) (*Target, error) {
 			return nil, fmt.Errorf("notification target %s: unknown mechanism %q", cfg.Name, cfg.Mechanism)
 		}
 	}
-	client, err := kgo.NewClient(options...)
-	if err != nil {
-		return nil, fmt.Errorf("notification target %s: %w", cfg.Name, err)
+	t := &Target{cfg: cfg, options: options}
+	return t, t.open()
+}
+
+// open makes a client, if there is none.
+func (t *Target) open() (err error) {
+	switch {
+	case t.closed:
+		return errors.New("the target is closed")
+	case t.client != nil:
+		return nil
 	}
-	return &Target{cfg, client}, nil
+	if t.client, err = kgo.NewClient(t.options...); err != nil {
+		return fmt.Errorf("notification target %s: %w", t.cfg.Name, err)
+	}
+	return nil
 }
 
 // Name is event.Target's.
@@ -98,6 +111,17 @@ func (t *Target) Send(ctx context.Context, messages []event.Message) (taken int,
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
+	if err := t.open(); err != nil {
+		return 0, err
+	}
+	// A client waits for a broker that has records and does not answer, whatever the context
+	// says: then only its end gives them up.
+	stop := context.AfterFunc(ctx, t.client.Close)
+	defer func() {
+		if !stop() {
+			t.client = nil
+		}
+	}()
 	records := make([]*kgo.Record, len(messages))
 	for i, m := range messages {
 		records[i] = &kgo.Record{
@@ -131,6 +155,9 @@ func (t *Target) named(err error) error {
 
 // Close is event.Target's.
 func (t *Target) Close() error {
-	t.client.Close()
+	t.closed = true
+	if t.client != nil {
+		t.client.Close()
+	}
 	return nil
 }

@@ -3,6 +3,7 @@
 package kafka
 
 import (
+	"context"
 	"slices"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 
+	"github.com/cofferstore/coffer/internal/link/event"
 	"github.com/cofferstore/coffer/internal/link/event/eventtest"
 	"github.com/cofferstore/coffer/internal/secret"
 )
@@ -78,4 +80,35 @@ func stored(t *testing.T, cluster *kfake.Cluster) (out []string) {
 		})
 	}
 	return out
+}
+
+// A broker that takes records and does not answer is not waited for behind the end of the
+// context. What it was sent is sent again.
+func TestBrokerHangs(t *testing.T) {
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, topic))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cluster.Close()
+	answer := make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	cluster.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		cancel()
+		<-answer
+		return nil, nil, false
+	})
+	target, err := New(Config{Name: "log", Brokers: cluster.ListenAddrs(), Topic: topic})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer target.Close()
+	messages := []event.Message{{ID: "1", Key: "k", Body: []byte("{}")}}
+	if n, err := target.Send(ctx, messages); n != 0 || err == nil {
+		t.Errorf("%d were taken by nobody, %v", n, err)
+	}
+	close(answer)
+	if n, err := target.Send(t.Context(), messages); n != 1 || err != nil {
+		t.Errorf("%d were taken, %v", n, err)
+	}
 }

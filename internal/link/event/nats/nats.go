@@ -77,9 +77,11 @@ func (t *Target) connect(ctx context.Context) error {
 		return nil
 	}
 	gone, lost := context.WithCancel(context.Background())
+	dial := &dialer{ctx: ctx}
+	defer dial.release()
 	options := []nats.Option{
 		nats.Name("coffer"), nats.Timeout(dialTimeout), nats.NoReconnect(), nats.NoEcho(),
-		nats.SetCustomDialer(dialer{ctx}),
+		nats.SetCustomDialer(dial),
 		nats.ClosedHandler(func(*nats.Conn) { lost() }), nats.DisconnectErrHandler(func(*nats.Conn, error) { lost() }),
 	}
 	scheme := "nats://"
@@ -106,12 +108,27 @@ func (t *Target) connect(ctx context.Context) error {
 	return nil
 }
 
-// dialer dials for a send, as long as that may take.
-type dialer struct{ ctx context.Context }
+// dialer dials for a send, as long as that may take. Until it is released, what it has dialed is
+// closed by then: the library waits for a server's answers, whatever the context says. It is for
+// one goroutine.
+type dialer struct {
+	ctx   context.Context
+	stops []func() bool
+}
 
 // Dial is nats.CustomDialer's.
-func (d dialer) Dial(network, address string) (net.Conn, error) {
-	return (&net.Dialer{Timeout: dialTimeout}).DialContext(d.ctx, network, address)
+func (d *dialer) Dial(network, address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(d.ctx, network, address)
+	if err == nil {
+		d.stops = append(d.stops, context.AfterFunc(d.ctx, func() { conn.Close() }))
+	}
+	return conn, err
+}
+
+func (d *dialer) release() {
+	for _, stop := range d.stops {
+		stop()
+	}
 }
 
 // named says of which server an error is, and whether trying again will hardly help.

@@ -3,9 +3,14 @@
 package nats
 
 import (
+	"bufio"
+	"context"
 	"errors"
+	"io"
 	"net"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -134,4 +139,42 @@ func TestWrongToken(t *testing.T) {
 	if !errors.As(err, &told) || !told.Refused {
 		t.Errorf("got %v", err)
 	}
+}
+
+// A server that stops to answer while a connection is made is not waited for behind the end
+// of the context.
+func TestServerHangs(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		conn, err := l.Accept()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		_, _ = io.WriteString(conn, `INFO {"server_id":"A","version":"2.10.0","proto":1,"max_payload":1048576}`+"\r\n")
+		r := bufio.NewReader(conn)
+		for line := ""; err == nil && !strings.HasPrefix(line, "PING"); {
+			line, err = r.ReadString('\n')
+		}
+		cancel()
+		_, _ = io.Copy(io.Discard, r) // until the other side goes
+	}()
+	target, err := New(Config{Name: "bus", Server: l.Addr().String(), Subject: "a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer target.Close()
+	if n, err := target.Send(ctx, []event.Message{{ID: "1", Body: []byte("{}")}}); n != 0 || err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%d were taken by nobody, %v", n, err)
+	}
+	<-left
 }
