@@ -3,6 +3,7 @@
 package notification
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -16,7 +17,10 @@ import (
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/link/event"
 	"github.com/cofferstore/coffer/internal/link/event/eventtest"
+	"github.com/cofferstore/coffer/internal/secret"
 	"github.com/cofferstore/coffer/internal/store/meta"
+	"github.com/cofferstore/coffer/internal/store/meta/authentic"
+	"github.com/cofferstore/coffer/internal/store/meta/mem"
 )
 
 // Events go to the target of the rule that wants them, in their order, at once.
@@ -297,6 +301,40 @@ func TestDamagedRow(t *testing.T) {
 		if got := keys(t, a.Came()); !slices.Equal(got, []string{"k"}) || w.metric("dropped_total", broken) != 1 {
 			t.Errorf("got %q", got)
 		}
+	})
+}
+
+// Rows that the store does not vouch for hold up neither others nor a start.
+func TestForgedRow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := eventtest.NewFake("a", 10)
+		w := newWorld(t, a)
+		w.stop()
+		below := mem.New()
+		w.rows = authentic.Wrap(below, authentic.Keys{Current: 1, Key: map[uint32]secret.Bytes{1: secret.Random(secret.Size)}})
+		w.buckets = bucket.New(w.rows, bucket.Config{Region: "us-east-1", CanonicalID: func(a string) string { return a }})
+		w.create("photos", account)
+		w.start()
+		w.put(rule("a", "", "s3:ObjectCreated:*"))
+		a.Down(true)
+		w.change(object.CreatedPut, "k1")
+		w.stop()
+		var batch meta.Batch
+		batch.Put(queueKey("a", 1), []byte(`{}`))
+		batch.Put(queueKey("a", uint64(time.Now().Add(time.Hour).UnixNano())), bytes.Repeat([]byte("x"), 100))
+		batch.Put(clockKey("a"), bytes.Repeat([]byte("x"), 100))
+		if _, err := below.Commit(t.Context(), &batch); err != nil {
+			t.Fatal(err)
+		}
+		a.Down(false)
+		w.start()
+		defer func() { w.stop() }()
+		w.change(object.CreatedPut, "k2")
+		time.Sleep(time.Minute)
+		if got := keys(t, a.Came()); !slices.Equal(got, []string{"k1", "k2"}) || w.metric("dropped_total", broken) != 2 || w.rowsLeft() != 0 {
+			t.Errorf("got %q, %v are dropped, %d left", got, w.metric("dropped_total", broken), w.rowsLeft())
+		}
+		w.logged("the row that keeps the order of events is damaged")
 	})
 }
 

@@ -107,6 +107,9 @@ type taken struct {
 func (p *pump) step(ctx context.Context) (some bool, err error) {
 	prefix := queuePrefix(p.name)
 	page, err := p.s.rows.Scan(ctx, meta.Range{Start: prefix, End: meta.PrefixEnd(prefix), Limit: maxRows, MaxBytes: maxBytes})
+	if errors.Is(err, meta.Damaged) {
+		return true, p.dropDamaged(ctx, err)
+	}
 	if err != nil {
 		return false, fmt.Errorf("read the queue: %w", err)
 	}
@@ -150,14 +153,42 @@ func (p *pump) sort(ctx context.Context, items []meta.Item) (events []taken, err
 	if len(drop) == 0 {
 		return events, nil
 	}
-	if err := p.remove(ctx, drop); err != nil {
+	if err := p.drop(ctx, drop, reasons); err != nil {
 		return nil, err
+	}
+	return events, nil
+}
+
+// drop removes rows that are not delivered, of which reasons counts.
+func (p *pump) drop(ctx context.Context, keys [][]byte, reasons map[string]int) error {
+	if err := p.remove(ctx, keys); err != nil {
+		return err
 	}
 	for reason, n := range reasons {
 		p.s.metrics.dropped.WithLabelValues(p.name, reason).Add(float64(n))
 		p.log.Error("events are dropped and not delivered", "reason", reason, "events", n)
 	}
-	return events, nil
+	return nil
+}
+
+// dropDamaged drops the rows at the queue's beginning that the store does not vouch for: they
+// must not hold up the others. why is what reading them said.
+func (p *pump) dropDamaged(ctx context.Context, why error) error {
+	prefix := queuePrefix(p.name)
+	page, err := p.s.rows.Scan(ctx, meta.Range{Start: prefix, End: meta.PrefixEnd(prefix), Limit: maxRows, KeysOnly: true})
+	if err != nil {
+		return fmt.Errorf("read the queue: %w", err)
+	}
+	var drop [][]byte
+	for _, item := range page.Items {
+		if _, err := meta.Get1(ctx, p.s.rows, item.Key); errors.Is(err, meta.Damaged) {
+			drop = append(drop, item.Key)
+		}
+	}
+	if len(drop) == 0 {
+		return fmt.Errorf("read the queue: %w", why)
+	}
+	return p.drop(ctx, drop, map[string]int{broken: len(drop)})
 }
 
 // remove deletes rows that were delivered or dropped.

@@ -140,11 +140,17 @@ func (s *Service) recover(ctx context.Context) error {
 	for name, n := range gone {
 		s.log.Warn("notification target is not in the configuration any more: its events wait until they are too old", "target", name, "waiting", n, "max_age", s.cfg.MaxAge)
 	}
-	return each(ctx, s.rows, []byte(clockRows), false, func(item meta.Item) error {
-		if len(item.Value) != 8 {
-			return fmt.Errorf("row %q has %d bytes", item.Key, len(item.Value))
+	return each(ctx, s.rows, []byte(clockRows), true, func(item meta.Item) error {
+		item, err := meta.Get1(ctx, s.rows, item.Key)
+		switch {
+		case errors.Is(err, meta.Damaged) || err == nil && len(item.Value) != 8:
+			// Without it the order goes on by the system's clock.
+			s.log.Error("the row that keeps the order of events is damaged", "row", string(item.Key), "error", err)
+		case err != nil:
+			return err
+		default:
+			s.clock.atLeast(binary.BigEndian.Uint64(item.Value))
 		}
-		s.clock.atLeast(binary.BigEndian.Uint64(item.Value))
 		return nil
 	})
 }
