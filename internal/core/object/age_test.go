@@ -40,7 +40,7 @@ func (w *world) due(name, after string) (b *bucket.Bucket, due []Due) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	walk, err := w.objects.Aging(ctx, b, "", after, time.Now())
+	walk, err := w.objects.Aging(ctx, b, "", after, time.Now(), w.noDamage)
 	if err != nil || walk == nil {
 		w.t.Fatal("no walk", err)
 	}
@@ -54,7 +54,7 @@ func (w *world) due(name, after string) (b *bucket.Bucket, due []Due) {
 		}
 		due = append(due, some...)
 	}
-	uploads, next, err := w.objects.AgingUploads(ctx, b, "", nil, time.Now())
+	uploads, next, err := w.objects.AgingUploads(ctx, b, "", nil, time.Now(), w.noDamage)
 	if err != nil || next != nil {
 		w.t.Fatal(err, next)
 	}

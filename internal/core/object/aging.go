@@ -4,6 +4,7 @@ package object
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -96,6 +97,8 @@ type AgingWalk struct {
 	rules  lifecycle.Rules
 	now    int64
 	merge  merge
+	// damaged is told of rows that cannot be read.
+	damaged func(error)
 
 	key     string    // of the versions that are met
 	id      versionID // of the current one
@@ -108,16 +111,29 @@ type AgingWalk struct {
 // agingBatch is how many rows a walk reads at a time.
 const agingBatch = 500
 
+// around is a store of which damaged rows are passed over.
+type around struct {
+	meta.Store
+	o       *Objects
+	damaged func(error)
+}
+
+func (s around) Scan(ctx context.Context, r meta.Range) (meta.Page, error) {
+	return s.o.scanAround(ctx, r, func(key []byte, err error) { s.damaged(fmt.Errorf("row %q: %w", key, err)) })
+}
+
 // Aging returns a walk over the versions of the keys after after. now is the time by
-// which it judges. It returns nil when the bucket has no rules.
-func (o *Objects) Aging(ctx context.Context, b *bucket.Bucket, prefix, after string, now time.Time) (*AgingWalk, error) {
+// which it judges. damaged is told of rows that cannot be read: nothing happens to what is in
+// them, nor to what they alone say the age of. It returns nil when the bucket has no rules.
+func (o *Objects) Aging(ctx context.Context, b *bucket.Bucket, prefix, after string, now time.Time, damaged func(error)) (*AgingWalk, error) {
 	rules, ok, err := o.rules(ctx, b)
 	if err != nil || !ok {
 		return nil, err
 	}
-	return &AgingWalk{o: o, bucket: b, rules: rules, now: now.UnixMilli(), through: after, merge: merge{
-		current: ahead{walk: newWalk(o.store, bucketPrefix("c/", b.UID), 0, prefix, "", after, agingBatch)},
-		others:  ahead{walk: newWalk(o.store, bucketPrefix("v/", b.UID), versionSuffix, prefix, "", after, agingBatch)},
+	rows := around{o.store, o, damaged}
+	return &AgingWalk{o: o, bucket: b, rules: rules, now: now.UnixMilli(), through: after, damaged: damaged, merge: merge{
+		current: ahead{walk: newWalk(rows, bucketPrefix("c/", b.UID), 0, prefix, "", after, agingBatch)},
+		others:  ahead{walk: newWalk(rows, bucketPrefix("v/", b.UID), versionSuffix, prefix, "", after, agingBatch)},
 	}}, nil
 }
 
@@ -134,6 +150,11 @@ func (w *AgingWalk) Next(ctx context.Context, limit int) (due []Due, seen int, e
 	parts := 0
 	for seen < limit && parts < maxDueParts {
 		r, latest, err := w.merge.next(ctx)
+		var bad *undecoded
+		if errors.As(err, &bad) {
+			w.damaged(bad)
+			continue
+		}
 		if err != nil {
 			return nil, 0, fmt.Errorf("read versions of %q: %w", w.bucket.Name, err)
 		}
@@ -212,8 +233,9 @@ func since(r *record) int64 {
 }
 
 // AgingUploads returns a page of the uploads below a prefix that are to be given up, and
-// from where to go on: nil at the end. It begins there at nil.
-func (o *Objects) AgingUploads(ctx context.Context, b *bucket.Bucket, prefix string, from []byte, now time.Time) (due []Due, next []byte, err error) {
+// from where to go on: nil at the end. It begins there at nil. damaged is told of rows that
+// cannot be read.
+func (o *Objects) AgingUploads(ctx context.Context, b *bucket.Bucket, prefix string, from []byte, now time.Time, damaged func(error)) (due []Due, next []byte, err error) {
 	rules, ok, err := o.rules(ctx, b)
 	if err != nil || !ok {
 		return nil, nil, err
@@ -222,14 +244,15 @@ func (o *Objects) AgingUploads(ctx context.Context, b *bucket.Bucket, prefix str
 	if from == nil {
 		from = first
 	}
-	page, err := o.store.Scan(ctx, meta.Range{Start: from, End: meta.PrefixEnd(first), Limit: agingBatch, MaxBytes: scanBytes})
+	page, err := around{o.store, o, damaged}.Scan(ctx, meta.Range{Start: from, End: meta.PrefixEnd(first), Limit: agingBatch, MaxBytes: scanBytes})
 	if err != nil {
 		return nil, nil, fmt.Errorf("read uploads of %q: %w", b.Name, err)
 	}
 	for _, item := range page.Items {
 		u, err := decodeUpload(item.Value)
 		if err != nil {
-			return nil, nil, err
+			damaged(err)
+			continue
 		}
 		d := Due{Key: u.Key, upload: u, found: found{row: item.Key, ver: item.Ver}}
 		if d.Action = d.judge(rules, b, now.UnixMilli()); d.Kind != "" {

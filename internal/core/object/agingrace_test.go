@@ -3,11 +3,16 @@
 package object
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/cofferstore/coffer/internal/core/bucket"
+	"github.com/cofferstore/coffer/internal/secret"
+	"github.com/cofferstore/coffer/internal/store/meta"
+	"github.com/cofferstore/coffer/internal/store/meta/authentic"
+	metamem "github.com/cofferstore/coffer/internal/store/meta/mem"
 )
 
 // A version that was current after the walk read which ones are is as young, among the others,
@@ -42,7 +47,7 @@ func TestAgingOfWhatWasCurrentMeanwhile(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				walk, err := w.objects.Aging(t.Context(), b, "", "", time.Now())
+				walk, err := w.objects.Aging(t.Context(), b, "", "", time.Now(), w.noDamage)
 				if err == nil {
 					err = walk.merge.current.fill(t.Context())
 				}
@@ -82,3 +87,61 @@ func TestAgingThatIsGoneOnWithLater(t *testing.T) {
 		wants(t, w.age("bkt"), "remove k")
 	})
 }
+
+// One damaged row must not keep the rules from all that is behind it. What it may be about stays.
+func TestAgingGoesOnBehindWhatIsDamaged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := metamem.New()
+		rows := authentic.Wrap(disk, authentic.Keys{Current: 1, Key: map[uint32]secret.Bytes{1: secret.Random(secret.Size)}})
+		w := newWorldOver(t, Config{}, rows)
+		w.bucket("bkt", bucket.Enabled)
+		for _, key := range []string{"a", "b", "c", "d"} {
+			w.put(put("bkt", key, pattern(1)))
+			w.put(put("bkt", key, pattern(2)))
+		}
+		w.begin(CreateUpload{Ref: ref("bkt", "up")})
+		days := 1
+		w.lifecycle("bkt", expireIn(1), bucket.LifecycleRule{NoncurrentExpiration: &bucket.NoncurrentExpiration{Days: 1}}, bucket.LifecycleRule{AbortDays: &days})
+		b, err := w.buckets.Find(t.Context(), bucket.Ref{Bucket: "bkt"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.damageRow(currentKey(b.UID, "a"))
+		w.damageRow(uploadKey(b.UID, "a", versionID{}))
+		it, err := meta.Get1(t.Context(), disk, currentKey(b.UID, "b"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var batch meta.Batch
+		batch.Put(it.Key, append(it.Value, 0))
+		if _, err := disk.Commit(t.Context(), &batch); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(aDay)
+		var due []Due
+		bad := 0
+		damaged := func(err error) {
+			if bad++; !errors.Is(err, meta.Damaged) {
+				t.Error(err)
+			}
+		}
+		walk, err := w.objects.Aging(t.Context(), b, "", "", time.Now(), damaged)
+		if err == nil {
+			due, _, err = walk.Next(t.Context(), 100)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		uploads, _, err := w.objects.AgingUploads(t.Context(), b, "", nil, time.Now(), damaged)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wants(t, w.do(b, append(due, uploads...)), "expire c, remove c, expire d, remove d, abort up")
+		if bad != 3 {
+			t.Errorf("told of %d damaged rows", bad)
+		}
+	})
+}
+
+// noDamage is told of damaged rows where there are none.
+func (w *world) noDamage(err error) { w.t.Error(err) }

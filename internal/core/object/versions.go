@@ -262,10 +262,17 @@ func (a *ahead) fill(ctx context.Context) error {
 		a.done = true
 		return nil
 	}
-	a.r, err = decodeRecord(item.Value)
 	a.ver = item.Ver
-	return err
+	if a.r, err = decodeRecord(item.Value); err != nil {
+		return &undecoded{err}
+	}
+	return nil
 }
+
+// undecoded is the error of a row that is no record: the walk is behind it already.
+type undecoded struct{ error }
+
+func (e *undecoded) Unwrap() error { return e.error }
 
 // skip moves on behind a group of keys.
 func (m *merge) skip(group string) {

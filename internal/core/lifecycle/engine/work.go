@@ -26,6 +26,7 @@ type cursor struct {
 	After   []byte                   `json:"after,omitempty"`   // all versions of keys up to this one have been seen to
 	Seen    int64                    `json:"seen"`
 	Done    map[lifecycle.Kind]int64 `json:"done,omitempty"`
+	Damaged int64                    `json:"damaged,omitempty"` // rows that could not be read
 }
 
 // saveEvery is how much work a crash may make a sweep look at again.
@@ -113,7 +114,7 @@ func (s *sweep) uploads(ctx context.Context) error {
 	}
 	for _, prefix := range rules.UploadPrefixes() {
 		for from := []byte(nil); ; {
-			due, next, err := s.objects.AgingUploads(ctx, b, prefix, from, s.now())
+			due, next, err := s.objects.AgingUploads(ctx, b, prefix, from, s.now(), s.damaged)
 			if err != nil {
 				return err
 			}
@@ -146,7 +147,7 @@ func (s *sweep) versions(ctx context.Context) error {
 
 // below walks through the versions below a prefix.
 func (s *sweep) below(ctx context.Context, b *bucket.Bucket, prefix string) error {
-	walk, err := s.objects.Aging(ctx, b, prefix, string(s.at.After), s.now())
+	walk, err := s.objects.Aging(ctx, b, prefix, string(s.at.After), s.now(), s.damaged)
 	if err != nil || walk == nil {
 		return err
 	}
@@ -193,6 +194,14 @@ func (s *sweep) act(ctx context.Context, b *bucket.Bucket, due []object.Due) err
 	return nil
 }
 
+// damaged passes over a row that cannot be read: it must not keep the rules from all that is
+// behind it. The first of a sweep is logged.
+func (s *sweep) damaged(err error) {
+	if s.at.Damaged++; s.at.Damaged == 1 {
+		s.cfg.Log.Error("lifecycle rules pass over a damaged row", "bucket", s.ref.Bucket, "error", err)
+	}
+}
+
 func (s *sweep) save(ctx context.Context) error {
 	s.progress()
 	s.saved = time.Now()
@@ -208,6 +217,9 @@ func (s *sweep) progress() {
 			total += n
 			text += fmt.Sprintf(", %s %d", k, n)
 		}
+	}
+	if n := s.at.Damaged; n > 0 {
+		text += fmt.Sprintf(", damaged rows %d", n)
 	}
 	s.job.Progress(total, 0, text)
 }
