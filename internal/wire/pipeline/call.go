@@ -335,13 +335,14 @@ func isTimeout(err error) bool {
 	return errors.As(err, &t) && t.Timeout()
 }
 
-// host returns the host name of a request without its port, in lower case.
+// host returns the host name of a request in lower case, without its port and the dot with
+// which a name may end: with it, it is the same name.
 func host(r *http.Request) string {
 	h := r.Host
 	if i := strings.LastIndexByte(h, ':'); i >= 0 && !strings.HasSuffix(h, "]") {
 		h = h[:i]
 	}
-	return strings.ToLower(strings.Trim(h, "[]"))
+	return strings.ToLower(strings.TrimSuffix(strings.Trim(h, "[]"), "."))
 }
 
 // Host returns the host name that the client asked for, without a port.

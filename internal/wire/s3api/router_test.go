@@ -163,6 +163,8 @@ func TestTargets(t *testing.T) {
 		{"photos.eu.s3.example.com", "/cat", "photos", "cat"},
 		{"eu.s3.example.com", "/photos/cat", "photos", "cat"},
 		{"photos.example.com", "/cat", "photos", "cat"},
+		{"photos.s3.example.com.:443", "/cat", "photos", "cat"},
+		{"s3.example.com.", "/photos/cat", "photos", "cat"},
 		// Keys as strange as S3 takes them.
 		{"s3.example.com", "/photos//cat", "photos", "/cat"},
 		{"photos.s3.example.com", "//cat", "photos", "/cat"},

@@ -78,6 +78,7 @@ func (r *router) under(host string) int {
 	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
 		host = host[:i]
 	}
+	host = strings.TrimSuffix(host, ".")
 	for _, d := range r.domains {
 		at := len(host) - len(d)
 		if at >= 0 && strings.EqualFold(host[at:], d) && (at == 0 || host[at-1] == '.') {

@@ -95,6 +95,7 @@ func TestWebsite(t *testing.T) {
 	s.visit("GET", "/a", "Host: "+testSites).want(404, "Request does not contain a bucket name.")
 	s.visit("GET", "/%FF").want(400, "Code: InvalidURI")
 	s.visit("GET", "/", "Host: PHOTOS.Web.Example.com").wantBody(200, "index")
+	s.visit("GET", "/photos/index.html", "Host: photos."+testSites+".").want(404)
 	s.do("GET", "/photos/index.html", "", "Host: other"+testSites).want(200)
 
 	// Conditions and ranges.
