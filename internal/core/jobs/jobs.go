@@ -157,7 +157,8 @@ func (r row) status(key []byte) Status {
 func (r row) claimable(now time.Time) bool {
 	switch r.State {
 	case Queued:
-		return !now.Before(r.NotBefore)
+		// A pause longer than any is from a clock that was ahead and has been set back.
+		return !now.Before(r.NotBefore) || r.NotBefore.Sub(now) > longestBackoff
 	case Running:
 		return r.Lease == nil || !now.Before(r.Lease.Until)
 	}

@@ -184,6 +184,37 @@ func TestJobsTakeTurns(t *testing.T) {
 	})
 }
 
+// A clock that was years ahead and has been set back keeps no job from being done.
+func TestJobsOfAClockThatWasAhead(t *testing.T) {
+	for _, state := range []State{Queued, Running} {
+		t.Run(string(state), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				rows, ahead := mem.New(), time.Now().AddDate(4, 0, 0)
+				was := row{Argument: []byte(`{"steps":2}`), State: state, Created: ahead, Started: ahead, Updated: ahead, Attempts: 1}
+				if state == Queued {
+					was.NotBefore = ahead.Add(time.Minute)
+				} else {
+					was.Lease = &lease{"a process that has ended", ahead.Add(time.Minute)}
+				}
+				value, err := was.encode()
+				if err != nil {
+					t.Fatal(err)
+				}
+				var b meta.Batch
+				b.Put(rowKey(chore{}.Kind(), "a"), value)
+				if _, err := rows.Commit(t.Context(), &b); err != nil {
+					t.Fatal(err)
+				}
+				n := startNodeWith(t, rows, &worker{}, Limits{}, Config{Sole: true})
+				if s := n.over(t, "a"); s.State != Done {
+					t.Errorf("%+v", s)
+				}
+				wantSteps(t, n.worker, upTo(2))
+			})
+		})
+	}
+}
+
 func TestUnknownJobs(t *testing.T) {
 	r := New(mem.New(), Config{})
 	if _, err := r.Submit(t.Context(), "a", chore{}); !errors.Is(err, Unregistered) {

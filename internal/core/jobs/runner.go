@@ -270,8 +270,12 @@ func (r *Runner) look(ctx context.Context, name string, k *kind, all *sync.WaitG
 	var old []meta.Item
 	err := r.each(ctx, name, func(item meta.Item, j row) {
 		switch {
-		case j.claimable(now), r.orphaned(j):
-			ready = append(ready, waiting{item, j.Updated})
+		case j.claimable(now), r.orphaned(j, now):
+			since := j.Updated
+			if since.After(now) { // the clock was set back
+				since = time.Time{}
+			}
+			ready = append(ready, waiting{item, since})
 		case j.State.Over() && now.Sub(j.Ended) > r.cfg.Keep:
 			old = append(old, item)
 		}
@@ -305,9 +309,13 @@ func (r *Runner) look(ctx context.Context, name string, k *kind, all *sync.WaitG
 	return nil
 }
 
-// orphaned reports whether a job is that of a process that has ended.
-func (r *Runner) orphaned(j row) bool {
-	return r.cfg.Sole && j.State == Running && j.Lease != nil && j.Lease.Until.Before(r.began.Add(r.cfg.Lease))
+// orphaned reports whether a job is that of a process that has ended: its lease is from before
+// the runner was made or, where the clock has been set back since, longer than any.
+func (r *Runner) orphaned(j row, now time.Time) bool {
+	if !r.cfg.Sole || j.State != Running || j.Lease == nil {
+		return false
+	}
+	return j.Lease.Until.Before(r.began.Add(r.cfg.Lease)) || j.Lease.Until.After(now.Add(2*r.cfg.Lease))
 }
 
 func isConflict(err error) bool {
