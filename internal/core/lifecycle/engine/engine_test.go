@@ -313,3 +313,28 @@ func TestSweepOfWhatHasNoRules(t *testing.T) {
 		}
 	})
 }
+
+// A sweep that began by a clock that was ahead goes on by the one that was put right.
+func TestSweepByAClockThatWasAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.fill("bkt")
+		w.put("bkt", "gone/young", 10)
+		b, err := w.buckets.Find(t.Context(), bucket.Ref{Bucket: "bkt"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var batch meta.Batch
+		batch.Put([]byte("j/lifecycle.sweep/"+jobID(b.UID)), fmt.Appendf(nil,
+			`{"argument":{"bucket":"bkt"},"state":"queued","cursor":{"at":%d}}`, time.Now().AddDate(4, 0, 0).UnixMilli()))
+		if _, err := w.rows.Commit(t.Context(), &batch); err != nil {
+			t.Fatal(err)
+		}
+		if job := w.sweep(w.start(w.rows), "bkt"); job.State != jobs.Done || job.Done == 0 {
+			t.Errorf("%+v", job)
+		}
+		if got := w.history("bkt"); !strings.Contains(got, "gone/29 x\n") || strings.Contains(got, "gone/young x") {
+			t.Errorf("after the sweep:\n%s", got)
+		}
+	})
+}

@@ -105,7 +105,11 @@ func (s *sweep) rules(ctx context.Context) (*bucket.Bucket, lifecycle.Rules, err
 	return b, lifecycle.Rules{Lifecycle: l, Calendar: s.cfg.Calendar}, err
 }
 
-func (s *sweep) now() time.Time { return time.UnixMilli(s.at.At) }
+// now is the time by which the sweep judges. A clock that was ahead when it began, and has been
+// set back, is not believed any more.
+func (s *sweep) now() time.Time {
+	return time.UnixMilli(min(s.at.At, time.Now().UnixMilli()))
+}
 
 func (s *sweep) uploads(ctx context.Context) error {
 	b, rules, err := s.rules(ctx)
