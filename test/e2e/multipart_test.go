@@ -304,8 +304,8 @@ func testUploadsThatAreRefused(t *testing.T, s *coffertest.Server) {
 		{"encryption of a part", request{method: "PUT", target: "/bad-uploads/k?partNumber=1&uploadId=" + u.id, body: "x", headers: []string{"X-Amz-Server-Side-Encryption", "AES256"}}, 400, "InvalidArgument",
 			"x-amz-server-side-encryption header is not supported for this operation.", []string{"ArgumentName=x-amz-server-side-encryption", "ArgumentValue=AES256"}},
 
-		{"no document", request{method: "POST", target: "/bad-uploads/k?uploadId=" + u.id}, 400, "MalformedXML", "well-formed", nil},
-		{"no parts", complete(""), 400, "InvalidRequest", "You must specify at least one part", nil},
+		{"no document", request{method: "POST", target: "/bad-uploads/k?uploadId=" + u.id}, 400, "InvalidRequest", "You must specify at least one part", nil},
+		{"no parts", complete(""), 400, "MalformedXML", "well-formed", nil},
 		{"no document to read", request{method: "POST", target: "/bad-uploads/k?uploadId=" + u.id, body: "<CompleteMultipartUpload><Part>"}, 400, "MalformedXML", "well-formed", nil},
 		{"a part without ETag", complete("<Part><PartNumber>1</PartNumber></Part>"), 400, "MalformedXML", "well-formed", nil},
 		{"parts out of order", complete(listed(2, two) + listed(1, one)), 400, "InvalidPartOrder", "ascending order", []string{"UploadId=" + u.id}},

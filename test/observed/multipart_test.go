@@ -83,8 +83,8 @@ func TestUploads(t *testing.T) {
 	})
 	s.row("6.8", "no part", func(r *row) {
 		u := r.begin("/" + r.bucket() + "/k")
-		r.err(r.do("POST", u.target, completion("")), 400, "InvalidRequest", "You must specify at least one part")
-		r.err(r.do("POST", u.target, ""), 400, "MalformedXML", "")
+		r.err(r.do("POST", u.target, ""), 400, "InvalidRequest", "You must specify at least one part")
+		r.err(r.do("POST", u.target, completion("")), 400, "MalformedXML", "")
 	})
 	s.row("6.10", "another size than said", func(r *row) {
 		u := r.begin("/" + r.bucket() + "/k")

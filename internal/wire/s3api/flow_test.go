@@ -113,8 +113,8 @@ func TestAnUploadInParts(t *testing.T) {
 	}
 	s.do("GET", upload+"&max-parts=1", "").want(200, "<PartNumber>1</PartNumber>", "<IsTruncated>true</IsTruncated>", "<ChecksumAlgorithm>CRC32</ChecksumAlgorithm>")
 	s.do("GET", "/photos?uploads&prefix=f", "").want(200, "<UploadId>"+begun.UploadID+"</UploadId>")
-	s.do("POST", upload, "<CompleteMultipartUpload></CompleteMultipartUpload>").wantCode(400, "InvalidRequest", "You must specify at least one part")
-	s.do("POST", upload, "", "no digest").wantCode(400, "MalformedXML")
+	s.do("POST", upload, "<CompleteMultipartUpload></CompleteMultipartUpload>").wantCode(400, "MalformedXML")
+	s.do("POST", upload, "", "no digest").wantCode(400, "InvalidRequest", "You must specify at least one part")
 	done := s.do("POST", upload, "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"+onWire(one.header, "ETag")+"</ETag><ChecksumCRC32>"+
 		onWire(one.header, "x-amz-checksum-crc32")+"</ChecksumCRC32></Part><Part><PartNumber>2</PartNumber><ETag>"+two.ETag+"</ETag><ChecksumCRC32>"+
 		two.ChecksumCRC32+"</ChecksumCRC32></Part></CompleteMultipartUpload>", "x-amz-mp-object-size: 5242883").

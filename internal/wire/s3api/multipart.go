@@ -160,11 +160,14 @@ func completeParts(c *pipeline.Call) ([]object.CompletePart, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(body) == 0 {
+		return nil, nil // which is refused once the upload is known to exist
+	}
 	var doc completeDocument
 	if err := parseXML(body, "CompleteMultipartUpload", &doc); err != nil {
 		return nil, err
 	}
-	if len(doc.Parts) > object.MaxParts {
+	if len(doc.Parts) == 0 || len(doc.Parts) > object.MaxParts {
 		return nil, fault.New(MalformedXML, "")
 	}
 	parts := make([]object.CompletePart, len(doc.Parts))

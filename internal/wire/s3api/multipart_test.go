@@ -123,8 +123,8 @@ func TestCompleteDocuments(t *testing.T) {
 		name, document string
 		want           fault.Kind
 	}{
-		{"no part", root + end, ""}, // core says what is missing
-		{"no document", "", MalformedXML},
+		{"no part", root + end, MalformedXML},
+		{"no document", "", ""}, // core says what is missing
 		{"cut off", root + one, MalformedXML},
 		{"no part number", root + "<Part><ETag>e</ETag></Part>" + end, MalformedXML},
 		{"no ETag", root + "<Part><PartNumber>1</PartNumber></Part>" + end, MalformedXML},
