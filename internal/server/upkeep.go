@@ -28,6 +28,11 @@ func (s *Server) upkeep(ctx context.Context) {
 	all.Go(func() { s.accessLog.Run(ctx) })
 	all.Go(func() { s.notifications.Run(ctx) })
 	all.Go(func() {
+		select { // who starts has more urgent things to do
+		case <-ctx.Done():
+			return
+		case <-time.After(consolidateAfter):
+		}
 		s.every(ctx, consolidateEvery, "begin consolidation", func() (int, error) { return s.consolidator.Sweep(ctx) })
 	})
 	all.Go(func() {
@@ -67,6 +72,7 @@ const (
 
 	lastUsedEvery = 5 * time.Minute
 
+	consolidateAfter = time.Minute
 	consolidateEvery = 24 * time.Hour
 )
 

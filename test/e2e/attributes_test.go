@@ -167,7 +167,7 @@ func TestAttributesOfParts(t *testing.T) {
 func attributesThatCannotBeAskedFor(t *testing.T, s *stage) {
 	s.Put("vault", "k", "x")
 	const name = "x-amz-object-attributes"
-	s.refuses("none", invalid("", name).of(""), "GET", "/vault/k?attributes", "")
+	s.refuses("none", invalidRequest("either missing or empty"), "GET", "/vault/k?attributes", "")
 	s.refuses("unknown", invalid("", name).of("ETag,Colour"), "GET", "/vault/k?attributes", "", name, "ETag,Colour")
 	s.refuses("negative count", invalid("", "x-amz-max-parts").of("-1"), "GET", "/vault/k?attributes", "", name, "ETag", "x-amz-max-parts", "-1")
 	s.refuses("no marker", invalid("", "x-amz-part-number-marker").of("one"), "GET", "/vault/k?attributes", "", name, "ETag", "x-amz-part-number-marker", "one")
