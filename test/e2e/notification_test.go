@@ -228,10 +228,16 @@ func TestNotification(t *testing.T) {
 			t.Errorf("%s got\n%q, want\n%q", name, got, want[name])
 		}
 	}
-	if hook.tests != 1 || bus.tests != 1 || log.tests != 0 {
+	for _, l := range logs {
+		l.mu.Lock()
+	}
+	if hook.tests == 0 || bus.tests == 0 || log.tests != 0 { // the restart may have one sent again
 		t.Errorf("%d, %d, %d test events", hook.tests, bus.tests, log.tests)
 	}
 	e := hook.events[0]
+	for _, l := range logs {
+		l.mu.Unlock()
+	}
 	if o := e.S3.Object; o.Size == nil || *o.Size != 5 || len(o.ETag) != 32 || o.Sequencer == "" || e.S3.ConfigurationID != "to-hook" ||
 		e.S3.Bucket.ARN != "arn:aws:s3:::photos" || e.ResponseElements["x-amz-request-id"] == "" || e.ResponseElements["x-amz-id-2"] == "" {
 		t.Errorf("the first event is %+v", e)

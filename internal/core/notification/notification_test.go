@@ -194,6 +194,37 @@ func TestRestart(t *testing.T) {
 	})
 }
 
+// A clock that was ahead and is set right again hides neither a lag nor what waits for too long.
+func TestClockSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := eventtest.NewFake("a", 10)
+		w := newWorld(t, a)
+		w.put(rule("a", "", "s3:ObjectCreated:*"))
+		w.service.clock.atLeast(uint64(time.Now().Add(365 * 24 * time.Hour).UnixNano()))
+		a.Down(true)
+		w.change(object.CreatedPut, "k")
+		time.Sleep(time.Hour)
+		if lag := w.metric("lag_seconds"); lag < 3500 || lag > 3700 {
+			t.Errorf("lag %v after an hour", lag)
+		}
+		time.Sleep(73 * time.Hour)
+		if n := w.metric("dropped_total", tooOld); n != 1 || w.rowsLeft() != 0 {
+			t.Errorf("%v dropped, %d wait", n, w.rowsLeft())
+		}
+		w.change(object.CreatedPut, "k")
+		w.stop()
+		w.targets = nil
+		w.start()
+		defer func() { w.stop() }()
+		if time.Sleep(71 * time.Hour); w.rowsLeft() != 1 {
+			t.Error("gone too early")
+		}
+		if time.Sleep(2 * time.Hour); w.rowsLeft() != 0 {
+			t.Error("waits for a target that is gone, for a year")
+		}
+	})
+}
+
 // What waits for too long is dropped, and so is the oldest where too much waits.
 func TestBounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -49,6 +49,8 @@ func newPump(s *Service, t Target) *pump {
 // queue adds an event to the batch of a commit. The function is to be called when that is
 // committed.
 func (p *pump) queue(batch *meta.Batch, sequence uint64, w waiting) (func(), error) {
+	now := time.Now()
+	w.Queued = now.UnixMilli()
 	row, err := w.encode()
 	if err != nil {
 		return nil, fmt.Errorf("encode event: %w", err)
@@ -57,7 +59,7 @@ func (p *pump) queue(batch *meta.Batch, sequence uint64, w waiting) (func(), err
 	return func() {
 		p.s.metrics.queued.WithLabelValues(p.name).Inc()
 		p.waits.Add(1)
-		p.oldest.CompareAndSwap(0, int64(sequence))
+		p.oldest.CompareAndSwap(0, now.UnixNano())
 		select {
 		case p.wake <- struct{}{}:
 		default:
@@ -100,6 +102,8 @@ type taken struct {
 	waiting
 }
 
+func (t *taken) since() time.Time { return t.waiting.since(t.sequence) }
+
 // step delivers the first events of the queue. some says that there were any.
 //
 // It always reads from the queue's beginning: a commit that took its place earlier may be
@@ -121,7 +125,7 @@ func (p *pump) step(ctx context.Context) (some bool, err error) {
 	if err != nil || len(events) == 0 {
 		return true, err
 	}
-	p.oldest.Store(int64(events[0].sequence))
+	p.oldest.Store(events[0].since().UnixNano())
 	return true, p.deliver(ctx, events)
 }
 
@@ -138,7 +142,7 @@ func (p *pump) sort(ctx context.Context, items []meta.Item) (events []taken, err
 			reason = broken
 		case !p.target.serves(w.Account):
 			reason = refused
-		case time.Since(at(sequence)) > p.s.cfg.MaxAge:
+		case time.Since(w.since(sequence)) > p.s.cfg.MaxAge:
 			reason = tooOld
 		case int64(i) < over:
 			reason = tooMany
@@ -226,7 +230,7 @@ func (p *pump) deliver(ctx context.Context, events []taken) error {
 		}
 		p.s.metrics.delivered.WithLabelValues(p.name).Add(float64(done))
 		if done < len(events) {
-			p.oldest.Store(int64(events[done].sequence))
+			p.oldest.Store(events[done].since().UnixNano())
 		}
 		p.recovered()
 	}

@@ -49,6 +49,9 @@ type waiting struct {
 	Bucket  string `json:"bucket"`
 	Account string `json:"account"`       // of the bucket
 	Key     string `json:"key,omitempty"` // of the object
+	// Queued is when it was queued, in ms since 1970: the sequence goes on from its last
+	// where the clock was set back, and does not tell.
+	Queued int64 `json:"queued,omitempty"`
 	// Test says that the record is a document of its own, and not one of Records.
 	Test   bool            `json:"test,omitempty"`
 	Record json.RawMessage `json:"record"`
@@ -59,6 +62,14 @@ const waitingVersion = 1
 func (w waiting) encode() ([]byte, error) {
 	w.Version = waitingVersion
 	return json.Marshal(w)
+}
+
+// since returns when an event was queued, whose place is sequence.
+func (w *waiting) since(sequence uint64) time.Time {
+	if w.Queued == 0 {
+		return at(sequence)
+	}
+	return time.UnixMilli(w.Queued)
 }
 
 func decodeWaiting(row []byte) (w waiting, err error) {
@@ -130,7 +141,7 @@ func (s *Service) recover(ctx context.Context) error {
 			gone[name]++
 		} else {
 			p.waits.Add(1)
-			p.oldest.CompareAndSwap(0, int64(sequence))
+			p.oldest.CompareAndSwap(0, min(int64(sequence), time.Now().UnixNano()))
 		}
 		return nil
 	})
@@ -186,7 +197,20 @@ func (s *Service) dropOld(ctx context.Context) error {
 	}
 	err := each(ctx, s.rows, []byte(queueRows), true, func(item meta.Item) error {
 		name, sequence, ok := splitQueueKey(item.Key)
-		if !ok || s.pumps[name] != nil || time.Since(at(sequence)) < s.cfg.MaxAge {
+		if !ok || s.pumps[name] != nil {
+			return nil
+		}
+		age := time.Since(at(sequence))
+		if age < 0 { // the clock was set back: the row says when
+			row, err := meta.Get1(ctx, s.rows, item.Key)
+			if err != nil {
+				return err
+			}
+			if w, err := decodeWaiting(row.Value); err == nil {
+				age = time.Since(w.since(sequence))
+			}
+		}
+		if age < s.cfg.MaxAge {
 			return nil
 		}
 		dropped[name]++
