@@ -60,6 +60,27 @@ func TestCreateAgain(t *testing.T) {
 	}
 }
 
+// Upkeep of all buckets is not kept from the others by one whose row is damaged, and says so.
+func TestEachBucketButTheDamaged(t *testing.T) {
+	s := newBuckets(t, Config{})
+	for _, name := range []string{"one", "two", "three"} {
+		s.mustCreate(t, name)
+	}
+	rows, err := s.store.Scan(t.Context(), meta.Range{Start: []byte("bu/"), End: meta.PrefixEnd([]byte("bu/"))})
+	if err != nil || len(rows.Items) != 3 {
+		t.Fatal(rows, err)
+	}
+	var batch meta.Batch
+	batch.Put(rows.Items[0].Key, []byte("?"))
+	if _, err := s.store.Commit(t.Context(), &batch); err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	if err := s.Each(t.Context(), func(*Bucket) error { seen++; return nil }); seen != 2 || !errors.Is(err, meta.Damaged) {
+		t.Errorf("%d seen, %v", seen, err)
+	}
+}
+
 func TestExpectedOwner(t *testing.T) {
 	s := newBuckets(t, Config{})
 	s.mustCreate(t, "photos")

@@ -3,6 +3,7 @@
 package bucket
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,8 +23,9 @@ func (s *Buckets) SetConsolidation(ctx context.Context, name string, on bool) er
 }
 
 // Each calls f with every bucket, in no order that means anything, until f fails.
-// Buckets that come and go meanwhile may be missed.
-func (s *Buckets) Each(ctx context.Context, f func(*Bucket) error) error {
+// Buckets that come and go meanwhile may be missed. One whose row is damaged does not keep f
+// from the others; the first such error is returned in the end.
+func (s *Buckets) Each(ctx context.Context, f func(*Bucket) error) (damaged error) {
 	prefix := []byte("bu/")
 	at := meta.Range{Start: prefix, End: meta.PrefixEnd(prefix), KeysOnly: true}
 	for {
@@ -37,10 +39,13 @@ func (s *Buckets) Each(ctx context.Context, f func(*Bucket) error) error {
 				return fault.New(meta.Damaged, "").Because(fmt.Errorf("row %q", item.Key))
 			}
 			b, _, err := s.read(ctx, uid)
-			if errors.Is(err, NoSuchBucket) {
+			switch {
+			case errors.Is(err, NoSuchBucket):
 				continue
-			}
-			if err == nil {
+			case errors.Is(err, meta.Damaged):
+				damaged = cmp.Or(damaged, err)
+				continue
+			case err == nil:
 				err = f(b)
 			}
 			if err != nil {
@@ -48,7 +53,7 @@ func (s *Buckets) Each(ctx context.Context, f func(*Bucket) error) error {
 			}
 		}
 		if !page.More {
-			return nil
+			return damaged
 		}
 		at.Start = page.Next
 	}
