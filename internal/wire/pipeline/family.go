@@ -38,8 +38,8 @@ type Family struct {
 	// Owner, if set, returns the account of the owner of the call's bucket, "" if there is
 	// none. It is asked at least once a call.
 	Owner func(ctx context.Context, c *Call) string
-	// AnyQuery says that a query means nothing, so one that cannot be read is no mistake.
-	AnyQuery bool
+	// NoQuery says that a query means nothing here: it is not read, and nobody sees it.
+	NoQuery bool
 	// Global says that the service has no region: IAM.
 	Global bool
 	// TellsTransport says that records tell in their additionalEventData how a request was

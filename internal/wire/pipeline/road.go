@@ -139,8 +139,10 @@ func (road *Road) run(c *Call) (resp *Response, err error) {
 			resp, err = nil, fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	if c.Query, err = url.ParseQuery(c.Request.URL.RawQuery); err != nil && !c.family.AnyQuery {
-		return nil, fault.New(InvalidURI, "").Because(err)
+	if !c.family.NoQuery {
+		if c.Query, err = url.ParseQuery(c.Request.URL.RawQuery); err != nil {
+			return nil, fault.New(InvalidURI, "").Because(err)
+		}
 	}
 	if c.Op, err = c.family.Find(c); err != nil {
 		return nil, err

@@ -135,6 +135,12 @@ func (k *conditionKeys) Values(key string) ([]string, bool) {
 		return single(field(c, name))
 	}
 	switch name {
+	case "prefix", "delimiter", "max-keys":
+		if c.Key != "" { // whether it may be told that an object is missing, is not for its request to say
+			return nil, false
+		}
+	}
+	switch name {
 	case "prefix", "delimiter":
 		return single(c.Query.Get(name), c.Query.Has(name))
 	case "max-keys":

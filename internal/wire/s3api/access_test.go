@@ -297,6 +297,12 @@ func TestConditionKeys(t *testing.T) {
 		{"", "", "aws:sourceip", "-"},
 	} {
 		call := cat(t, "PUT", c.query, c.header)
+		if c.query != "" { // of a listing
+			if got, present := (*conditionKeys)(call).Values(c.key); present {
+				t.Errorf("%s of %q of an object is %q", c.key, c.query, got)
+			}
+			call.Key = ""
+		}
 		got, present := (*conditionKeys)(call).Values(c.key)
 		if c.want == "-" && present || c.want != "-" && (!present || got[0] != c.want) {
 			t.Errorf("%s of %q %q is %q, %t; want %q", c.key, c.query, c.header, got, present, c.want)

@@ -54,7 +54,7 @@ func (a *API) Websites() *pipeline.Family {
 			}
 			return nil, fault.New(MethodNotAllowed, "").With("ResourceType", "OBJECT").With("allow", "GET, HEAD, OPTIONS")
 		},
-		Owner: a.owner, Answering: a.answering, AnyQuery: true,
+		Owner: a.owner, Answering: a.answering, NoQuery: true,
 		Codes: codes, Fault: renderPage, Ops: ops,
 	}
 	if a.Logs != nil {

@@ -179,6 +179,13 @@ func TestWebsitesReadNoSignatures(t *testing.T) {
 	if r := s.trail.last(t, "GetObject"); r.UserIdentity.Type != "AWSAccount" || r.RequestParameters["key"] != "index.html" {
 		t.Errorf("audit record %+v", r)
 	}
+	s.do("PUT", "/photos/tagged", "x", "x-amz-tagging: a=b").want(200)
+	s.visit("GET", "/tagged?versionId=null").wantHeader("x-amz-tagging-count", "1")
+	s.do("PUT", "/photos?policy", `{"Statement":[{"Effect":"Allow","Principal":"*","Action":["s3:GetObject","s3:GetObjectVersionTagging"],"Resource":"arn:aws:s3:::photos/*"},`+
+		`{"Effect":"Allow","Principal":"*","Action":"s3:ListBucket","Resource":"arn:aws:s3:::photos","Condition":{"StringEquals":{"s3:prefix":"open/"}}}]}`).want(204)
+	s.visit("GET", "/tagged?versionId=null").wantHeader("x-amz-tagging-count", "")
+	s.visit("GET", "/none/?prefix=open/").want(403)
+	s.do("PUT", "/photos?policy", openToAll).want(204)
 	s.do("PUT", "/photos/secret", "x", "x-amz-server-side-encryption: aws:kms").want(200)
 	s.visit("GET", "/secret").want(400, "<li>Code: InvalidArgument</li>", "AWS Signature Version 4")
 	s.do("DELETE", "/photos?policy", "").want(204)
