@@ -123,6 +123,33 @@ func TestSomeAreTaken(t *testing.T) {
 	})
 }
 
+// While a target takes nothing, it is sent one message at a time: what it might take behind
+// that would come with each try.
+func TestOneTriesForAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := eventtest.NewFake("a", 1)
+		w := newWorld(t, a)
+		defer func() { w.stop() }()
+		w.put(rule("a", "", "s3:ObjectCreated:*"))
+		w.stop()
+		for i := range 40 {
+			w.change(object.CreatedPut, fmt.Sprint(i))
+		}
+		var sent []int
+		a.Answer(func(n int) (int, error) {
+			if sent = append(sent, n); len(sent) < 5 {
+				return 0, errors.New("no leader of a partition")
+			}
+			return n, nil
+		})
+		w.start()
+		time.Sleep(time.Minute)
+		if !slices.Equal(sent, []int{40, 1, 1, 1, 1, 39}) || w.rowsLeft() != 0 {
+			t.Errorf("messages of each try: %d; %d left", sent, w.rowsLeft())
+		}
+	})
+}
+
 // A target that takes only small messages gets small ones.
 func TestSmallerMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -210,6 +210,10 @@ func (p *pump) remove(ctx context.Context, keys [][]byte) error {
 // deliver sends events, and removes those that were taken.
 func (p *pump) deliver(ctx context.Context, events []taken) error {
 	messages, counts := p.compose(events)
+	if p.failures > 0 {
+		// What is behind one that is not taken may be taken, and would come again with each try.
+		messages, counts = messages[:1], counts[:1]
+	}
 	sending, cancel := context.WithTimeout(ctx, sendTimeout)
 	n, failure := p.target.Send(sending, messages)
 	cancel()
