@@ -40,6 +40,7 @@ func TestNotificationsAreChecked(t *testing.T) {
 		"none":                     {nil, ""},
 		"no ARN":                   {of("jobs"), `The ARN could not be parsed ArgumentName="Queue" ArgumentValue="jobs"`},
 		"ARN of another service":   {of("arn:aws:sns:us-east-1:000000000001:jobs"), "could not be parsed"},
+		"ARN of another partition": {of("arn:aws-cn:sqs:us-east-1:000000000001:jobs"), "could not be parsed"},
 		"ARN without an account":   {of("arn:aws:sqs:us-east-1::jobs"), "could not be parsed"},
 		"ARN of another region":    {of("arn:aws:sqs:eu-west-1:000000000001:jobs"), "region is not valid for the bucket location constraint"},
 		"unknown event":            {with(func(r *NotificationRule) { r.Events = []string{"s3:Object:*"} }), `The event is not supported for notifications ArgumentName="Event" ArgumentValue="s3:Object:*"`},
