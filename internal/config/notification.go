@@ -68,6 +68,15 @@ func (t *NotificationTarget) User() (user string, password secret.Bytes, ok bool
 	return user, secret.New([]byte(rest)), true
 }
 
+// tellsSecret reports whether the target's secret would be sent over a network for everybody to
+// read: not in a mechanism of challenges.
+func (t *NotificationTarget) tellsSecret() bool {
+	return !t.TLS && (t.Kind == NATS || t.Mechanism == defaultMechanism) && slices.ContainsFunc(t.Hosts, func(h string) bool {
+		host, _, _ := net.SplitHostPort(h)
+		return !loopback(host)
+	})
+}
+
 // String returns the target as it was given.
 func (t NotificationTarget) String() string { return t.text }
 
@@ -215,6 +224,8 @@ func (l *loader) notifications() {
 			return errors.New("has characters that no header can have")
 		case t.Kind == Kafka && !user:
 			return errors.New("is not USER:PASSWORD")
+		case t.tellsSecret():
+			return fmt.Errorf("would be sent in clear: use %s+tls://", t.Kind)
 		}
 		return nil
 	})

@@ -47,7 +47,7 @@ func TestNotificationTargets(t *testing.T) {
 }
 
 func TestNotificationSettings(t *testing.T) {
-	c := mustLoad(t, flagsOf(t, "--notification-target=hook=https://h.example/,bus=nats://n:4222/s3,tok=nats://n:4222/s4,log=kafka://k:9092/t",
+	c := mustLoad(t, flagsOf(t, "--notification-target=hook=https://h.example/,bus=nats+tls://n:4222/s3,tok=nats://127.0.0.1:4222/s4,log=kafka://k:9092/t?mechanism=SCRAM-SHA-256",
 		"--notification-accounts=hook=111122223333,hook=444455556666,bus=*"),
 		"COFFER_NOTIFICATION_CREDENTIALS=hook=token-of-the-hook\nbus=me:pass:word\ntok=token-of-the-bus\nlog=you:password-of-kafka\n",
 		"COFFER_NOTIFICATION_SIGNING_KEY=hook=0123456789abcdef")
@@ -72,6 +72,8 @@ func TestNotificationSettings(t *testing.T) {
 		"no account":          {[]string{"--notification-target=a=https://h/", "--notification-accounts=a=me"}, "twelve digits"},
 		"secret of nobody":    {[]string{"COFFER_NOTIFICATION_CREDENTIALS=a=secret12345678"}, "line 1 does not begin"},
 		"empty secret":        {[]string{"--notification-target=a=https://h/", "COFFER_NOTIFICATION_CREDENTIALS=a="}, "has no secret"},
+		"token in clear":      {[]string{"--notification-target=a=nats://h:1/t", "COFFER_NOTIFICATION_CREDENTIALS=a=secret12345678"}, "would be sent in clear: use nats+tls://"},
+		"password in clear":   {[]string{"--notification-target=a=kafka://[::1]:1;h:1/t", "COFFER_NOTIFICATION_CREDENTIALS=a=me:secret12345678"}, "would be sent in clear: use kafka+tls://"},
 		"token for kafka":     {[]string{"--notification-target=a=kafka://h:1/t", "COFFER_NOTIFICATION_CREDENTIALS=a=secret12345678"}, "USER:PASSWORD"},
 		"header characters":   {[]string{"--notification-target=a=https://h/", "COFFER_NOTIFICATION_CREDENTIALS=a=secret\x0112345678"}, "no header"},
 		"signing for nats":    {[]string{"--notification-target=a=nats://h:1/t", "COFFER_NOTIFICATION_SIGNING_KEY=a=0123456789abcdef"}, "webhook"},

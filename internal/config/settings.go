@@ -208,7 +208,7 @@ var settings = []setting{
 		help:   "Key of at least 16 characters with which posts to webhooks are signed (HMAC-SHA256). With more than one webhook, a line `NAME=KEY` for each that has one.",
 		access: field(func(c *Config) *secret.Bytes { return &c.auditSigningKeys }, secretOf(1), hide)},
 	{name: "notification-credentials", form: "secret", secret: true,
-		help:   "A line `NAME=SECRET` for each notification target that wants credentials: a webhook's token, sent as `Authorization: Bearer`; `USER:PASSWORD`, or a token, of NATS; `USER:PASSWORD` of Kafka, given as PLAIN or as `?mechanism=` in its URL says.",
+		help:   "A line `NAME=SECRET` for each notification target that wants credentials: a webhook's token, sent as `Authorization: Bearer`; `USER:PASSWORD`, or a token, of NATS; `USER:PASSWORD` of Kafka, given as PLAIN or as `?mechanism=` in its URL says. NATS, and PLAIN, need TLS for it, except on this host.",
 		access: field(func(c *Config) *secret.Bytes { return &c.notificationSecrets }, secretOf(1), hide)},
 	{name: "notification-signing-key", form: "secret", secret: true,
 		help:   "A line `NAME=KEY` for each webhook among the notification targets whose posts are signed, as those of `audit-webhook-signing-key` are.",
