@@ -94,10 +94,12 @@ func runLifecycle(ctx context.Context, f lifecycleFlags, stdout io.Writer) error
 	return nil
 }
 
-// untilSwept waits for sweeps to be over.
+// untilSwept waits until each bucket has been swept. Where there are many, the next sweep of one
+// may begin before that of another is over.
 func untilSwept(ctx context.Context, c *opsapi.Client, bucket string, body json.RawMessage) (json.RawMessage, error) {
 	tick := time.NewTicker(followSweeps)
 	defer tick.Stop()
+	swept := map[string]bool{}
 	for {
 		sweeps, err := sweepsIn(body)
 		if err != nil {
@@ -105,7 +107,8 @@ func untilSwept(ctx context.Context, c *opsapi.Client, bucket string, body json.
 		}
 		over := true
 		for _, s := range sweeps {
-			over = over && s.Over()
+			swept[s.Bucket] = swept[s.Bucket] || s.Over()
+			over = over && swept[s.Bucket]
 		}
 		if over {
 			return body, nil
