@@ -107,6 +107,9 @@ func parseNotification(b []byte) (n bucket.Notifications, err error) {
 	if err := parseXML(b, "NotificationConfiguration", &doc); err != nil {
 		return n, err
 	}
+	if err := once(b, "NotificationConfiguration", "TopicConfiguration", "QueueConfiguration", "CloudFunctionConfiguration", "Event", "FilterRule"); err != nil {
+		return n, err
+	}
 	if err := known(doc.Unknown); err != nil {
 		return n, err
 	}

@@ -41,6 +41,8 @@ func TestNotificationsThatAreNone(t *testing.T) {
 		"no event":             `<QueueConfiguration><Queue>a</Queue></QueueConfiguration>`,
 		"unknown in a rule":    `<QueueConfiguration><Queue>a</Queue><Event>a</Event><Other/></QueueConfiguration>`,
 		"unknown in a filter":  `<QueueConfiguration><Queue>a</Queue><Event>a</Event><Filter><Other/></Filter></QueueConfiguration>`,
+		"a destination twice":  `<QueueConfiguration><Queue>a</Queue><Queue>b</Queue><Event>a</Event></QueueConfiguration>`,
+		"a filter twice":       `<QueueConfiguration><Queue>a</Queue><Event>a</Event><Filter><S3Key/></Filter><Filter><S3Key/></Filter></QueueConfiguration>`,
 		"filter without value": `<QueueConfiguration><Queue>a</Queue><Event>a</Event><Filter><S3Key><FilterRule><Name>prefix</Name></FilterRule></S3Key></Filter></QueueConfiguration>`,
 	} {
 		if _, err := parseNotification([]byte("<NotificationConfiguration>" + doc + "</NotificationConfiguration>")); err == nil || !strings.Contains(err.Error(), "malformed") {

@@ -46,6 +46,31 @@ func parseTree(b []byte, root string) (*node, error) {
 	return n, parseXML(b, root, n)
 }
 
+// once refuses a document with an element that comes twice in another, but for those that
+// may: of two, a decoder into fields would take the last. Fault: MalformedXML.
+func once(b []byte, root string, but ...string) error {
+	n, err := parseTree(b, root)
+	if err != nil {
+		return err
+	}
+	return n.once(but)
+}
+
+func (n *node) once(but []string) error {
+	seen := make(map[string]bool, len(n.Children))
+	for i := range n.Children {
+		c := &n.Children[i]
+		if seen[c.name()] && !slices.Contains(but, c.name()) {
+			return malformedXML(fmt.Errorf("element %q more than once in %q", c.name(), n.name()))
+		}
+		seen[c.name()] = true
+		if err := c.once(but); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // schema reads elements as a schema has them, and remembers the first thing that is not so.
 // After an error it returns what is empty.
 type schema struct{ err error }

@@ -67,6 +67,9 @@ func parseWebsite(b []byte) (w bucket.Website, err error) {
 	if err := parseXML(b, "WebsiteConfiguration", &doc); err != nil {
 		return w, err
 	}
+	if err := once(b, "WebsiteConfiguration", "RoutingRule"); err != nil {
+		return w, err
+	}
 	if err := known(doc.Unknown); err != nil {
 		return w, err
 	}

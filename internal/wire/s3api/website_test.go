@@ -88,6 +88,9 @@ func TestInvalidWebsites(t *testing.T) {
 		{`<RedirectAllRequestsTo></RedirectAllRequestsTo>`, malformed},
 		{`<RedirectAllRequestsTo><HostName>h</HostName><ReplaceKeyWith>k</ReplaceKeyWith></RedirectAllRequestsTo>`, malformed},
 		{`<IndexDocument></IndexDocument>`, malformed},
+		{indexed + `<ErrorDocument><Key>a</Key></ErrorDocument>` + indexed, malformed},
+		{routed(redirect + redirect), malformed},
+		{routed(`<Condition><KeyPrefixEquals>a</KeyPrefixEquals><KeyPrefixEquals>b</KeyPrefixEquals></Condition>` + redirect), malformed},
 		{`<Website/>`, malformed},
 	} {
 		s.do("PUT", "/photos?website", websiteDocument(c.inner)).want(400, c.want)
