@@ -170,7 +170,8 @@ func newNotificationID() string {
 func (r *NotificationRule) check(region string) error {
 	arn, ok := aws.ParseARN(r.ARN)
 	switch {
-	case !ok || arn.Partition != "aws" || arn.Service != r.Kind.service() || !aws.ValidAccount(arn.Account) || arn.Region == "" || arn.Resource == "":
+	case !ok || arn.Partition != "aws" || arn.Service != r.Kind.service() || !aws.ValidAccount(arn.Account) || arn.Region == "" || arn.Resource == "" ||
+		r.Kind == Function && !strings.HasPrefix(arn.Resource, "function:"):
 		return invalidNotification(string(r.Kind), r.ARN, "The ARN could not be parsed")
 	case arn.Region != region:
 		return invalidNotification(string(r.Kind), r.ARN, "The notification destination service region is not valid for the bucket location constraint")

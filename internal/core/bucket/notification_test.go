@@ -42,6 +42,7 @@ func TestNotificationsAreChecked(t *testing.T) {
 		"ARN of another service":   {of("arn:aws:sns:us-east-1:000000000001:jobs"), "could not be parsed"},
 		"ARN of another partition": {of("arn:aws-cn:sqs:us-east-1:000000000001:jobs"), "could not be parsed"},
 		"ARN without an account":   {of("arn:aws:sqs:us-east-1::jobs"), "could not be parsed"},
+		"ARN of no function":       {with(func(r *NotificationRule) { r.Kind, r.ARN = Function, "arn:aws:lambda:us-east-1:000000000001:jobs" }), "could not be parsed"},
 		"ARN of another region":    {of("arn:aws:sqs:eu-west-1:000000000001:jobs"), "region is not valid for the bucket location constraint"},
 		"unknown event":            {with(func(r *NotificationRule) { r.Events = []string{"s3:Object:*"} }), `The event is not supported for notifications ArgumentName="Event" ArgumentValue="s3:Object:*"`},
 		"unknown filter":           {with(func(r *NotificationRule) { r.Filter = []FilterRule{{"INVALID", "a"}} }), `filter rule name must be either prefix or suffix ArgumentName="FilterRule.Name" ArgumentValue="INVALID"`},

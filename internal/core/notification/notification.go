@@ -216,22 +216,43 @@ func (s *Service) Queue(ctx context.Context, batch *meta.Batch, c object.Change)
 		return nil, err
 	}
 	encoded := EncodeKey(c.Key)
+	var queued []func()
 	for i := range n.Rules {
 		r := &n.Rules[i]
 		if !r.Wants(string(c.Event), c.Key, encoded) {
 			continue
 		}
-		// Of the rules of a bucket one at most wants an event of a key.
-		p, _ := s.route(c.Bucket, r)
-		if p == nil {
-			return func() { s.metrics.unrouted.Inc() }, nil
-		}
-		sequence := s.clock.next()
-		text, err := encodeRecord(c, r.ID, sequence)
+		f, err := s.queue(batch, c, r)
 		if err != nil {
 			return nil, err
 		}
-		return p.queue(batch, sequence, waiting{Bucket: c.Bucket.Name, Account: c.Bucket.Owner, Key: c.Key, Record: text})
+		// Of the rules of a bucket one at most wants an event of a key, unless one means the
+		// key as it is and another one as events have it.
+		queued = append(queued, f)
 	}
-	return nil, nil
+	switch len(queued) {
+	case 0:
+		return nil, nil
+	case 1:
+		return queued[0], nil
+	}
+	return func() {
+		for _, f := range queued {
+			f()
+		}
+	}, nil
+}
+
+// queue adds an event that a rule wants.
+func (s *Service) queue(batch *meta.Batch, c object.Change, r *bucket.NotificationRule) (func(), error) {
+	p, _ := s.route(c.Bucket, r)
+	if p == nil {
+		return func() { s.metrics.unrouted.Inc() }, nil
+	}
+	sequence := s.clock.next()
+	text, err := encodeRecord(c, r.ID, sequence)
+	if err != nil {
+		return nil, err
+	}
+	return p.queue(batch, sequence, waiting{Bucket: c.Bucket.Name, Account: c.Bucket.Owner, Key: c.Key, Record: text})
 }

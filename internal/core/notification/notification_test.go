@@ -57,6 +57,24 @@ func TestEventsAreDelivered(t *testing.T) {
 	})
 }
 
+// One rule that means a key as it is, and another one that means it as events have it, both get
+// their events.
+func TestBothFormsOfAKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := eventtest.NewFake("a", 10), eventtest.NewFake("b", 10)
+		w := newWorld(t, a, b)
+		defer func() { w.stop() }()
+		w.put(rule("a", "in put/", "s3:ObjectCreated:*"), rule("b", "in+put/", "s3:ObjectCreated:*"))
+		w.change(object.CreatedPut, "in put/k")
+		synctest.Wait()
+		for _, to := range []*eventtest.Fake{a, b} {
+			if got := keys(t, to.Came()); !slices.Equal(got, []string{"in+put/k"}) {
+				t.Errorf("%s got %q", to.Name(), got)
+			}
+		}
+	})
+}
+
 // A target that is down delays its own events, and nobody else's.
 func TestTargetIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
