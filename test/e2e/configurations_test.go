@@ -122,17 +122,3 @@ func testArchivedObjects(t *testing.T, s *coffertest.Server) {
 		t.Errorf("the listing says %+v", r)
 	}
 }
-
-// testAnnotations: an object has none.
-func testAnnotations(t *testing.T, s *coffertest.Server) {
-	s.Bucket("annotated", "", "", false)
-	b, key := aws.String("annotated"), aws.String("k")
-	s.Versioning("annotated", types.BucketVersioningStatusEnabled)
-	s.Put("annotated", "k", "x")
-	list := do(t, s.S3.ListObjectAnnotations, &s3.ListObjectAnnotationsInput{Bucket: b, Key: key})
-	if len(list.Annotations) != 0 || aws.ToInt32(list.AnnotationCount) != 0 || len(aws.ToString(list.ObjectVersionId)) != 32 || *list.Key != "k" {
-		t.Errorf("annotations: %+v", list)
-	}
-	fails(t, s.S3.GetObjectAnnotation, &s3.GetObjectAnnotationInput{Bucket: b, Key: key, AnnotationName: aws.String("a")}, 404, "NoSuchAnnotation", "")
-	fails(t, s.S3.PutObjectAnnotation, &s3.PutObjectAnnotationInput{Bucket: b, Key: key, AnnotationName: aws.String("a"), AnnotationPayload: strings.NewReader("text")}, 501, "NotImplemented", "annotations")
-}

@@ -127,7 +127,10 @@ func TestRecordsOfObjects(t *testing.T) {
 	g.s3("PUT", "/own/cold", "x", "X-Amz-Storage-Class", "GLACIER")
 	g.row("RestoreObject", func() { g.s3("POST", "/own/cold?restore", `<RestoreRequest><Days>1</Days></RestoreRequest>`) })
 	g.row("GetObject, archived", func() { g.s3("GET", "/own/cold?versionId=null", "") })
+	g.row("PutObjectAnnotation", func() { g.s3("PUT", "/vault/context?annotation&annotationName=labels", "cat") })
+	g.row("GetObjectAnnotation", func() { g.s3("GET", "/vault/context?annotation&annotationName=labels", "") })
 	g.row("ListObjectAnnotations", func() { g.s3("GET", "/own/cold?annotation", "") })
+	g.row("DeleteObjectAnnotation", func() { g.s3("DELETE", "/vault/context?annotation&annotationName=labels", "") })
 	for _, one := range [][3]string{
 		{"GetObjectTorrent", "GET", "torrent"},
 		{"SelectObjectContent", "POST", "select&select-type=2"},

@@ -105,8 +105,8 @@ func (a *Authorizer) Authorize(ctx context.Context, r Request) error {
 			return err
 		}
 	}
-	if c, ok := r.In.(object.Copy); ok && !c.ReplaceTags {
-		return a.copiedTags(ctx, &r, c)
+	if c, ok := r.In.(object.Copy); ok && !(c.ReplaceTags && c.ExcludeAnnotations) {
+		return a.copied(ctx, &r, c)
 	}
 	return nil
 }
@@ -131,17 +131,17 @@ func (a *Authorizer) transport(ctx context.Context, r *Request, e encrypter, nee
 	return nil
 }
 
-// copiedTags decides whether tags may be copied, if the source has any.
-func (a *Authorizer) copiedTags(ctx context.Context, r *Request, c object.Copy) error {
+// copied decides whether the source's tags and annotations may be copied, if it has any.
+func (a *Authorizer) copied(ctx context.Context, r *Request, c object.Copy) error {
 	b, err := a.buckets.Access(ctx, c.Source.Bucket)
 	if err != nil {
 		return err
 	}
 	f, err := a.objects.Facts(ctx, b.Bucket, c.Source.Key, c.Source.VersionID)
-	if err != nil || len(f.Tags) == 0 {
+	if err != nil {
 		return err
 	}
-	needs := c.TaggingNeeds()
+	needs := c.CopiedNeeds(f)
 	for i := range needs {
 		if err := a.one(ctx, r, &needs[i]); err != nil {
 			return err

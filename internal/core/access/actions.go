@@ -43,9 +43,10 @@ func permissionOnBucket(action string) acl.Permission {
 func ofNew(action string) bool { return strings.HasPrefix(action, "s3:Put") }
 
 // ofForeign reports whether an action on an object that no grant allows is its owner's
-// alone, all the same: reading and changing its tags, attributes and encryption. Removing
+// alone, all the same: reading and changing its tags, annotations, attributes and encryption. Removing
 // an object is also the right of the bucket's owner.
 func ofForeign(action string) bool {
-	return strings.HasSuffix(action, "Tagging") && !strings.HasSuffix(action, "BucketTagging") ||
+	annotation := strings.HasSuffix(strings.TrimSuffix(action, "s"), "Annotation")
+	return annotation || strings.HasSuffix(action, "Tagging") && !strings.HasSuffix(action, "BucketTagging") ||
 		action == "s3:GetObjectAttributes" || action == "s3:GetObjectVersionAttributes" || action == "s3:UpdateObjectEncryption"
 }

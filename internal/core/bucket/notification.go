@@ -123,6 +123,7 @@ var notificationEvents = []string{
 	"s3:LifecycleTransition", "s3:IntelligentTiering", "s3:ObjectAcl:Put",
 	"s3:LifecycleExpiration:*", "s3:LifecycleExpiration:Delete", "s3:LifecycleExpiration:DeleteMarkerCreated",
 	"s3:ObjectTagging:*", "s3:ObjectTagging:Put", "s3:ObjectTagging:Delete",
+	"s3:ObjectAnnotation:*", "s3:ObjectAnnotation:Put", "s3:ObjectAnnotation:Delete",
 }
 
 func invalidNotification(name, value, text string) error {

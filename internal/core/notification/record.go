@@ -108,7 +108,7 @@ func encodeRecord(c object.Change, configuration string, sequence uint64) ([]byt
 		if c.Marker && c.Event == object.Hidden {
 			o.ETag = emptyMD5
 		}
-	case "ObjectTagging", "ObjectAcl":
+	case "ObjectTagging", "ObjectAcl", "ObjectAnnotation":
 		r.EventVersion, o.ETag = "2.3", c.ETag
 	default:
 		o.ETag, o.Sequencer = c.ETag, Sequencer(sequence)

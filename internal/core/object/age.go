@@ -37,7 +37,7 @@ func (o *Objects) Age(ctx context.Context, ref bucket.Ref, uid bucket.UID, due [
 		n := 0
 		for parts := 0; n < min(len(due), ageBatch) && (n == 0 || parts < maxDueParts); n++ {
 			if r := due[n].record; r != nil {
-				parts += len(r.Parts)
+				parts += len(r.Parts) + r.Annotations.count()
 			}
 		}
 		some, err := o.ageMany(ctx, ref, uid, due[:n], now)

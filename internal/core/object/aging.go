@@ -174,7 +174,7 @@ func (w *AgingWalk) Next(ctx context.Context, limit int) (due []Due, seen int, e
 		}
 		if ok {
 			due = append(due, d)
-			parts += len(r.Parts)
+			parts += len(r.Parts) + r.Annotations.count()
 		}
 	}
 	if seen < limit && parts < maxDueParts {

@@ -5,7 +5,6 @@ package object
 import (
 	"context"
 	"errors"
-	"io"
 	"slices"
 
 	"github.com/cofferstore/coffer/internal/checksum"
@@ -34,6 +33,8 @@ type Copy struct {
 	Attributes
 	ReplaceHeaders bool
 	ReplaceTags    bool
+	// ExcludeAnnotations says that the copy is not to have the source's annotations.
+	ExcludeAnnotations bool
 	// Redirect says that the request sets a website redirect, which makes a
 	// copy of an object onto itself legal.
 	Redirect  bool
@@ -49,9 +50,17 @@ func (in Copy) Needs() []policy.Need {
 	return append([]policy.Need{in.Source.need()}, a.needs(in.ARN(), in.Condition)...)
 }
 
-// TaggingNeeds says what it takes besides when the source has tags that are copied.
-func (in Copy) TaggingNeeds() []policy.Need {
-	return append(taggingNeeds(in.Source.VersionRef, "s3:Get"), policy.Need{Action: "s3:PutObjectTagging", Resource: in.ARN()})
+// CopiedNeeds says what it takes besides to copy the tags and annotations that the source has
+// (S3 API Reference, CopyObject).
+func (in Copy) CopiedNeeds(source Facts) (needs []policy.Need) {
+	if len(source.Tags) > 0 && !in.ReplaceTags {
+		needs = append(taggingNeeds(in.Source.VersionRef, "s3:Get"), policy.Need{Action: "s3:PutObjectTagging", Resource: in.ARN()})
+	}
+	if source.Annotated && !in.ExcludeAnnotations {
+		needs = append(needs, GetAnnotation{VersionRef: in.Source.VersionRef}.Needs()...)
+		needs = append(needs, policy.Need{Action: "s3:PutObjectAnnotation", Resource: in.ARN()})
+	}
+	return needs
 }
 
 // redirectHeader is the stored header of a website redirect.
@@ -67,7 +76,7 @@ type Copied struct {
 // Copy makes an object from another. How the copy is encrypted is decided by the
 // request and the destination bucket alone; nothing is inherited from the source
 // (S3 API Reference, CopyObject). Faults: those of Get and Put, SelfCopy,
-// CopySourceMarker, CopySourceTooLarge.
+// CopySourceMarker, CopySourceTooLarge, CustomerAnnotated.
 func (o *Objects) Copy(ctx context.Context, by iam.Caller, in Copy) (Copied, error) {
 	if err := checkKey(in.Key); err != nil {
 		return Copied{}, err
@@ -105,6 +114,10 @@ func (o *Objects) Copy(ctx context.Context, by iam.Caller, in Copy) (Copied, err
 		return Copied{}, err
 	}
 	defer s.Clear()
+	annotated := len(src.r.Annotations) > 0 && !in.ExcludeAnnotations
+	if annotated && choice.Algorithm == sse.Customer {
+		return Copied{}, fault.New(CustomerAnnotated, "")
+	}
 	plain, err := src.open(ctx, by, 0, src.r.Size)
 	if err != nil {
 		return Copied{}, err
@@ -118,10 +131,17 @@ func (o *Objects) Copy(ctx context.Context, by iam.Caller, in Copy) (Copied, err
 	if err != nil {
 		return Copied{}, sourceError(err)
 	}
+	var beside []stream
+	if annotated {
+		if beside, err = o.copyAnnotations(ctx, src, plain.opening, s, in.Algorithm, r); err != nil {
+			o.discard(ctx, append(beside, st)...)
+			return Copied{}, sourceError(err)
+		}
+	}
 	copied := func(stored Stored) Copied { return Copied{stored, src.versionID(), src.applied} }
 	stored, err := o.publish(ctx, b, in.Ref, s, r, st, publishing{
 		cond: in.Condition, lock: in.Lock, fromDefault: choice.FromDefault, result: func(s Stored) any { return copied(s) },
-		cause: cause{CreatedCopy, by},
+		cause: cause{CreatedCopy, by}, beside: beside,
 	})
 	return copied(stored), err
 }
@@ -230,7 +250,7 @@ func (s *copySource) find(ctx context.Context, by iam.Caller, in Source) error {
 }
 
 // open reads a range of the source's plaintext.
-func (s *copySource) open(ctx context.Context, by iam.Caller, off, n int64) (io.ReadCloser, error) {
+func (s *copySource) open(ctx context.Context, by iam.Caller, off, n int64) (*body, error) {
 	opening, err := s.o.opening(ctx, by, s.b, s.r, s.key)
 	if errors.Is(err, bucketkey.NoGeneration) { // re-wrapped since it was found?
 		v, found := s.o.find(ctx, s.b, s.r.Key, s.r.wireVersion())

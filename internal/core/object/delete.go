@@ -251,6 +251,9 @@ func (o *Objects) release(batch *meta.Batch, r *record) {
 	for _, p := range r.Parts {
 		batch.Put(removalKey(due, p.Stream), []byte{1})
 	}
+	for a := range r.Annotations.all("") {
+		batch.Put(removalKey(due, a.Stream), []byte{1})
+	}
 }
 
 // DeleteMany removes several versions.

@@ -16,21 +16,23 @@ type Event string
 
 // The events. A new encryption of what is stored (UpdateEncryption) has none on S3.
 const (
-	CreatedPut       Event = "ObjectCreated:Put"
-	CreatedPost      Event = "ObjectCreated:Post"
-	CreatedCopy      Event = "ObjectCreated:Copy"
-	CreatedMultipart Event = "ObjectCreated:CompleteMultipartUpload"
-	Removed          Event = "ObjectRemoved:Delete"
-	Hidden           Event = "ObjectRemoved:DeleteMarkerCreated"
-	TaggingPut       Event = "ObjectTagging:Put"
-	TaggingDeleted   Event = "ObjectTagging:Delete"
-	ACLPut           Event = "ObjectAcl:Put"
-	Expired          Event = "LifecycleExpiration:Delete"
-	ExpiredHidden    Event = "LifecycleExpiration:DeleteMarkerCreated"
-	Transitioned     Event = "LifecycleTransition"
-	RestorePosted    Event = "ObjectRestore:Post"
-	RestoreCompleted Event = "ObjectRestore:Completed"
-	RestoreDeleted   Event = "ObjectRestore:Delete"
+	CreatedPut        Event = "ObjectCreated:Put"
+	CreatedPost       Event = "ObjectCreated:Post"
+	CreatedCopy       Event = "ObjectCreated:Copy"
+	CreatedMultipart  Event = "ObjectCreated:CompleteMultipartUpload"
+	Removed           Event = "ObjectRemoved:Delete"
+	Hidden            Event = "ObjectRemoved:DeleteMarkerCreated"
+	TaggingPut        Event = "ObjectTagging:Put"
+	TaggingDeleted    Event = "ObjectTagging:Delete"
+	AnnotationPut     Event = "ObjectAnnotation:Put"
+	AnnotationDeleted Event = "ObjectAnnotation:Delete"
+	ACLPut            Event = "ObjectAcl:Put"
+	Expired           Event = "LifecycleExpiration:Delete"
+	ExpiredHidden     Event = "LifecycleExpiration:DeleteMarkerCreated"
+	Transitioned      Event = "LifecycleTransition"
+	RestorePosted     Event = "ObjectRestore:Post"
+	RestoreCompleted  Event = "ObjectRestore:Completed"
+	RestoreDeleted    Event = "ObjectRestore:Delete"
 )
 
 // Change is an event, what it is about, and who caused it.

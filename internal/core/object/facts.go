@@ -17,6 +17,8 @@ type Facts struct {
 	Owner string // account; "" is nobody's, put there without a signature
 	ACL   acl.List
 	Tags  []bucket.Tag
+	// Annotated says that the version has annotations.
+	Annotated bool
 }
 
 // Facts tells of a version; "" is the current one. What is not there, or has no
@@ -29,7 +31,7 @@ func (o *Objects) Facts(ctx context.Context, b *bucket.Bucket, key, version stri
 	case err != nil:
 		return Facts{}, err
 	}
-	return Facts{Found: !v.Marker, Owner: v.Owner, ACL: v.ACL, Tags: v.Tags}, nil
+	return Facts{Found: !v.Marker, Owner: v.Owner, ACL: v.ACL, Tags: v.Tags, Annotated: len(v.Annotations) > 0}, nil
 }
 
 // UploadEncryption tells how the object of an upload will be encrypted, and whether

@@ -121,6 +121,7 @@ func FuzzRecords(f *testing.F) {
 	f.Add((&record{Key: "k", Wrap: []byte{1}, Parts: []part{{Number: 1, Checksum: []byte{1}}, {Number: 2, Checksum: []byte{2}}}}).encode())
 	f.Add((&record{Key: "k", Marker: true, Null: true}).encode())
 	f.Add((&record{Key: "k", Lock: Lock{Mode: bucket.Governance, Until: time.UnixMilli(1), Hold: HoldOff}}).encode())
+	f.Add((&record{Key: "k", Annotations: func() annotations { l, _ := annotations(nil).with(annotation{Name: "a"}); return l }()}).encode())
 	f.Add((&upload{Key: "k", Headers: []Header{{"a", "b"}}}).encode())
 	f.Add((&upload{Key: "k", Lock: Lock{Hold: HoldOn}}).encode())
 	f.Add((&uploadedPart{ETag: "e"}).encode())

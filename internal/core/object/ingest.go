@@ -331,11 +331,13 @@ func (s *sink) abort() {
 	}
 }
 
-// discard removes a stream that will not be named after all. It is best effort:
+// discard removes streams that will not be named after all. It is best effort:
 // the sweep finds what stays.
-func (o *Objects) discard(ctx context.Context, s stream) {
-	if s.inline == nil && s.stored > 0 {
-		_ = o.blobs.Delete(context.WithoutCancel(ctx), s.Stream, s.at)
+func (o *Objects) discard(ctx context.Context, streams ...stream) {
+	for i := range streams {
+		if s := &streams[i]; s.inline == nil && s.stored > 0 {
+			_ = o.blobs.Delete(context.WithoutCancel(ctx), s.Stream, s.at)
+		}
 	}
 }
 

@@ -104,6 +104,9 @@ func (l *ledger) version(key string, item meta.Item) {
 	for _, p := range r.Parts {
 		l.named[p.Stream]++
 	}
+	for a := range r.Annotations.all("") {
+		l.named[a.Stream]++
+	}
 	if _, ok := l.rows["bu/"+string(r.Bucket[:])]; !ok {
 		l.complain("%q is in no bucket", key)
 	}

@@ -256,6 +256,7 @@ type publishing struct {
 	// result is what the call returns of what was stored; nil: just that.
 	result func(Stored) any
 	cause  cause
+	beside []stream // of the version's annotations
 }
 
 // publish wraps the data key, binds it to the record, and makes the record the
@@ -269,15 +270,21 @@ func (o *Objects) publish(ctx context.Context, b *bucket.Bucket, ref Ref, s *sse
 		}
 		return out
 	}
+	add := func(b *meta.Batch) {
+		st.record(b)
+		for i := range p.beside {
+			p.beside[i].record(b)
+		}
+	}
 	err := o.wrapping(ctx, s, func() (err error) {
 		if r.Wrap, err = s.Wrap(ctx, r.descriptor(), sse.BindDescriptor); err != nil {
 			return fmt.Errorf("wrap data key: %w", err)
 		}
-		return o.place(ctx, ref, b.UID, r, placing{cond: p.cond, lock: p.lock, add: st.record, result: result, cause: p.cause})
+		return o.place(ctx, ref, b.UID, r, placing{cond: p.cond, lock: p.lock, add: add, result: result, cause: p.cause})
 	})
 	if err != nil {
 		if !outcomeOpen(err) {
-			o.discard(ctx, st)
+			o.discard(ctx, append(p.beside, st)...)
 		}
 		return Stored{}, err
 	}

@@ -5,6 +5,7 @@ package object
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -114,6 +115,42 @@ func (s *scene) tag(ctx context.Context, version string, size int) (string, erro
 	return "tagged", err
 }
 
+// annotate puts an annotation to the current version, so that it has another besides "old".
+func (s *scene) annotate(ctx context.Context, size int) (string, error) {
+	_, err := s.w.objects.PutAnnotation(ctx, alice, PutAnnotation{
+		VersionRef: VersionRef{Ref: s.ref()}, Name: "new", Body: strings.NewReader(strings.Repeat("n", size)), Size: int64(size),
+	})
+	return "annotated", notReplaced(err)
+}
+
+// notReplaced: an object that was replaced meanwhile was, to a client, not there any more.
+func notReplaced(err error) error {
+	if errors.Is(err, Replaced) {
+		return fault.New(NoSuchKey, "")
+	}
+	return err
+}
+
+// annotations tells of those of a version, each read.
+func (s *scene) annotations(ctx context.Context, version string) string {
+	at := VersionRef{s.ref(), version}
+	l, err := s.w.objects.ListAnnotations(ctx, alice, ListAnnotations{VersionRef: at, Max: MaxAnnotations})
+	if err != nil {
+		return answer("", err)
+	}
+	var out []string
+	for _, e := range l.Entries {
+		a, err := s.w.objects.GetAnnotation(ctx, alice, GetAnnotation{VersionRef: at, Name: e.Name})
+		if err != nil {
+			return answer("", err)
+		}
+		text, err := io.ReadAll(a.Body)
+		a.Body.Close()
+		out = append(out, answer(fmt.Sprint(e.Name, len(text)), err))
+	}
+	return strings.Join(out, ",")
+}
+
 func (s *scene) changeKey(ctx context.Context, version string) (string, error) {
 	if id, ok := s.ids[version]; ok {
 		version = id
@@ -151,6 +188,11 @@ var deeds = []deed{
 	{"delete the null version", anObject, "", func(ctx context.Context, s *scene, _ int) (string, error) { return s.delete(ctx, Null, "") }},
 	{"tag", anObject, "", func(ctx context.Context, s *scene, n int) (string, error) { return s.tag(ctx, "", n) }},
 	{"tag the old version", anObject, "", func(ctx context.Context, s *scene, n int) (string, error) { return s.tag(ctx, "old", n) }},
+	{"annotate", anObject, string(NoSuchKey), func(ctx context.Context, s *scene, n int) (string, error) { return s.annotate(ctx, n) }},
+	{"annotate no more", anObject, string(NoSuchKey), func(ctx context.Context, s *scene, _ int) (string, error) {
+		_, err := s.w.objects.DeleteAnnotation(ctx, alice, DeleteAnnotation{VersionRef: VersionRef{Ref: s.ref()}, Name: "old"})
+		return "not annotated", notReplaced(err)
+	}},
 	{"copy", anObject, "", func(ctx context.Context, s *scene, n int) (string, error) {
 		_, err := s.w.objects.Copy(ctx, alice, Copy{Ref: s.ref(), ReplaceHeaders: true, Source: Source{VersionRef: VersionRef{ref(sharedName, "source"), ""}}})
 		return "copied", err
@@ -244,7 +286,7 @@ func (s *scene) after() string {
 		if err != nil {
 			head = &Object{SSE: sse.Applied{Algorithm: answer("", err)}}
 		}
-		out = append(out, fmt.Sprint(said, tags.Tags, head.SSE.Algorithm))
+		out = append(out, fmt.Sprint(said, tags.Tags, head.SSE.Algorithm, s.annotations(ctx, e.VersionID)))
 	}
 	ups, err := s.w.objects.ListUploads(ctx, alice, ListUploads{Ref: s.ref().Ref, Prefix: s.key, Max: 1000})
 	out = append(out, answer(fmt.Sprint(len(ups.Uploads), " uploads"), err))
@@ -265,6 +307,9 @@ type stage struct {
 func (s *scene) add(as string, size int) {
 	out := s.w.put(put(s.name, s.key, pattern(size)))
 	s.etag = out.ETag
+	if as == "current" {
+		s.w.annotate(VersionRef{Ref: s.ref()}, "old", strings.Repeat("o", size))
+	}
 	if as != Null && out.VersionID != "" {
 		s.ids[as] = out.VersionID
 	}

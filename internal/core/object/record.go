@@ -48,6 +48,7 @@ type record struct {
 	ACL          acl.List // nil: all for the owner
 	Lock         Lock
 	Restored     int64 // ms; until when an archived version may be read
+	Annotations  annotations
 }
 
 // boundUpload is what a completed upload leaves in the object's record.
@@ -105,6 +106,7 @@ const (
 	tagACL           = 0x49
 	tagLock          = 0x4a
 	tagRestored      = 0x4b
+	tagAnnotations   = 0x4c
 )
 
 const (
@@ -173,7 +175,7 @@ func (d *descriptor) sum() [32]byte { return sha256.Sum256(*d) }
 
 // encode returns the row's value.
 func (r *record) encode() []byte {
-	b := make([]byte, 0, 512+len(r.Parts)*partSize)
+	b := make([]byte, 0, 512+len(r.Parts)*partSize+len(r.Annotations))
 	b = append(b, "COR1"...)
 	b = appendField(b, tagBucket, r.Bucket[:])
 	b = appendField(b, tagKey, []byte(r.Key))
@@ -225,6 +227,9 @@ func (r *record) encode() []byte {
 	}
 	if r.Restored != 0 {
 		b = appendUint(b, tagRestored, uint64(r.Restored))
+	}
+	if len(r.Annotations) > 0 {
+		b = appendField(b, tagAnnotations, r.Annotations)
 	}
 	return b
 }
@@ -283,6 +288,9 @@ func decodeRecord(value []byte) (*record, error) {
 			return r.Lock.decode(v)
 		case tagRestored:
 			return readInt(v, &r.Restored)
+		case tagAnnotations:
+			r.Annotations = v
+			return r.Annotations.check()
 		default:
 			return fmt.Errorf("unknown field %#x", tag)
 		}

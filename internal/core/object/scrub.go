@@ -152,6 +152,12 @@ func (s *scrub) row(ctx context.Context, item meta.Item) error {
 				return err
 			}
 		}
+		for a := range r.Annotations.all("") {
+			gone := func() bool { return s.removed(ctx, r) || s.unannotated(ctx, r, a) }
+			if err := s.stream(ctx, r, a.part(), a.format(r.Body).StoredSize(a.Size), gone); err != nil {
+				return err
+			}
+		}
 	case "up":
 		p, err := decodeUploadedPart(item.Value)
 		if err != nil {
@@ -169,10 +175,10 @@ func (s *scrub) row(ctx context.Context, item meta.Item) error {
 func (s *scrub) stream(ctx context.Context, r *record, p part, stored int64, gone func() bool) error {
 	err := s.check(ctx, p, stored)
 	if err == nil && s.deep && r != nil {
-		err = s.openAll(ctx, r, p)
+		err = s.openAll(ctx, r, p, stored)
 		if errors.Is(err, bucketkey.NoGeneration) { // re-wrapped since its row was read?
 			if now := s.again(ctx, r); now != nil {
-				err = s.openAll(ctx, now, p)
+				err = s.openAll(ctx, now, p, stored)
 			}
 		}
 	}
@@ -219,6 +225,16 @@ func (s *scrub) removed(ctx context.Context, r *record) bool {
 	return err == nil && (now == nil || now.id() != r.id())
 }
 
+// unannotated reports that the version's annotation went, or was put anew.
+func (s *scrub) unannotated(ctx context.Context, r *record, a annotation) bool {
+	now := s.again(ctx, r)
+	if now == nil {
+		return false
+	}
+	is, ok := now.Annotations.find(a.Name)
+	return !ok || is.Stream != a.Stream
+}
+
 // replaced reports that the part went while it was looked at. If it became an
 // object's, another scrub finds it there.
 func (s *scrub) replaced(ctx context.Context, was meta.Item) bool {
@@ -252,7 +268,7 @@ func (s *scrub) check(ctx context.Context, p part, stored int64) error {
 }
 
 // openAll opens the segments of a stream whose key the service may use.
-func (s *scrub) openAll(ctx context.Context, r *record, p part) error {
+func (s *scrub) openAll(ctx context.Context, r *record, p part, stored int64) error {
 	b := &bucket.Bucket{UID: r.Bucket, Name: s.bucketName(ctx, r.Bucket)}
 	a, err := s.o.keys.Applied(ctx, keyBucket(b), r.Key, r.Wrap)
 	if err != nil || !a.ByService() {
@@ -263,7 +279,7 @@ func (s *scrub) openAll(ctx context.Context, r *record, p part) error {
 		return err
 	}
 	defer opening.Clear()
-	open, err := s.o.open(ctx, p.Stream, r.Body.StoredSize(p.Size))
+	open, err := s.o.open(ctx, p.Stream, stored)
 	if err != nil {
 		return err
 	}

@@ -117,7 +117,10 @@ func (o *Objects) Rewrap(ctx context.Context, ref bucket.Ref, uid bucket.UID, ro
 		}
 	}
 	for len(todo) > 0 {
-		n := min(len(todo), rewrapBatch)
+		n := 1
+		for size := len(todo[0].Annotations); n < min(len(todo), rewrapBatch) && size < scanBytes; n++ {
+			size += len(todo[n].Annotations)
+		}
 		if err := o.rewrapMany(ctx, ref, uid, todo[:n], move, &out); err != nil {
 			return out, err
 		}

@@ -153,6 +153,14 @@ func uploadBind(deks dataKeys, upload [16]byte) secret.Bytes {
 	return secret.Derive(deks[0], "upload-bind", upload[:], secret.Size)
 }
 
+// AnnotationBind returns 32 bytes that nobody has without the data key: they bind what is
+// said of an annotation to it. The caller clears them.
+func (s *Sealing) AnnotationBind(entry []byte) secret.Bytes { return annotationBind(s.deks, entry) }
+
+func annotationBind(deks dataKeys, entry []byte) secret.Bytes {
+	return secret.Derive(deks[0], "annotation-bind", entry, secret.Size)
+}
+
 // NewWriter returns a Writer that seals the stream id into dst.
 func (s *Sealing) NewWriter(dst io.Writer, id blob.StreamID) *Writer {
 	return newWriter(dst, s.deks, id, s.keys.bufs)
@@ -174,6 +182,13 @@ func (o *Opening) Applied() Applied { return o.applied }
 
 // UploadBind is as Sealing's.
 func (o *Opening) UploadBind(upload [16]byte) secret.Bytes { return uploadBind(o.deks, upload) }
+
+// AnnotationBind is as Sealing's.
+func (o *Opening) AnnotationBind(entry []byte) secret.Bytes { return annotationBind(o.deks, entry) }
+
+// Sealing seals more streams under the object's data key. It cannot wrap, and ends with the
+// Opening.
+func (o *Opening) Sealing() *Sealing { return &Sealing{keys: o.keys, applied: o.applied, deks: o.deks} }
 
 // NewReader returns a Reader of the stream id with size bytes of plaintext. open
 // returns n bytes of the stored stream from off on; it may be called more than once

@@ -74,7 +74,7 @@ func (a *API) failed(ctx context.Context, c *pipeline.Call, in any, err error) e
 	}
 	name := c.Bucket
 	switch in := in.(type) {
-	case object.Get, getAttributes, object.GetTagging, object.GetACL, object.Annotation, object.ListAnnotations, object.GetRetention, object.GetLegalHold:
+	case object.Get, getAttributes, object.GetTagging, object.GetACL, object.GetAnnotation, object.ListAnnotations, object.GetRetention, object.GetLegalHold:
 	case object.Copy:
 		name = in.Source.Bucket
 	case object.CopyPart:

@@ -38,7 +38,7 @@ func decodeCopy(c *pipeline.Call) (in object.Copy, err error) {
 	if in.ReplaceTags, err = directive(c, "x-amz-tagging-directive", "Unknown tagging directive."); err != nil {
 		return in, err
 	}
-	if err = annotationDirective(c); err != nil {
+	if in.ExcludeAnnotations, err = annotationDirective(c); err != nil {
 		return in, err
 	}
 	if in.Attributes, err = attributes(c); err != nil {

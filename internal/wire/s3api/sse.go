@@ -135,7 +135,7 @@ func (of keyFacts) each(a sse.Applied, note func(name string, value any)) {
 // auditHeaders are the headers of an answer that its audit record repeats.
 var auditHeaders = [...]string{
 	sse.AlgorithmHeader, sse.KeyIDHeader, sse.BucketKeyHeader,
-	"x-amz-version-id", "x-amz-delete-marker", "x-amz-copy-source-version-id",
+	"x-amz-version-id", "x-amz-delete-marker", "x-amz-copy-source-version-id", objectVersionHeader,
 }
 
 // auditAnswer sets the record's responseElements from an answer's headers.
