@@ -275,6 +275,55 @@ func TestCopiedTags(t *testing.T) {
 	w.decides("with the permissions for them", alice, copied, nil)
 }
 
+func TestCopiedAnnotations(t *testing.T) {
+	w := newWorld(t)
+	const plain = `"s3:GetObject","s3:GetObjectVersion","s3:PutObject"`
+	allow := func(actions string) {
+		w.identity[alice.ARN] = `{"Effect":"Allow","Action":[` + actions + `],"Resource":"arn:aws:s3:::photos/*"}`
+	}
+	copied := object.Copy{Ref: object1("b"), Source: object.Source{VersionRef: object.VersionRef{Ref: object1("a")}}}
+	version, without := copied, copied
+	version.Source.VersionID, without.ExcludeAnnotations = "v7", true
+	allow(plain)
+	w.objects["a"] = object.Facts{Found: true, Owner: ownerAccount}
+	w.decides("a source without annotations", alice, copied, nil)
+	w.objects["a"] = object.Facts{Found: true, Owner: ownerAccount, Annotated: true}
+	w.decides("a source with annotations", alice, copied, iam.AccessDenied)
+	w.decides("which are excluded", alice, without, nil)
+	allow(plain + `,"s3:GetObjectAnnotation"`)
+	w.decides("which may be read", alice, copied, iam.AccessDenied)
+	allow(plain + `,"s3:PutObjectAnnotation"`)
+	w.decides("which may be put", alice, copied, iam.AccessDenied)
+	allow(plain + `,"s3:GetObjectAnnotation","s3:PutObjectAnnotation"`)
+	w.decides("which may be read and put", alice, copied, nil)
+}
+
+// Annotations of a version that is named take actions of their own; those of a foreign object
+// are its owner's.
+func TestAnnotationsTakePermissions(t *testing.T) {
+	w := newWorld(t)
+	w.objects["k"] = object.Facts{Found: true, Owner: ownerAccount}
+	current := object.VersionRef{Ref: object1("k")}
+	version := object.VersionRef{Ref: object1("k"), VersionID: "v7"}
+	for _, c := range []struct {
+		action string
+		in     interface{ Needs() []policy.Need }
+	}{
+		{"PutObjectAnnotation", object.PutAnnotation{VersionRef: current}}, {"PutObjectVersionAnnotation", object.PutAnnotation{VersionRef: version}},
+		{"GetObjectAnnotation", object.GetAnnotation{VersionRef: current}}, {"GetObjectVersionAnnotation", object.GetAnnotation{VersionRef: version}},
+		{"DeleteObjectAnnotation", object.DeleteAnnotation{VersionRef: current}}, {"DeleteObjectVersionAnnotation", object.DeleteAnnotation{VersionRef: version}},
+		{"ListObjectAnnotations", object.ListAnnotations{VersionRef: current}}, {"ListObjectVersionAnnotations", object.ListAnnotations{VersionRef: version}},
+	} {
+		w.identity[alice.ARN] = `{"Effect":"Allow","NotAction":"s3:` + c.action + `","Resource":"*"}`
+		w.decides("all but "+c.action, alice, c.in, iam.AccessDenied)
+		w.identity[alice.ARN] = `{"Effect":"Allow","Action":"s3:` + c.action + `","Resource":"arn:aws:s3:::photos/k"}`
+		w.decides(c.action, alice, c.in, nil)
+		if !ofForeign("s3:" + c.action) {
+			t.Errorf("%s of a foreign object is not its owner's", c.action)
+		}
+	}
+}
+
 func BenchmarkAuthorize(b *testing.B) {
 	w := newWorld(b)
 	w.policy(readOther)
