@@ -24,6 +24,8 @@ var costs = map[string]string{
 	"GetObject":              decrypt,
 	"HeadObject":             decrypt, // with checksums alone
 	"GetObjectAttributes":    decrypt,
+	"GetObjectAnnotation":    decrypt,
+	"PutObjectAnnotation":    decrypt, // of the object's data key
 	"SelectObjectContent":    decrypt,
 	"UploadPart":             decrypt, // of the upload's data key
 	"UploadPartCopy":         decrypt, // and source
