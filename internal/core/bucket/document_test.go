@@ -101,25 +101,29 @@ func TestRememberedDocumentsAreBounded(t *testing.T) {
 	s := newBuckets(t, Config{})
 	s.mustCreate(t, "photos")
 	ref := Ref{Bucket: "photos"}
-	text := strings.Repeat("x", 1<<20)
-	for i := range 20 {
-		id := fmt.Sprint(i % 19)
-		if err := s.putDocument(ctx, ref, "many", id, note{text}); err != nil {
-			t.Fatal(err)
-		}
-		b, err := s.Find(ctx, ref)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if doc, err := document[note](ctx, s, b, "many", id); err != nil || doc.Text != text {
-			t.Fatalf("%s: %v", id, err)
-		}
+	if err := s.putDocument(ctx, ref, "one", "", note{strings.Repeat("x", 100)}); err != nil {
+		t.Fatal(err)
+	}
+	b, err := s.Find(ctx, ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := document[note](ctx, s, b, "one", ""); err != nil {
+		t.Fatal(err)
+	}
+	if s.documents.size < 100 {
+		t.Errorf("a document counts as %d bytes", s.documents.size)
+	}
+	d := &documents{}
+	for i := range 100 {
+		name := documentName{kind: "many", id: fmt.Sprint(i % 30)}
+		d.put(name, knownDocument{1, new(note), 1 << 20})
 		held := 0
-		for _, known := range s.documents.m {
-			held += len(known.doc.(*note).Text)
+		for _, known := range d.m {
+			held += known.size
 		}
-		if held > 16<<20 {
-			t.Fatalf("%d bytes are held", held)
+		if _, ok := d.get(name, 1); !ok || held > 16<<20 || held != d.size {
+			t.Fatalf("after %d: %d bytes are held, counted as %d; the last one is there: %t", i, held, d.size, ok)
 		}
 	}
 }
