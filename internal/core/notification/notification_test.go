@@ -162,6 +162,7 @@ func TestOneTriesForAll(t *testing.T) {
 		})
 		w.start()
 		time.Sleep(time.Minute)
+		w.stop()
 		if !slices.Equal(sent, []int{40, 1, 1, 1, 1, 39}) || w.rowsLeft() != 0 {
 			t.Errorf("messages of each try: %d; %d left", sent, w.rowsLeft())
 		}
