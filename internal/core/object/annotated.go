@@ -84,7 +84,7 @@ func (a *annotation) format(of sse.Format) sse.Format {
 	return of
 }
 
-// describe returns what is told of it. Fault: none; the type of its checksum is always the same.
+// describe returns what is told of it.
 func (a *annotation) describe() AnnotationEntry {
 	sum := a.Checksum
 	sum.Type = checksum.FullObject

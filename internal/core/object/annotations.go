@@ -130,7 +130,7 @@ type Annotation struct {
 	Body io.ReadCloser
 }
 
-// Unannotated is the version that an annotation was removed from: "" in a bucket that never
+// Unannotated says which version an annotation was removed from: "" in a bucket that never
 // had versioning.
 type Unannotated struct{ VersionID string }
 
