@@ -85,10 +85,11 @@ func TestSignaturesThatAreRefused(t *testing.T) {
 func testHeadsThatAreTooLong(t *testing.T, s *coffertest.Server) {
 	s.Bucket("heads-too-long", "", "", false)
 	long := strings.Repeat("x", 9<<10)
-	const text = "Your request header and query parameters exceed the maximum allowed size."
+	const text = "Your request header section exceeds the maximum allowed size."
 	refuse(t, s, []refusal{
-		{"a header", request{method: "GET", target: "/heads-too-long?list-type=2", headers: []string{"X-Other", long}}, 400, "RequestHeaderSectionTooLarge", text, nil},
-		{"many headers", request{method: "GET", target: "/heads-too-long?list-type=2", headers: []string{"X-A", long[:5000], "X-B", long[:5000]}}, 400, "RequestHeaderSectionTooLarge", text, nil},
+		{"a header", request{method: "GET", target: "/heads-too-long?list-type=2", headers: []string{"X-Other", long}}, 400, "RequestHeaderSectionTooLarge", text, []string{"MaxSizeAllowed=8192"}},
+		{"a header, and a bucket that cannot be", request{method: "GET", target: "/No_Bucket", headers: []string{"X-Other", long}}, 400, "RequestHeaderSectionTooLarge", text, nil},
+		{"many headers", request{method: "GET", target: "/heads-too-long?list-type=2", headers: []string{"X-A", long[:5000], "X-B", long[:5000]}}, 400, "RequestHeaderSectionTooLarge", text, []string{"MaxSizeAllowed=8192"}},
 	})
 	a := request{method: "GET", target: "/heads-too-long?list-type=2", headers: []string{"X-Other", strings.Repeat(long, 20)}}.do(s)
 	if a.status != http.StatusRequestHeaderFieldsTooLarge {

@@ -7,5 +7,5 @@ package main
 var goSuites = []suite{
 	{name: "minio-go", pkg: "./minio", tls: true, serve: []string{"--new-bucket-defaults", "legacy"}, minimum: 108},
 	{name: "sdk-go", pkg: "./sdkgo"},
-	{name: "versitygw", pkg: "./versitygw", args: []string{"s3"}, serve: []string{"--account-id", "000000000000"}, fraction: 0.93},
+	{name: "versitygw", pkg: "./versitygw", args: []string{"s3"}, serve: []string{"--account-id", "000000000000"}, fraction: 0.95},
 }

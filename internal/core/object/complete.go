@@ -68,9 +68,9 @@ func (o *Objects) Complete(ctx context.Context, by iam.Caller, in Complete) (Sto
 			return err
 		}
 		// What the refusal rests on may have been read after the upload was over.
-		// Then that is the answer.
+		// Then that is the answer, unless it is over because this was done before.
 		if _, _, over := o.upload(ctx, b, in.UploadRef); over != nil {
-			return over
+			out, err = o.completed(ctx, by, b, in, over)
 		}
 		return err
 	})

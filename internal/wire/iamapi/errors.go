@@ -70,6 +70,7 @@ var codes = pipeline.Codes{
 	sigv4.NotYetValid:              pipeline.As(403, "SignatureDoesNotMatch", badTime),
 	sigv4.MissingPayloadHash:       pipeline.As(403, "SignatureDoesNotMatch", badSignature),
 	sigv4.InvalidPayloadHash:       pipeline.As(403, "SignatureDoesNotMatch", badSignature),
+	sigv4.UnsignedStream:           pipeline.As(403, "SignatureDoesNotMatch", badSignature),
 	sigv4.UnknownAccessKey:         pipeline.As(403, "InvalidClientTokenId", unknownKey),
 	sigv4.HeadersNotSigned:         pipeline.As(403, "SignatureDoesNotMatch", ""),
 	sigv4.SignatureMismatch:        pipeline.As(403, "SignatureDoesNotMatch", badSignature),

@@ -45,6 +45,7 @@ var common = pipeline.Codes{
 	sigv4.NotYetValid:              pipeline.As(400, "InvalidSignatureException", expired),
 	sigv4.MissingPayloadHash:       pipeline.As(400, "InvalidSignatureException", badSignature),
 	sigv4.InvalidPayloadHash:       pipeline.As(400, "InvalidSignatureException", badSignature),
+	sigv4.UnsignedStream:           pipeline.As(400, "InvalidSignatureException", badSignature),
 	sigv4.UnknownAccessKey:         pipeline.As(400, "UnrecognizedClientException", unknownKey),
 	sigv4.HeadersNotSigned:         pipeline.As(400, "InvalidSignatureException", ""),
 	sigv4.SignatureMismatch:        pipeline.As(400, "InvalidSignatureException", badSignature),

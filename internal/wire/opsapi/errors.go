@@ -75,6 +75,7 @@ var codes = pipeline.Codes{
 	sigv4.NotYetValid:              pipeline.As(403, "InvalidSignature", badTime),
 	sigv4.MissingPayloadHash:       pipeline.As(400, "InvalidSignature", badSignature),
 	sigv4.InvalidPayloadHash:       pipeline.As(400, "InvalidSignature", badSignature),
+	sigv4.UnsignedStream:           pipeline.As(400, "InvalidSignature", badSignature),
 	sigv4.UnknownAccessKey:         pipeline.As(403, "UnknownAccessKey", unknownKey),
 	sigv4.HeadersNotSigned:         pipeline.As(403, "InvalidSignature", ""),
 	sigv4.SignatureMismatch:        pipeline.As(403, "InvalidSignature", badSignature),

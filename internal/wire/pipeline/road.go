@@ -144,11 +144,12 @@ func (road *Road) run(c *Call) (resp *Response, err error) {
 			return nil, fault.New(InvalidURI, "").Because(err)
 		}
 	}
-	if c.Op, err = c.family.Find(c); err != nil {
-		return nil, err
+	c.Op, err = c.family.Find(c)
+	if headSize(c.Request.Header) > maxHead { // whatever it is for
+		return nil, fault.New(HeadTooLarge, "").With("MaxSizeAllowed", strconv.Itoa(maxHead))
 	}
-	if headSize(c.Request.Header) > maxHead {
-		return nil, HeadTooLarge
+	if err != nil {
+		return nil, err
 	}
 	ctx := c.Request.Context()
 	if !c.Op.Streams {

@@ -180,6 +180,7 @@ func TestACLsThatAreDisabled(t *testing.T) {
 		s.do("PUT", target, "").wantCode(400, "MissingSecurityHeader")
 		s.do("PUT", target, own, "x-amz-acl: private").wantCode(400, "UnexpectedContent")
 		s.do("PUT", target, "<AccessControlPolicy/>").wantCode(400, "MalformedACLError")
+		s.do("PUT", target, aclDocument(me, grantXML("Anybody", "ID", me, "READ"))).wantCode(400, "MalformedACLError")
 	}
 	s.do("PUT", "/photos/cat.jpg", "cat", "x-amz-acl: private").wantCode(400, "AccessControlListNotSupported")
 	s.do("POST", "/photos/cat.jpg?uploads", "", "x-amz-acl: public-read").wantCode(400, "AccessControlListNotSupported")

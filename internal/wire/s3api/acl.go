@@ -100,17 +100,23 @@ type aclXML struct {
 // grantElement is Grant.
 type grantElement struct {
 	Grantee *struct {
+		Type                  string `xml:"http://www.w3.org/2001/XMLSchema-instance type,attr"`
 		ID, URI, EmailAddress string
 	}
 	Permission string
 }
 
-// grant reads one. What kind a grantee is follows from how it is named. Fault:
-// acl.ByEmail.
+// granteeTypes are the types that a grantee can say it has.
+var granteeTypes = map[string]bool{"": true, "CanonicalUser": true, "Group": true, "AmazonCustomerByEmail": true}
+
+// grant reads one. What kind a grantee is follows from how it is named. Faults:
+// acl.Invalid, acl.ByEmail.
 func (g *grantElement) grant() (acl.Grant, error) {
 	out := acl.Grant{Permission: acl.Permission(strings.TrimSpace(g.Permission))}
 	switch {
 	case g.Grantee == nil:
+	case !granteeTypes[g.Grantee.Type]:
+		return out, fault.New(acl.Invalid, "").Because(errors.New("unknown type of grantee"))
 	case strings.TrimSpace(g.Grantee.EmailAddress) != "":
 		return out, fault.New(acl.ByEmail, "")
 	default:

@@ -68,9 +68,15 @@ func (a *API) find(r *router) func(c *pipeline.Call) (*pipeline.Op, error) {
 	}
 }
 
-// first is what is wrong with a call whatever it is. Faults: those of expectedOwner and
-// pageRequest.
+// first is what is wrong with a call whatever it is. Faults: those of signedOnly,
+// bucketThere, expectedOwner and pageRequest.
 func (a *API) first(ctx context.Context, c *pipeline.Call) error {
+	if err := signedOnly(c); err != nil {
+		return err
+	}
+	if err := a.bucketThere(ctx, c); err != nil {
+		return err
+	}
 	if err := a.expectedOwner(ctx, c); err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ var codes = pipeline.Codes{
 	pipeline.InvalidURI:   pipeline.As(400, "InvalidURI", "Couldn't parse the specified URI."),
 	pipeline.SlowClient:   pipeline.As(400, "RequestTimeout", "Your socket connection to the server was not read from or written to within the timeout period. Idle connections will be closed."),
 	pipeline.AuditFailed:  pipeline.As(503, "ServiceUnavailable", unavailableText),
-	pipeline.HeadTooLarge: pipeline.As(400, "RequestHeaderSectionTooLarge", "Your request header and query parameters exceed the maximum allowed size."),
+	pipeline.HeadTooLarge: pipeline.As(400, "RequestHeaderSectionTooLarge", "Your request header section exceeds the maximum allowed size."),
 
 	// Browsers' forms.
 	NotAForm:              pipeline.As(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold"),
@@ -96,6 +96,7 @@ var codes = pipeline.Codes{
 	sigv4.NotYetValid:              pipeline.As(403, "AccessDenied", "Request is not yet valid"),
 	sigv4.MissingPayloadHash:       pipeline.As(400, "InvalidRequest", "Missing required header for this request: x-amz-content-sha256"),
 	sigv4.InvalidPayloadHash:       pipeline.As(400, "InvalidArgument", "x-amz-content-sha256 is not valid"),
+	sigv4.UnsignedStream:           pipeline.As(400, "InvalidRequest", "Anonymous requests don't support this x-amz-content-sha256 value."),
 	sigv4.UnknownAccessKey:         pipeline.As(403, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."),
 	sigv4.HeadersNotSigned:         pipeline.As(403, "AccessDenied", "There were headers present in the request which were not signed"),
 	sigv4.SignatureMismatch:        pipeline.As(403, "SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided. Check your key and signing method."),

@@ -187,7 +187,7 @@ func completeParts(c *pipeline.Call) ([]object.CompletePart, error) {
 }
 
 // sent returns the one checksum among the elements; no algorithm when there is
-// none.
+// none. Fault: InvalidArgument.
 func (e *checksumElements) sent() (algorithm checksum.Algorithm, sum []byte, err error) {
 	for _, a := range checksum.Algorithms() {
 		text := *e.of(a)
@@ -195,14 +195,29 @@ func (e *checksumElements) sent() (algorithm checksum.Algorithm, sum []byte, err
 			continue
 		}
 		if algorithm != "" {
-			return "", nil, severalChecksums()
+			return "", nil, e.invalid()
 		}
 		algorithm = a
 		if sum, err = a.Decode(text); err != nil {
-			sum = nil // what is no digest is not the part's: InvalidPart
+			return "", nil, e.invalid()
 		}
 	}
 	return algorithm, sum, nil
+}
+
+// invalid faults elements that are not one checksum.
+func (e *checksumElements) invalid() error {
+	var given []string
+	for _, a := range checksum.Algorithms() {
+		if text := *e.of(a); text != "" {
+			given = append(given, string(a)+":"+text+";")
+		}
+	}
+	value := strings.Join(given, "")
+	if len(given) == 1 {
+		value = strings.TrimSuffix(value[strings.Index(value, ":")+1:], ";")
+	}
+	return invalidArgument("Checksum", value[:min(len(value), 256)], "Invalid Base64 or multiple checksums present in request")
 }
 
 type completeResult struct {

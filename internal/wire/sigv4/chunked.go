@@ -120,11 +120,25 @@ func (c *chunkReader) begin() error {
 			With("Chunk", decimal(c.number)).With("BadChunkSize", decimal(c.size))
 	}
 	if size > c.left || size == 0 && c.left > 0 {
-		return fault.New(IncompleteBody, lengthMessage).
-			Because(errors.New("chunks do not make the decoded length"))
+		return c.misfit(size)
 	}
 	c.size, c.chunk = size, size
 	return nil
+}
+
+// misfit is the fault of a chunk that does not fit the decoded length: whose frame is
+// broken, as far as it is looked at, did not say its size at all.
+func (c *chunkReader) misfit(size int64) error {
+	if size <= maxLine {
+		if _, err := c.src.Discard(int(size)); err != nil {
+			return incomplete(err)
+		}
+		if err := c.lineBreak(); err != nil && size > 0 {
+			return err
+		}
+	}
+	return fault.New(IncompleteBody, lengthMessage).
+		Because(errors.New("chunks do not make the decoded length"))
 }
 
 // finish reads what follows the final chunk's header, and returns io.EOF if all

@@ -41,9 +41,10 @@ const (
 	// MissingPayloadHash: no x-amz-content-sha256 where it is mandatory.
 	MissingPayloadHash fault.Kind = "sigv4: missing payload hash"
 	// InvalidPayloadHash: x-amz-content-sha256 is neither a SHA-256 nor a known
-	// word, or one that the request may not use. Details ArgumentName and
-	// ArgumentValue, unless the message is about an anonymous request.
+	// word. Details ArgumentName and ArgumentValue.
 	InvalidPayloadHash fault.Kind = "sigv4: invalid payload hash"
+	// UnsignedStream: a request that nobody signed says that its chunks are signed.
+	UnsignedStream fault.Kind = "sigv4: signed chunks of an anonymous request"
 	// UnknownAccessKey: detail AWSAccessKeyId.
 	UnknownAccessKey fault.Kind = "sigv4: unknown access key"
 	// HeadersNotSigned: detail HeadersNotSigned lists them.

@@ -90,7 +90,7 @@ func payloadOf(h *head, c *claim, whole *[sha256.Size]byte) (payload, error) {
 		return p, nil
 	}
 	if c == nil && p.mode != UnsignedChunksTrailer {
-		return payload{}, fault.New(InvalidPayloadHash, "Anonymous requests don't support this x-amz-content-sha256 value. "+
+		return payload{}, fault.New(UnsignedStream, "Anonymous requests don't support this x-amz-content-sha256 value. "+
 			"Please use UNSIGNED-PAYLOAD or STREAMING-UNSIGNED-PAYLOAD-TRAILER.")
 	}
 	p.readFraming(h.r.Header)

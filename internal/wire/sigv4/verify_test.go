@@ -35,7 +35,7 @@ func TestAnonymous(t *testing.T) {
 		t.Errorf("KMS: %+v, %v", res, err)
 	}
 	_, err = verifier().Verify(request(t, "PUT", "http://x.test/", "X-Amz-Content-Sha256: STREAMING-AWS4-HMAC-SHA256-PAYLOAD"), "s3")
-	wantFault(t, err, sigv4.InvalidPayloadHash)
+	wantFault(t, err, sigv4.UnsignedStream)
 }
 
 // signedNow is a GET that the verifier takes.
