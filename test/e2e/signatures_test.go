@@ -88,7 +88,7 @@ func testHeadsThatAreTooLong(t *testing.T, s *coffertest.Server) {
 	const text = "Your request header section exceeds the maximum allowed size."
 	refuse(t, s, []refusal{
 		{"a header", request{method: "GET", target: "/heads-too-long?list-type=2", headers: []string{"X-Other", long}}, 400, "RequestHeaderSectionTooLarge", text, []string{"MaxSizeAllowed=8192"}},
-		{"a header, and a bucket that cannot be", request{method: "GET", target: "/No_Bucket", headers: []string{"X-Other", long}}, 400, "RequestHeaderSectionTooLarge", text, nil},
+		{"a header, and a bucket that cannot be", request{method: "GET", target: "/No_Bucket", headers: []string{"X-Other", long}}, 400, "RequestHeaderSectionTooLarge", text, []string{"MaxSizeAllowed=8192"}},
 		{"many headers", request{method: "GET", target: "/heads-too-long?list-type=2", headers: []string{"X-A", long[:5000], "X-B", long[:5000]}}, 400, "RequestHeaderSectionTooLarge", text, []string{"MaxSizeAllowed=8192"}},
 	})
 	a := request{method: "GET", target: "/heads-too-long?list-type=2", headers: []string{"X-Other", strings.Repeat(long, 20)}}.do(s)

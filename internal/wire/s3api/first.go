@@ -43,7 +43,8 @@ func signedOnly(c *pipeline.Call) error {
 // unasked are operations that do not ask for their bucket first: it is not there yet, or
 // they have no document, and the next thing that they do is to find it.
 var unasked = map[string]bool{
-	"CreateBucket": true, "GetObject": true, "HeadObject": true, "PutObject": true, "DeleteObject": true, "UploadPart": true,
+	"CreateBucket": true, "GetObject": true, "HeadObject": true, "PutObject": true, "CopyObject": true, "DeleteObject": true,
+	"CreateMultipartUpload": true, "UploadPart": true,
 }
 
 // bucketThere tells that a bucket is missing before any mistake in what is asked of it.
