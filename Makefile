@@ -44,8 +44,10 @@ build:
 release:
 	scripts/release $(FIPS140)
 
-# The quick checks come first.
-test: lint licences vulnerabilities race fips fuzzed suites-short
+# The quick checks come first. The last three wait more than they work, so they run beside
+# each other.
+test: lint licences vulnerabilities race
+	$(MAKE) -j2 -O fips suites-short fuzzed
 
 # Form, vet, staticcheck, and the tests of the tools themselves. Those of suites read
 # files of this module, of which go test's cache does not know.
@@ -58,15 +60,15 @@ lint: bin/staticcheck
 	go -C test/suites vet ./...
 	go -C test/suites test -count=1 ./...
 
-# All tests, the architecture's and the whole server's among them.
+# All tests, the architecture's and the whole server's among them. Lint has vetted them.
 race:
 	scripts/install gcc libc6-dev
-	CGO_ENABLED=1 go test -race -timeout 20m ./...
+	CGO_ENABLED=1 go test -race -vet=off -timeout 20m ./...
 
 # All tests again with the module of releases, where it refuses what FIPS 140-3 does
 # not approve: servers and what is tested beside them, whole and in part.
 fips: release
-	CGO_ENABLED=0 GOFIPS140=$(FIPS140) GODEBUG=fips140=only go test -short -timeout 15m ./...
+	CGO_ENABLED=0 GOFIPS140=$(FIPS140) GODEBUG=fips140=only go test -short -vet=off -timeout 15m ./...
 
 # They are a module of their own, as the tools are: what they depend on is not for
 # the product. What suites and servers print is kept in bin/suites.
