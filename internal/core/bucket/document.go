@@ -54,12 +54,12 @@ func (b *Bucket) Has(kind DocumentKind) bool { return slices.Contains(b.document
 // putDocument stores a document, which must be encodable as JSON, in the place of the one of
 // its kind and id. Faults: those of Find, TooManyDocuments.
 func (s *Buckets) putDocument(ctx context.Context, ref Ref, kind DocumentKind, id string, doc any) error {
-	return s.putDocumentWith(ctx, ref, kind, id, doc, func(*meta.Batch) error { return nil })
+	return s.putDocumentWith(ctx, ref, kind, id, doc, func(*record, *meta.Batch) error { return nil })
 }
 
 // putDocumentWith is putDocument; with adds to the commit what goes with it, again for each
-// try.
-func (s *Buckets) putDocumentWith(ctx context.Context, ref Ref, kind DocumentKind, id string, doc any, with func(*meta.Batch) error) error {
+// try, or refuses by the record that the commit rests on.
+func (s *Buckets) putDocumentWith(ctx context.Context, ref Ref, kind DocumentKind, id string, doc any, with func(*record, *meta.Batch) error) error {
 	b, err := s.Find(ctx, ref)
 	if err != nil {
 		return err
@@ -83,7 +83,7 @@ func (s *Buckets) putDocumentWith(ctx context.Context, ref Ref, kind DocumentKin
 			r.Documents = append(slices.Clone(r.Documents), kind)
 		}
 		batch.Put(documentKey(b.UID, kind, id), row)
-		return with(batch)
+		return with(r, batch)
 	})
 }
 

@@ -253,7 +253,7 @@ func (s *Buckets) PutNotification(ctx context.Context, in PutNotification, valid
 		_, err := s.deleteDocument(ctx, in.Ref, NotificationDocument, "")
 		return err
 	}
-	return s.putDocumentWith(ctx, in.Ref, NotificationDocument, "", in.Notifications, func(batch *meta.Batch) error { return with(b, batch) })
+	return s.putDocumentWith(ctx, in.Ref, NotificationDocument, "", in.Notifications, func(_ *record, batch *meta.Batch) error { return with(b, batch) })
 }
 
 // GetNotification asks who is told of changes of a bucket's objects.

@@ -24,26 +24,32 @@ func malformedRule(why string) error {
 	return fault.New(InvalidConfiguration, "").Because(errors.New(why))
 }
 
-// check holds a configuration against what one can be, whose bucket is of that account.
-func (r *Replication) check(account string) error {
+// FirstVersion reports whether the rules are of the first version of the schema: one rule
+// without a filter makes all of them so.
+func (r *Replication) FirstVersion() bool {
+	return slices.ContainsFunc(r.Rules, func(r ReplicationRule) bool { return r.Filter == nil })
+}
+
+// check holds a configuration against what one can be, that a caller of an account puts, for
+// a bucket of another one or the same.
+func (r *Replication) check(caller, owner string) error {
 	if len(r.Rules) == 0 {
 		return malformedRule("no rule")
 	}
 	if len(r.Rules) > maxReplicationRules {
 		return fault.New(InvalidReplication, "The number of replication rules must not exceed the allowed limit of %d rules.", maxReplicationRules)
 	}
-	if err := checkReplicationRole(r.Role, account); err != nil {
+	if err := checkReplicationRole(r.Role, caller, owner); err != nil {
 		return err
 	}
-	// One rule without a filter makes all of them rules of the first version.
-	second := !slices.ContainsFunc(r.Rules, func(r ReplicationRule) bool { return r.Filter == nil })
+	second := !r.FirstVersion()
 	ids, priorities := map[string]bool{}, map[int]bool{}
 	for i := range r.Rules {
 		rule := &r.Rules[i]
 		if err := rule.check(second); err != nil {
 			return err
 		}
-		if rule.ID != nil {
+		if rule.ID != nil && *rule.ID != "" {
 			if ids[*rule.ID] {
 				return invalidValue("ID", *rule.ID, "Rule Id must be unique")
 			}
@@ -59,14 +65,14 @@ func (r *Replication) check(account string) error {
 	return nil
 }
 
-func checkReplicationRole(role, account string) error {
+func checkReplicationRole(role, caller, owner string) error {
 	a, ok := aws.ParseARN(role)
 	switch {
 	case !ok || a.Service != "iam" || a.Region != "" || !aws.ValidAccount(a.Account):
 		return invalidValue("Role", role, "Invalid Role specified in replication configuration")
 	case !strings.HasPrefix(a.Resource, "role/"):
 		return invalidValue("Role", role, "The relative id should start with role")
-	case a.Account != account:
+	case a.Account != caller, a.Account != owner:
 		return fault.New(OtherAccount, "")
 	}
 	return nil
@@ -146,8 +152,9 @@ func (r *ReplicationRule) checkFilter() error {
 	return f.check()
 }
 
-// replicaClasses are the storage classes that replicas may have.
-const replicaClasses = "STANDARD REDUCED_REDUNDANCY STANDARD_IA ONEZONE_IA INTELLIGENT_TIERING GLACIER DEEP_ARCHIVE GLACIER_IR OUTPOSTS SNOW EXPRESS_ONEZONE"
+// replicaClasses are the storage classes that replicas may have: those that objects can have
+// here, of S3's.
+const replicaClasses = "STANDARD REDUCED_REDUNDANCY STANDARD_IA ONEZONE_IA INTELLIGENT_TIERING GLACIER DEEP_ARCHIVE GLACIER_IR"
 
 func (d *ReplicationDestination) check() error {
 	a, ok := aws.ParseARN(d.Bucket)

@@ -4,6 +4,7 @@ package bucket
 
 import (
 	"context"
+	"slices"
 
 	"github.com/cofferstore/coffer/internal/aws"
 	"github.com/cofferstore/coffer/internal/core/iam"
@@ -23,7 +24,7 @@ func (in PutVersioning) Needs() []policy.Need {
 }
 
 // PutVersioning sets a bucket's versioning state, for later writes. Faults:
-// NoSuchBucket, IllegalVersioning, InvalidVersioningStatus, VersioningLocked.
+// NoSuchBucket, IllegalVersioning, InvalidVersioningStatus, VersioningLocked, VersioningReplicated.
 func (s *Buckets) PutVersioning(ctx context.Context, _ iam.Caller, in PutVersioning) (struct{}, error) {
 	b, err := s.Find(ctx, in.Ref)
 	if err != nil {
@@ -39,6 +40,9 @@ func (s *Buckets) PutVersioning(ctx context.Context, _ iam.Caller, in PutVersion
 	return struct{}{}, s.update(ctx, b.UID, func(r *record) error {
 		if r.ObjectLock != nil && in.Status != Enabled {
 			return fault.New(VersioningLocked, "")
+		}
+		if slices.Contains(r.Documents, ReplicationDocument) && in.Status != Enabled {
+			return fault.New(VersioningReplicated, "")
 		}
 		r.Versioning = in.Status
 		return nil

@@ -223,13 +223,13 @@ var codes = pipeline.Codes{
 	acl.Disabled:               pipeline.As(400, "AccessControlListNotSupported", "The bucket does not allow ACLs"),
 	acl.NotThisOwner:           pipeline.As(403, "AccessDenied", deniedText),
 
-	bucket.InvalidABAC:        pipeline.As(400, "MalformedXML", malformedText),
-	bucket.TagsDecide:         pipeline.As(400, "InvalidRequest", "The tags of a bucket with attribute-based access control are changed with TagResource and UntagResource."),
-	bucket.NoMetadata:         pipeline.As(404, "MetadataConfigurationNotFound", "The metadata configuration was not found"),
-	bucket.NoTables:           pipeline.As(405, "MethodNotAllowed", "S3 Metadata needs S3 Tables, which this server does not have."),
-	bucket.NoReplication:      pipeline.As(404, "ReplicationConfigurationNotFoundError", "The replication configuration was not found"),
-	bucket.InvalidReplication: pipeline.As(400, "InvalidRequest", "Invalid Request"),
-	bucket.NotReplicated:      pipeline.As(501, "NotImplemented", "The replication configuration is valid, but this server does not replicate objects."),
+	bucket.InvalidABAC:          pipeline.As(400, "MalformedXML", malformedText),
+	bucket.TagsDecide:           pipeline.As(400, "InvalidRequest", "The tags of a bucket with attribute-based access control are changed with TagResource and UntagResource."),
+	bucket.NoMetadata:           pipeline.As(404, "MetadataConfigurationNotFound", "The metadata configuration was not found"),
+	bucket.NoTables:             pipeline.As(405, "MethodNotAllowed", "S3 Metadata needs S3 Tables, which this server does not have."),
+	bucket.NoReplication:        pipeline.As(404, "ReplicationConfigurationNotFoundError", "The replication configuration was not found"),
+	bucket.InvalidReplication:   pipeline.As(400, "InvalidRequest", "Invalid Request"),
+	bucket.VersioningReplicated: pipeline.As(409, "InvalidBucketState", "A replication configuration is present on this bucket, so you cannot change the versioning state. To change the versioning state, first delete the replication configuration."),
 
 	// Configurations with ids.
 	bucket.NoSuchConfiguration:       pipeline.As(404, "NoSuchConfiguration", "The specified configuration does not exist."),

@@ -3,6 +3,7 @@
 package s3api
 
 import (
+	"net/http"
 	"strings"
 
 	"github.com/cofferstore/coffer/internal/core/bucket"
@@ -13,9 +14,8 @@ func (a *API) replicationOps() []pipeline.Op {
 	put := pipeline.Define("PutBucketReplication", 0, bucketRoute("PUT", "replication"), decodePutReplication, a.Buckets.PutReplication, ok)
 	put.MaxBody = maxReplication
 	return []pipeline.Op{
-		pipeline.Answered(put, "S3's error for what is wrong with the configuration; one that is right: 501 `NotImplemented`. Objects are not replicated yet, and a rule that copies nothing must not be taken"),
-		pipeline.Answered(pipeline.Define("GetBucketReplication", pipeline.Read, bucketRoute("GET", "replication"), decodeGetReplication, a.Buckets.GetReplication, ok),
-			"404 `ReplicationConfigurationNotFoundError`, as for every bucket that has none"),
+		put,
+		pipeline.Define("GetBucketReplication", pipeline.Read, bucketRoute("GET", "replication"), decodeGetReplication, a.Buckets.GetReplication, encodeReplication),
 		pipeline.Define("DeleteBucketReplication", 0, bucketRoute("DELETE", "replication"), decodeDeleteReplication, a.Buckets.DeleteReplication, noContent),
 	}
 }
@@ -123,4 +123,87 @@ func decodeGetReplication(c *pipeline.Call) (bucket.GetReplication, error) {
 
 func decodeDeleteReplication(c *pipeline.Call) (bucket.DeleteReplication, error) {
 	return bucket.DeleteReplication{Ref: bucketRef(c)}, nil
+}
+
+func encodeReplication(_ *pipeline.Call, r *bucket.Replication) (*pipeline.Response, error) {
+	return xmlResponse(http.StatusOK, writeReplication(r)), nil
+}
+
+func writeReplication(r *bucket.Replication) []byte {
+	var x markup
+	x.root("ReplicationConfiguration")
+	x.element("Role", r.Role)
+	for i := range r.Rules {
+		x.replicationRule(&r.Rules[i])
+	}
+	x.close("ReplicationConfiguration")
+	return x.buf
+}
+
+func (m *markup) replicationRule(r *bucket.ReplicationRule) {
+	m.open("Rule")
+	m.optional("ID", r.ID)
+	if r.Priority != nil {
+		m.number("Priority", int64(*r.Priority))
+	}
+	m.optional("Prefix", r.Prefix)
+	if f := r.Filter; f != nil && !f.And && f.Prefix == nil && len(f.Tags) == 0 {
+		m.buf = append(m.buf, "<Filter/>"...) // of all objects
+	} else {
+		m.filter(f)
+	}
+	m.element("Status", r.Status)
+	if r.Criteria {
+		m.open("SourceSelectionCriteria")
+		m.status("SseKmsEncryptedObjects", r.KMSObjects)
+		m.status("ReplicaModifications", r.Modifications)
+		m.close("SourceSelectionCriteria")
+	}
+	m.replicationDestination(&r.Destination)
+	m.status("DeleteMarkerReplication", r.DeleteMarkers)
+	m.close("Rule")
+}
+
+func (m *markup) replicationDestination(d *bucket.ReplicationDestination) {
+	m.open("Destination")
+	m.element("Bucket", d.Bucket)
+	m.optional("Account", d.Account)
+	m.optional("StorageClass", d.StorageClass)
+	if d.Owner != "" {
+		m.open("AccessControlTranslation")
+		m.element("Owner", d.Owner)
+		m.close("AccessControlTranslation")
+	}
+	if d.KMSKey != nil {
+		m.open("EncryptionConfiguration")
+		m.element("ReplicaKmsKeyID", *d.KMSKey)
+		m.close("EncryptionConfiguration")
+	}
+	m.replicationTime("ReplicationTime", "Time", d.Time)
+	m.replicationTime("Metrics", "EventThreshold", d.Metrics)
+	m.close("Destination")
+}
+
+// status writes an element with a status in it, none for "".
+func (m *markup) status(name, status string) {
+	if status == "" {
+		return
+	}
+	m.open(name)
+	m.element("Status", status)
+	m.close(name)
+}
+
+func (m *markup) replicationTime(name, minutes string, t *bucket.ReplicationTime) {
+	if t == nil {
+		return
+	}
+	m.open(name)
+	m.element("Status", t.Status)
+	if t.Minutes != nil {
+		m.open(minutes)
+		m.number("Minutes", int64(*t.Minutes))
+		m.close(minutes)
+	}
+	m.close(name)
 }

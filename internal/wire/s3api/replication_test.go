@@ -3,6 +3,7 @@
 package s3api
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -70,10 +71,18 @@ func TestReplication(t *testing.T) {
 		"changes come back": replicationOf(rule2("<Destination>", criteria(`<ReplicaModifications><Status>Enabled</Status></ReplicaModifications>`))),
 	} {
 		t.Run(name, func(t *testing.T) {
-			put(document).wantCode(501, "NotImplemented", "does not replicate objects")
+			put(document).want(200)
+			// What is read is what was put, with an id for each rule.
+			want := strings.NewReplacer("<Filter></Filter>", "<Filter/>", "<Rule><Prefix>", "<Rule><ID>generated</ID><Prefix>").Replace(document)
+			got := s.do("GET", "/photos?replication", "").want(200)
+			got.body = generated.ReplaceAllString(got.body, "<ID>generated</ID>")
+			got.wantDocument(200, want)
+			s.do("PUT", "/photos?versioning", strings.Replace(versioned, "Enabled", "Suspended", 1)).
+				wantCode(409, "InvalidBucketState", "A replication configuration is present on this bucket, so you cannot change the versioning state. To change the versioning state, first delete the replication configuration.")
+			s.do("PUT", "/photos?versioning", versioned).want(200)
 		})
 	}
-	s.do("GET", "/photos?replication", "").wantCode(404, "ReplicationConfigurationNotFoundError")
+	before := s.do("GET", "/photos?replication", "").want(200).body
 
 	const malformed, request, argument = "MalformedXML", "InvalidRequest", "InvalidArgument"
 	for _, c := range []struct{ document, code, text string }{
@@ -121,7 +130,16 @@ func TestReplication(t *testing.T) {
 		many = append(many, rule2(">a<", ">"+strings.Repeat("a", i%200+1)+"<"))
 	}
 	put(replicationOf(many...)).wantCode(400, request, "allowed limit")
+	if after := s.do("GET", "/photos?replication", "").want(200).body; after != before {
+		t.Errorf("what was refused changed the configuration to %s", after)
+	}
+	s.do("DELETE", "/photos?replication", "").want(204)
+	s.do("GET", "/photos?replication", "").wantCode(404, "ReplicationConfigurationNotFoundError")
+	s.do("PUT", "/photos?versioning", strings.Replace(versioned, "Enabled", "Suspended", 1)).want(200)
 }
+
+// generated is an id that a rule was given.
+var generated = regexp.MustCompile(`<ID>[0-9a-f]{8}-[0-9a-f-]{27}</ID>`)
 
 // FuzzReplication: whatever is read as a configuration is decided about.
 func FuzzReplication(f *testing.F) {
