@@ -174,8 +174,12 @@ func (o *Objects) PutACL(ctx context.Context, by iam.Caller, in PutACL) (ACL, er
 		var batch meta.Batch
 		guard, ver := b.Guard() // do lists count still?
 		batch.Cond(guard, ver)
+		notes, err := o.planChange(ctx, &batch, b, OpACL, v.record)
+		if err != nil {
+			return err
+		}
 		batch.PutIf(v.row, v.encode(), v.ver)
-		return o.commit(ctx, &batch, o.changed(b, ACLPut, by, v.record)...)
+		return o.commit(ctx, &batch, append(notes, o.changed(b, ACLPut, by, v.record)...)...)
 	})
 	return out, err
 }

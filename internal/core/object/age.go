@@ -102,7 +102,7 @@ func (o *Objects) ageOnce(ctx context.Context, ref bucket.Ref, uid bucket.UID, d
 	if err := o.depend(ctx, &a.batch, uid, a.gone...); err != nil {
 		return nil, err
 	}
-	if err := o.commit(ctx, &a.batch, a.changes...); err != nil {
+	if err := o.commit(ctx, &a.batch, a.notes...); err != nil {
 		return nil, err
 	}
 	return a.done, nil
@@ -121,7 +121,7 @@ type aging struct {
 	// it stands.
 	replaced *string
 
-	changes []Change // to be told of
+	notes []note // of what is to be told
 }
 
 // byRules is who acts by lifecycle rules, for who is told of it.
@@ -129,7 +129,7 @@ var byRules = iam.Caller{Principal: iam.Principal{Type: iam.AWSService, ARN: "s3
 
 // tell notes what became of a version.
 func (a *aging) tell(event Event, r *record) {
-	a.changes = append(a.changes, a.o.changed(a.bucket, event, byRules, r)...)
+	a.notes = append(a.notes, a.o.changed(a.bucket, event, byRules, r)...)
 }
 
 // add adds what is due of one version.

@@ -61,9 +61,13 @@ type Notifier interface {
 // Notify sets who is told of changes. It is called before the first request.
 func (o *Objects) Notify(n Notifier) { o.notifier = n }
 
-// changed returns what is to be told of a change of a version, for commit: nothing, at no
-// cost, in a bucket without notifications.
-func (o *Objects) changed(b *bucket.Bucket, event Event, by iam.Caller, r *record) []Change {
+// note adds to a batch what goes with its change. committed, which may be nil, is to be called
+// when the batch is committed.
+type note func(ctx context.Context, b *meta.Batch) (committed func(), err error)
+
+// changed returns what tells of a change of a version, for commit: nothing, at no cost, in a
+// bucket without notifications.
+func (o *Objects) changed(b *bucket.Bucket, event Event, by iam.Caller, r *record) []note {
 	if event == "" || o.notifier == nil || !b.Has(bucket.NotificationDocument) {
 		return nil
 	}
@@ -74,14 +78,14 @@ func (o *Objects) changed(b *bucket.Bucket, event Event, by iam.Caller, r *recor
 	if b.Versioning != "" {
 		c.VersionID = r.wireVersion()
 	}
-	return []Change{c}
+	return []note{func(ctx context.Context, b *meta.Batch) (func(), error) { return o.notifier.Queue(ctx, b, c) }}
 }
 
-// queue adds to a batch what makes changes known. The functions are to be called when it is
+// added adds to a batch what goes with its change. The functions are to be called when it is
 // committed.
-func (o *Objects) queue(ctx context.Context, b *meta.Batch, changes []Change) (committed []func(), err error) {
-	for _, c := range changes {
-		f, err := o.notifier.Queue(ctx, b, c)
+func added(ctx context.Context, b *meta.Batch, notes []note) (committed []func(), err error) {
+	for _, n := range notes {
+		f, err := n(ctx, b)
 		if err != nil {
 			return nil, err
 		}

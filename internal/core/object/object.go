@@ -108,7 +108,8 @@ type Objects struct {
 	turns   turns
 	clock   clock
 
-	notifier Notifier // nil: nobody is told of changes
+	notifier   Notifier   // nil: nobody is told of changes
+	replicator Replicator // nil: nothing is replicated
 }
 
 // New returns the service. bindKey is the service key "upload-bind".
@@ -313,22 +314,21 @@ func outcomeOpen(err error) bool {
 }
 
 // conclude commits what a call is for. The call's audit record goes with it; result is
-// what the call then returns, changes what is told of it.
-func (o *Objects) conclude(ctx context.Context, b *meta.Batch, result any, changes ...Change) error {
+// what the call then returns, notes what goes with it.
+func (o *Objects) conclude(ctx context.Context, b *meta.Batch, result any, notes ...note) error {
 	if err := audit.InCommit(ctx, b, result); err != nil {
 		return err
 	}
-	err := o.commit(ctx, b, changes...)
+	err := o.commit(ctx, b, notes...)
 	if err != nil {
 		audit.NotCommitted(ctx)
 	}
 	return err
 }
 
-// commit is the store's Commit; an error that is no conflict is an openOutcome. What is
-// told of changes goes with it.
-func (o *Objects) commit(ctx context.Context, b *meta.Batch, changes ...Change) error {
-	committed, err := o.queue(ctx, b, changes)
+// commit is the store's Commit; an error that is no conflict is an openOutcome.
+func (o *Objects) commit(ctx context.Context, b *meta.Batch, notes ...note) error {
+	committed, err := added(ctx, b, notes)
 	if err != nil {
 		return err
 	}

@@ -387,11 +387,15 @@ func (o *Objects) placeOnce(ctx context.Context, b *bucket.Bucket, r *record, p 
 	if err := o.depend(ctx, &batch, b.UID, changes...); err != nil {
 		return err
 	}
+	notes, err := o.planNew(ctx, &batch, b, r)
+	if err != nil {
+		return err
+	}
 	batch.PutIf(row.Key, r.encode(), row.Ver)
 	if p.add != nil {
 		p.add(&batch)
 	}
-	return o.conclude(ctx, &batch, p.result(b), o.changed(b, p.cause.event, p.cause.by, r)...)
+	return o.conclude(ctx, &batch, p.result(b), append(notes, o.changed(b, p.cause.event, p.cause.by, r)...)...)
 }
 
 // stepBehind adds to the batch what becomes of the version that was current, and

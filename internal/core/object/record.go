@@ -26,7 +26,7 @@ type record struct {
 	UID     [16]byte
 	Time    int64 // ms; orders the versions of a key, newest first
 	Null    bool  // the version whose id is "null"
-	Marker  bool  // a delete marker: nothing below but Owner is set
+	Marker  bool  // a delete marker: nothing below but Owner and Replication is set
 	Created int64 // ms; Last-Modified
 	Owner   string
 
@@ -49,6 +49,7 @@ type record struct {
 	Lock         Lock
 	Restored     int64 // ms; until when an archived version may be read
 	Annotations  annotations
+	Replication  replication // of markers, too
 }
 
 // boundUpload is what a completed upload leaves in the object's record.
@@ -107,6 +108,7 @@ const (
 	tagLock          = 0x4a
 	tagRestored      = 0x4b
 	tagAnnotations   = 0x4c
+	tagReplication   = 0x4d
 )
 
 const (
@@ -191,6 +193,9 @@ func (r *record) encode() []byte {
 	b = appendField(b, tagFlags, []byte{flags})
 	b = appendUint(b, tagCreated, uint64(r.Created))
 	b = appendField(b, tagOwner, []byte(r.Owner))
+	if r.Replication.given() {
+		b = appendField(b, tagReplication, r.Replication.encode())
+	}
 	if r.Marker {
 		return b
 	}
@@ -291,6 +296,8 @@ func decodeRecord(value []byte) (*record, error) {
 		case tagAnnotations:
 			r.Annotations = v
 			return r.Annotations.check()
+		case tagReplication:
+			return r.Replication.decode(v)
 		default:
 			return fmt.Errorf("unknown field %#x", tag)
 		}

@@ -95,7 +95,7 @@ func (o *Objects) PutRetention(ctx context.Context, _ iam.Caller, in PutRetentio
 	if err := o.checkFuture(to, "RetainUntilDate", to.Until.Format(javaDate)); err != nil {
 		return struct{}{}, err
 	}
-	return struct{}{}, o.relock(ctx, in.VersionRef, func(l *Lock) error {
+	return struct{}{}, o.relock(ctx, in.VersionRef, OpRetention, func(l *Lock) error {
 		if err := o.changeable(ctx, in.VersionRef, *l, to, in.May); err != nil {
 			return err
 		}
@@ -107,11 +107,11 @@ func (o *Objects) PutRetention(ctx context.Context, _ iam.Caller, in PutRetentio
 // PutLegalHold sets or lifts the legal hold on a version, whatever its retention. Faults:
 // LockNotEnabled, NoSuchKey, NoSuchVersion, DeleteMarker.
 func (o *Objects) PutLegalHold(ctx context.Context, _ iam.Caller, in PutLegalHold) (struct{}, error) {
-	return struct{}{}, o.relock(ctx, in.VersionRef, func(l *Lock) error { l.Hold = in.Hold; return nil })
+	return struct{}{}, o.relock(ctx, in.VersionRef, OpLegalHold, func(l *Lock) error { l.Hold = in.Hold; return nil })
 }
 
 // relock changes the lock of a version.
-func (o *Objects) relock(ctx context.Context, ref VersionRef, change func(*Lock) error) error {
+func (o *Objects) relock(ctx context.Context, ref VersionRef, op Operation, change func(*Lock) error) error {
 	b, err := o.buckets.ForWrite(ctx, ref.Ref.Ref)
 	if err != nil {
 		return err
@@ -125,8 +125,12 @@ func (o *Objects) relock(ctx context.Context, ref VersionRef, change func(*Lock)
 			return err
 		}
 		var batch meta.Batch
+		notes, err := o.planChange(ctx, &batch, b, op, v.record)
+		if err != nil {
+			return err
+		}
 		batch.PutIf(v.row, v.encode(), v.ver)
-		return o.commit(ctx, &batch)
+		return o.commit(ctx, &batch, notes...)
 	})
 }
 

@@ -93,9 +93,13 @@ func (o *Objects) setTags(ctx context.Context, why cause, ref VersionRef, tags [
 		}
 		v.Tags = tags
 		var batch meta.Batch
+		notes, err := o.planChange(ctx, &batch, b, OpTags, v.record)
+		if err != nil {
+			return err
+		}
 		batch.PutIf(v.row, v.encode(), v.ver)
 		out = tagging(b, v.record)
-		return o.commit(ctx, &batch, o.changed(b, why.event, why.by, v.record)...)
+		return o.commit(ctx, &batch, append(notes, o.changed(b, why.event, why.by, v.record)...)...)
 	})
 	return out, err
 }
