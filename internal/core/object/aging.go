@@ -78,6 +78,8 @@ func (d *Due) judge(rules lifecycle.Rules, b *bucket.Bucket, now int64) lifecycl
 			return lifecycle.Action{Kind: lifecycle.Abort, Rule: id}
 		}
 		return lifecycle.Action{}
+	case d.Replication.pending() && b.Has(bucket.ReplicationDocument):
+		return lifecycle.Action{} // it must stay until it is replicated
 	case !d.current:
 		return rules.Noncurrent(d.Key, &d.age, now)
 	}

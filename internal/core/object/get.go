@@ -53,6 +53,8 @@ type Object struct {
 	PartsCount   int       // set when a part was asked for of a multipart object
 	Restored     time.Time // until when an archived version may be read; zero when it may not, or needs no restore
 	Expires      Expiry    // not told of a version that was asked for by its id
+	// Replication is what became of the version's replication, as S3 says it; "" when there is none.
+	Replication string
 
 	Partial       bool // a range or a part of the object, not the whole
 	Start, Length int64
@@ -222,7 +224,7 @@ func (o *Objects) opening(ctx context.Context, by iam.Caller, b *bucket.Bucket, 
 func (o *Objects) describe(ctx context.Context, b *bucket.Bucket, r *record, in Get, sel selection) (out *Object, err error) {
 	out = &Object{
 		ETag: r.ETag, Size: r.Size, Modified: r.modified(), Headers: r.Headers,
-		StorageClass: r.StorageClass, TagCount: len(r.Tags), Lock: r.Lock,
+		StorageClass: r.StorageClass, TagCount: len(r.Tags), Lock: r.Lock, Replication: r.Replication.status(),
 		Restored: restoredUntil(r.StorageClass, r.Restored),
 		Partial:  sel.partial, Start: sel.start, Length: sel.length,
 	}

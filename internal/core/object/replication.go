@@ -129,11 +129,11 @@ type Replica struct {
 	FromSSE sse.Applied // the source's encryption, when it was read
 }
 
-// SourceGone is Replicate's error when there is nothing to replicate any more: the version, or
+// ErrSourceGone is Replicate's error when there is nothing to replicate any more: the version, or
 // its bucket, was deleted.
-var SourceGone = errors.New("object: the version to replicate is gone")
+var ErrSourceGone = errors.New("object: the version to replicate is gone")
 
-// ReplicaError is a failure of Replicate that no further try mends. All others but SourceGone
+// ReplicaError is a failure of Replicate that no further try mends. All others but ErrSourceGone
 // are transient.
 type ReplicaError struct {
 	Reason string // as in the failureReason of S3's events of replication, "DstKmsKeyNotFound"
@@ -152,7 +152,7 @@ func (e *ReplicaError) Unwrap() error { return e.Err }
 // Replicate makes a version's replica in another bucket, as by, or brings what is mutable of
 // it up to date: tags, list of grants, lock. It can be repeated. Permissions for S3's actions
 // are the caller's business; the KMS decides for itself. The record of what was written may go
-// with the commit (audit.WithJoin): its result is a Replica. Errors: SourceGone, *ReplicaError,
+// with the commit (audit.WithJoin): its result is a Replica. Errors: ErrSourceGone, *ReplicaError,
 // and those that may not last.
 func (o *Objects) Replicate(ctx context.Context, by iam.Caller, in Replicate) (Replica, error) {
 	return o.replicate(ctx, by, in)

@@ -214,6 +214,7 @@ func describe(c *pipeline.Call, out *object.Object) (status int, h http.Header) 
 		setHeader(h, "x-amz-storage-class", out.StorageClass)
 	}
 	setRestored(h, out.Restored)
+	setHeader(h, "x-amz-replication-status", out.Replication)
 	if out.TagCount > 0 {
 		setHeader(h, "x-amz-tagging-count", strconv.Itoa(out.TagCount))
 	}

@@ -182,6 +182,7 @@ func TestGetAnswers(t *testing.T) {
 func TestGetOfAPart(t *testing.T) {
 	o := photoObject()
 	o.Headers, o.StorageClass, o.TagCount, o.VersionID, o.ETag = nil, "STANDARD_IA", 2, "v1", "e1-3"
+	o.Replication = object.StatusPending
 	o.Partial, o.Start, o.Length, o.PartsCount = true, 4, 3, 3
 	o.Checksum = object.Checksum{Algorithm: checksum.CRC32, Type: checksum.Composite, Value: []byte{1, 2, 3, 4}}
 	r, err := (&API{}).encodeHead(cat(t, "HEAD", "partNumber=2"), o)
@@ -190,7 +191,7 @@ func TestGetOfAPart(t *testing.T) {
 	}
 	want := map[string]string{
 		"Content-Range": "bytes 4-6/10", "Content-Length": "3", "Content-Type": "binary/octet-stream", "x-amz-storage-class": "STANDARD_IA",
-		"x-amz-tagging-count": "2", "x-amz-version-id": "v1", "x-amz-mp-parts-count": "3", "x-amz-checksum-crc32": "AQIDBA==",
+		"x-amz-tagging-count": "2", "x-amz-replication-status": "PENDING", "x-amz-version-id": "v1", "x-amz-mp-parts-count": "3", "x-amz-checksum-crc32": "AQIDBA==",
 	}
 	if r.Status != http.StatusPartialContent {
 		t.Errorf("status %d", r.Status)
