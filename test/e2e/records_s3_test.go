@@ -207,6 +207,17 @@ func TestRecordsOfBuckets(t *testing.T) {
 	get("GetBucketRequestPayment", "requestPayment")
 	put("PutBucketAccelerateConfiguration", "accelerate", `<AccelerateConfiguration><Status>Enabled</Status></AccelerateConfiguration>`)
 	get("GetBucketAccelerateConfiguration", "accelerate")
+	versioned := `<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>`
+	g.s3("PUT", "/copies", "")
+	for _, bucket := range []string{"vault", "copies"} {
+		g.s3("PUT", "/"+bucket+"?versioning", versioned, withDigest(versioned)...)
+	}
+	put("PutBucketReplication", "replication", strings.Replace(replicationDocument, "BUCKET-logs", "copies", 1))
+	g.row("PutBucketVersioning, of a bucket that is replicated", func() {
+		suspended := strings.Replace(versioned, "Enabled", "Suspended", 1)
+		g.s3("PUT", "/vault?versioning", suspended, withDigest(suspended)...)
+	})
+	get("GetBucketReplication", "replication")
 	remove("DeleteBucketReplication", "replication")
 	put("PutBucketMetricsConfiguration", "metrics&id=all", `<MetricsConfiguration><Id>all</Id><Filter><Prefix>a/</Prefix></Filter></MetricsConfiguration>`)
 	get("GetBucketMetricsConfiguration", "metrics&id=all")
@@ -216,10 +227,10 @@ func TestRecordsOfBuckets(t *testing.T) {
 	get("GetBucketAbac", "abac")
 	get("GetBucketMetadataConfiguration, as every bucket", "metadataConfiguration")
 	for _, one := range []struct{ event, method, sub string }{
-		{"GetBucketNotificationConfiguration", "GET", "notification"}, {"PutBucketNotificationConfiguration", "PUT", "notification"},
-		{"GetBucketReplication", "GET", "replication"}, {"PutBucketReplication", "PUT", "replication"},
+		{"GetBucketNotificationConfiguration, not offered", "GET", "notification"}, {"PutBucketNotificationConfiguration, not offered", "PUT", "notification"},
+		{"GetBucketReplication, of none", "GET", "replication"}, {"PutBucketReplication, without a digest", "PUT", "replication"},
 	} {
-		g.row(one.event+", not offered", func() { g.s3(one.method, "/vault?"+one.sub, "") })
+		g.row(one.event, func() { g.s3(one.method, "/vault?"+one.sub, "") })
 	}
 	const control = "/v20180820/configuration/publicAccessBlock"
 	account := []string{"X-Amz-Account-Id", coffertest.Account}

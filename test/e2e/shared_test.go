@@ -26,6 +26,8 @@ func TestOnOneServer(t *testing.T) {
 		testConfigurations,
 		testABAC,
 		testAnnotations,
+		testReplicationConfiguration,
+		testWhoMayReplicate,
 		testTerraformReads,
 		testArchivedObjects,
 

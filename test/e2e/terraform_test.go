@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
 	"github.com/cofferstore/coffer/internal/aws"
 	"github.com/cofferstore/coffer/test/coffertest"
 )
@@ -77,6 +79,8 @@ var terraformReads = []terraformRead{
 	// After the tags and what needs none: versioning cannot be taken back.
 	{resource: "bucket_versioning", get: "versioning", status: 200, new: "<VersioningConfiguration",
 		put: `<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>`, then: "<Status>Enabled</Status>"},
+	{resource: "bucket_replication_configuration of a versioned bucket", get: "replication", status: 404, code: "ReplicationConfigurationNotFoundError",
+		put: replicationDocument, then: "<Rule><ID>one</ID><Priority>1</Priority><Filter/><Status>Enabled</Status>", gone: 204},
 	{resource: "bucket_object_lock_configuration of a versioned bucket", get: "object-lock", status: 404, code: "ObjectLockConfigurationNotFoundError",
 		put:  `<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>GOVERNANCE</Mode><Days>1</Days></DefaultRetention></Rule></ObjectLockConfiguration>`,
 		then: "<Mode>GOVERNANCE</Mode>"},
@@ -85,6 +89,8 @@ var terraformReads = []terraformRead{
 
 const inventoryDocument = `<InventoryConfiguration><Destination><S3BucketDestination><Bucket>arn:aws:s3:::reports</Bucket><Format>ORC</Format></S3BucketDestination></Destination><IsEnabled>true</IsEnabled><Id>one</Id><IncludedObjectVersions>All</IncludedObjectVersions><Schedule><Frequency>Daily</Frequency></Schedule></InventoryConfiguration>`
 
+const replicationDocument = `<ReplicationConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Role>arn:aws:iam::` + coffertest.Account + `:role/copier</Role><Rule><DeleteMarkerReplication><Status>Enabled</Status></DeleteMarkerReplication><Destination><Bucket>arn:aws:s3:::BUCKET-logs</Bucket><EncryptionConfiguration><ReplicaKmsKeyID>arn:aws:kms:us-east-1:` + coffertest.Account + `:alias/replicas</ReplicaKmsKeyID></EncryptionConfiguration></Destination><Filter></Filter><ID>one</ID><Priority>1</Priority><SourceSelectionCriteria><SseKmsEncryptedObjects><Status>Enabled</Status></SseKmsEncryptedObjects></SourceSelectionCriteria><Status>Enabled</Status></Rule></ReplicationConfiguration>`
+
 // testTerraformReads: every read of the provider is answered as S3 answers it on a new bucket,
 // and tells what was put. What it takes for no configuration are these codes alone: any other
 // answer breaks a plan.
@@ -92,6 +98,7 @@ func testTerraformReads(t *testing.T, s *coffertest.Server) {
 	const name = "terraform-reads"
 	s.Bucket(name, "", "", false)
 	s.Bucket(name+"-logs", "", "", false)
+	s.Versioning(name+"-logs", types.BucketVersioningStatusEnabled)
 	named := strings.NewReplacer("BUCKET", name).Replace
 	call := func(method, query, body string) answer {
 		t.Helper()
