@@ -215,7 +215,7 @@ func (w *AgingWalk) meet(r *record, latest bool) (d Due, ok bool) {
 		d.found = found{record: r, row: currentKey(uid, r.Key), ver: w.merge.current.ver, current: true}
 		return d, true
 	}
-	if w.key != r.Key || r.Time >= w.id.time {
+	if w.key != r.Key || !w.id.newer(r.id()) {
 		return d, false
 	}
 	d.age.Since, d.age.Newer = w.since, w.newer

@@ -151,7 +151,8 @@ func (o *Objects) annotate(ctx context.Context, ref VersionRef, uid [16]byte, c 
 // its copy, and puts them into the copy's record. The streams that it returns are to be
 // published with that, also on an error: then they are to be discarded. A payload that is
 // replaced meanwhile is read all the same, for the source is held. Checksums keep their
-// algorithm, unless the copy asks for another one (S3 User Guide, "Annotating your objects").
+// algorithm, unless the copy asks for another one (S3 User Guide, "Annotating your objects");
+// a replica's annotations are as old as the source's, and have their ETags as it has its own.
 func (o *Objects) copyAnnotations(ctx context.Context, src *copySource, opening *sse.Opening, s *sse.Sealing, other checksum.Algorithm, r *record) (made []stream, err error) {
 	plain := s.Applied().ByService()
 	copied := make(annotations, 0, len(src.r.Annotations))
@@ -174,6 +175,12 @@ func (o *Objects) copyAnnotations(ctx context.Context, src *copySource, opening 
 		}
 		made = append(made, st)
 		to := newAnnotation(a.Name, st, s.Format().SegmentLog2, algorithm, plain)
+		if r.Replication.Replica {
+			to.Modified = a.Modified
+			if r.ETag == src.r.ETag {
+				to.ETag = a.ETag
+			}
+		}
 		to.bind(s.AnnotationBind)
 		copied = append(append(copied, to.unbound()...), to.Binding[:]...)
 	}

@@ -82,6 +82,14 @@ func (r *replication) live() (buckets []string) {
 	return buckets
 }
 
+// state returns what has become of the version for a destination; 0 when it has none there.
+func (r *replication) state(name string) ReplicaState {
+	if i, ok := r.find(name); ok {
+		return r.To[i].State
+	}
+	return 0
+}
+
 func (r *replication) find(name string) (int, bool) {
 	return slices.BinarySearchFunc(r.To, name, func(d destination, name string) int { return cmp.Compare(d.Bucket, name) })
 }

@@ -155,7 +155,7 @@ func (e *ReplicaError) Unwrap() error { return e.Err }
 // with the commit (audit.WithJoin): its result is a Replica. Errors: ErrSourceGone, *ReplicaError,
 // and those that may not last.
 func (o *Objects) Replicate(ctx context.Context, by iam.Caller, in Replicate) (Replica, error) {
-	return o.replicate(ctx, by, in)
+	return rereading(func() (Replica, error) { return o.replicate(ctx, by, in) })
 }
 
 // Replicated notes in a version what became of it for a destination. done, which may be nil,

@@ -114,6 +114,12 @@ func versionIDFrom(b []byte) (v versionID, ok bool) {
 	return v, v.time >= 0
 }
 
+// newer reports whether v comes before w where the versions of a key are listed: of two of
+// one moment, which replication may bring together, that whose row comes first.
+func (v versionID) newer(w versionID) bool {
+	return v.time > w.time || v.time == w.time && bytes.Compare(v.uid[:], w.uid[:]) < 0
+}
+
 func parseID(s string) (v versionID, ok bool) {
 	if len(s) != 32 {
 		return v, false

@@ -4,12 +4,15 @@ package sse
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"io"
+	"maps"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/cofferstore/coffer/internal/core/bucketkey"
 	"github.com/cofferstore/coffer/internal/core/kms"
 	"github.com/cofferstore/coffer/internal/fault"
 )
@@ -89,4 +92,34 @@ func (c Choice) context(arn string) (kms.Context, error) {
 	}
 	out[arnPair] = arn
 	return out, nil
+}
+
+// CallersContext returns the pairs that who wrote an object named for its encryption context,
+// nil for none: the automatic pair is not among them. Errors: Damaged,
+// bucketkey.NoGeneration, bucketkey.Damaged.
+func (k *Keys) CallersContext(ctx context.Context, b bucketkey.Bucket, wrapped []byte) (kms.Context, error) {
+	layers, err := parseWraps(wrapped)
+	if err != nil {
+		return nil, err
+	}
+	var pairs kms.Context
+	switch w := layers[0]; w.source {
+	case fromBucketKey:
+		gen, err := k.cache.Generation(ctx, b.UID, w.ref)
+		if err != nil {
+			return nil, err
+		}
+		pairs = maps.Clone(gen.Context)
+	case fromKMS:
+		d, err := parseDirect(w.vary)
+		if err != nil {
+			return nil, fault.New(Damaged, "").Because(err)
+		}
+		pairs = d.context
+	}
+	delete(pairs, arnPair)
+	if len(pairs) == 0 {
+		return nil, nil
+	}
+	return pairs, nil
 }

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package object
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/cofferstore/coffer/internal/core/bucket"
+	"github.com/cofferstore/coffer/internal/store/meta"
+)
+
+// errReplicaThere is for a version that the bucket has already.
+var errReplicaThere = errors.New("object: the bucket has the version already")
+
+// placingReplica is what goes with putting a replica into its place.
+type placingReplica struct {
+	event  Event
+	lock   Lock              // the source's
+	add    func(*meta.Batch) // adds the rows that must be committed together with it
+	result func(*bucket.Bucket) Replica
+}
+
+// placeReplica puts a version that was made in another bucket where it belongs among those of
+// its key, in one commit: in front, if it is the newest, else behind the current one. It is not
+// replicated further (S3 User Guide, "What isn't replicated").
+func (o *Objects) placeReplica(ctx context.Context, p *replicating, r *record, in placingReplica) error {
+	err := o.retry(ctx, p.ref, p.dst.UID, func(b *bucket.Bucket) error {
+		if err := takesReplica(p.src.b, b); err != nil {
+			return err
+		}
+		return o.placeReplicaOnce(ctx, p, b, r, in)
+	})
+	return bucketGone(err)
+}
+
+// bucketGone is for a destination that was deleted under way.
+func bucketGone(err error) error {
+	if errors.Is(err, bucket.NoSuchBucket) || errors.Is(err, bucket.BeingDeleted) {
+		return &ReplicaError{Reason: dstNoBucket, Err: err}
+	}
+	return err
+}
+
+// placeReplicaOnce is one try of placeReplica: a conflict is the caller's.
+func (o *Objects) placeReplicaOnce(ctx context.Context, p *replicating, b *bucket.Bucket, r *record, in placingReplica) error {
+	own := versionKey(b.UID, r.Key, r.id())
+	rows, err := o.store.Get(ctx, currentKey(b.UID, r.Key), own, nullKey(b.UID, r.Key))
+	if err != nil {
+		return fmt.Errorf("read current version: %w", err)
+	}
+	row, null := rows[0], rows[2]
+	old, err := recordIn(row, b.UID, r.Key)
+	if err != nil {
+		return err
+	}
+	if rows[1].Ver != 0 || old != nil && old.id() == r.id() {
+		return errReplicaThere
+	}
+	if r.Marker {
+		r.Lock = Lock{}
+	} else if r.Lock = in.lock; b.ObjectLock == nil {
+		r.Lock = Lock{}
+	} else {
+		r.Lock = o.lockOf(b, in.lock, 0)
+	}
+	var batch meta.Batch
+	guard, ver := b.Guard()
+	batch.Cond(guard, ver)
+	if err := o.fresh(ctx, b.UID, r.Wrap); err != nil {
+		return err
+	}
+	if old == nil || r.id().newer(old.id()) {
+		if _, err := o.stepBehind(ctx, &batch, b, r, old, null); err != nil {
+			return err
+		}
+		batch.PutIf(row.Key, r.encode(), row.Ver)
+	} else {
+		// No version is behind none: the current one must stay until then.
+		batch.Cond(row.Key, row.Ver)
+		batch.PutIf(own, r.encode(), 0)
+	}
+	if err := o.depend(ctx, &batch, b.UID, dependence{r.Wrap, +1}); err != nil {
+		return err
+	}
+	in.add(&batch)
+	return o.conclude(ctx, &batch, in.result(b), o.changed(b, in.event, p.by, r)...)
+}
+
+// syncReplica brings what is mutable of a version that the destination has up to date: tags,
+// list of grants, lock. Of changes in both buckets the later one counts.
+func (o *Objects) syncReplica(ctx context.Context, p *replicating) (out Replica, err error) {
+	src := p.src.r
+	err = o.retry(ctx, p.ref, p.dst.UID, func(b *bucket.Bucket) error {
+		if err := takesReplica(p.src.b, b); err != nil {
+			return err
+		}
+		v, err := o.find(ctx, b, src.Key, src.id().String())
+		if errors.Is(err, NoSuchVersion) || err == nil && v.UID != src.UID {
+			return &ReplicaError{Reason: dstNoVersion, Err: err}
+		}
+		if err != nil {
+			return err
+		}
+		out = Replica{Marker: v.Marker, Size: v.Size, Stored: Stored{VersionID: v.wireVersion(), ETag: v.ETag, Size: v.Size, Modified: v.modified(), Checksum: v.Checksum}}
+		if v.Marker || !p.later(b, v.record) {
+			return nil
+		}
+		out.Stored.SSE = o.encryptionOf(ctx, b, v.record)
+		changed, err := o.takeOver(ctx, p, b, v.record)
+		if err != nil || !changed {
+			return err
+		}
+		out.Synced = true
+		var batch meta.Batch
+		guard, ver := b.Guard() // do lists count still?
+		batch.Cond(guard, ver)
+		batch.PutIf(v.row, v.encode(), v.ver)
+		return o.conclude(ctx, &batch, out)
+	})
+	return out, bucketGone(err)
+}
+
+// later reports whether the source was changed after the version that the destination has. Of
+// two changes of one moment that in the bucket with the smaller UID counts, in both.
+func (p *replicating) later(dst *bucket.Bucket, v *record) bool {
+	was, is := v.Replication.Changed, p.src.r.Replication.Changed
+	return is > was || is == was && slices.Compare(p.src.b.UID[:], dst.UID[:]) < 0
+}
+
+// takeOver puts what is mutable of the source into the record of its replica, and reports
+// whether that changed.
+func (o *Objects) takeOver(ctx context.Context, p *replicating, b *bucket.Bucket, v *record) (changed bool, err error) {
+	src := p.src.r
+	if !p.WithoutTags && !slices.Equal(v.Tags, src.Tags) {
+		v.Tags, changed = src.Tags, true
+	}
+	if !p.ToOwner && b.HasACLs() {
+		g, err := o.replicaGranting(ctx, p, b)
+		if err != nil {
+			return false, err
+		}
+		if !slices.Equal(v.ACL, g.list) || (v.ACL == nil) != (g.list == nil) {
+			v.ACL, changed = g.list, true
+		}
+	}
+	if lock := o.lockTaken(ctx, b, v.Lock, src.Lock); lock != v.Lock {
+		v.Lock, changed = lock, true
+	}
+	if changed {
+		v.Replication.Changed = src.Replication.Changed
+	}
+	return changed, nil
+}
+
+// lockTaken returns the lock of a version that takes over its source's. A retention in
+// compliance mode is never made weaker, nor is one taken away that the bucket gives to all.
+func (o *Objects) lockTaken(ctx context.Context, b *bucket.Bucket, was, source Lock) Lock {
+	if b.ObjectLock == nil {
+		return was
+	}
+	to := was
+	if source.Hold != "" {
+		to.Hold = source.Hold
+	}
+	if source.Mode == "" && b.ObjectLock.Mode != "" {
+		return to
+	}
+	next := Lock{Mode: source.Mode, Until: source.Until, Hold: to.Hold}
+	// Who changed the source's was held against its retention in governance mode.
+	allowed := func(context.Context, VersionRef) error { return nil }
+	if o.changeable(ctx, VersionRef{}, was, next, allowed) != nil {
+		return to
+	}
+	return next
+}
