@@ -127,7 +127,7 @@ func (l *ledger) version(key string, item meta.Item) {
 	switch {
 	case err != nil:
 		l.complain("%q has a version and nothing current: %v", r.Key, err)
-	case current.Time <= r.Time:
+	case !current.id().newer(r.id()):
 		l.complain("the current version of %q is not its newest", r.Key)
 	case current.Null && r.Null:
 		l.complain("%q has two null versions", r.Key)

@@ -17,7 +17,7 @@ import (
 // tag 4D.
 type replication struct {
 	Replica bool
-	// Changed is when tags, list of grants or lock were changed last, in ms; 0 for never. Of two
+	// Changed is when tags, list of grants or lock were changed last, in ns; 0 for never. Of two
 	// buckets that replicate such changes to each other, the later one counts in both.
 	Changed int64
 	To      []destination // in the order of their names

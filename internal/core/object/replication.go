@@ -77,7 +77,7 @@ func (o *Objects) planChange(ctx context.Context, batch *meta.Batch, b *bucket.B
 	if !r.Replication.given() { // it has no replica, and is none
 		return nil, nil
 	}
-	r.Replication.Changed = max(time.Now().UnixMilli(), r.Replication.Changed+1)
+	r.Replication.Changed = max(time.Now().UnixNano(), r.Replication.Changed+1)
 	return o.plan(ctx, batch, b, op, r)
 }
 
