@@ -3,13 +3,13 @@
 package bucket
 
 import (
+	"context"
 	"errors"
-	"fmt"
-	"sync"
 	"testing"
 
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/store/meta"
 )
 
 // replicationTo is a configuration of the owner's, of one rule for all objects.
@@ -108,24 +108,45 @@ func TestReplicationByAnotherAccountsRole(t *testing.T) {
 	}
 }
 
-// A bucket is never replicated without versions, whoever comes first.
+// meanwhile is a store in which something happens before a commit.
+type meanwhile struct {
+	meta.Store
+	happens func()
+}
+
+func (m *meanwhile) Commit(ctx context.Context, batch *meta.Batch) (uint64, error) {
+	if f := m.happens; f != nil {
+		m.happens = nil
+		f()
+	}
+	return m.Store.Commit(ctx, batch)
+}
+
+// A bucket is never replicated without versions: of a configuration and a suspension at once
+// the one that comes later is refused.
 func TestReplicationAndSuspensionAtOnce(t *testing.T) {
 	ctx := t.Context()
-	s := versionedBuckets(t, "copies")
-	for i := range 20 {
-		name := fmt.Sprint("photos-", i)
-		s.mustCreate(t, name)
-		ref := Ref{Bucket: name}
-		if _, err := s.PutVersioning(ctx, owner, PutVersioning{ref, Enabled}); err != nil {
-			t.Fatal(err)
-		}
-		var put, suspend error
-		var both sync.WaitGroup
-		both.Go(func() { _, put = s.PutReplication(ctx, owner, PutReplication{ref, replicationTo("copies")}) })
-		both.Go(func() { _, suspend = s.PutVersioning(ctx, owner, PutVersioning{ref, Suspended}) })
-		both.Wait()
-		if put != nil && !errors.Is(put, InvalidReplication) || suspend != nil && !errors.Is(suspend, VersioningReplicated) || (put == nil) == (suspend == nil) {
-			t.Errorf("replicated: %v; suspended: %v", put, suspend)
+	ref := Ref{Bucket: "photos"}
+	put := func(s *Buckets) error {
+		_, err := s.PutReplication(ctx, owner, PutReplication{ref, replicationTo("copies")})
+		return err
+	}
+	suspend := func(s *Buckets) error {
+		_, err := s.PutVersioning(ctx, owner, PutVersioning{ref, Suspended})
+		return err
+	}
+	for _, c := range []struct {
+		late, early func(*Buckets) error
+		kind        fault.Kind
+	}{{put, suspend, InvalidReplication}, {suspend, put, VersioningReplicated}} {
+		s := versionedBuckets(t, "photos", "copies")
+		slow := New(&meanwhile{s.store, func() {
+			if err := c.early(s); err != nil {
+				t.Error(err)
+			}
+		}}, s.cfg)
+		if err := c.late(slow); !errors.Is(err, c.kind) {
+			t.Errorf("the later one: %v, want %s", err, c.kind)
 		}
 		b, err := s.Find(ctx, ref)
 		if err != nil || b.Has(ReplicationDocument) != (b.Versioning == Enabled) {
