@@ -107,10 +107,16 @@ func (s *Buckets) PutReplication(ctx context.Context, by iam.Caller, in PutRepli
 	if err := in.Replication.check(by.Account, b.Owner); err != nil {
 		return struct{}{}, err
 	}
+	known := map[string]bool{}
 	for i := range in.Replication.Rules {
-		if err := s.replicaBucket(ctx, b, in.Replication.Rules[i].Destination.Name()); err != nil {
+		name := in.Replication.Rules[i].Destination.Name()
+		if known[name] {
+			continue
+		}
+		if err := s.replicaBucket(ctx, b, name); err != nil {
 			return struct{}{}, err
 		}
+		known[name] = true
 	}
 	doc := Replication{Role: in.Replication.Role, Rules: slices.Clone(in.Replication.Rules)}
 	for i := range doc.Rules {

@@ -68,7 +68,7 @@ func (r *Replication) check(caller, owner string) error {
 func checkReplicationRole(role, caller, owner string) error {
 	a, ok := aws.ParseARN(role)
 	switch {
-	case !ok || a.Service != "iam" || a.Region != "" || !aws.ValidAccount(a.Account):
+	case !ok || a.Partition != "aws" || a.Service != "iam" || a.Region != "" || !aws.ValidAccount(a.Account):
 		return invalidValue("Role", role, "Invalid Role specified in replication configuration")
 	case !strings.HasPrefix(a.Resource, "role/"):
 		return invalidValue("Role", role, "The relative id should start with role")
@@ -159,7 +159,7 @@ const replicaClasses = "STANDARD REDUCED_REDUNDANCY STANDARD_IA ONEZONE_IA INTEL
 func (d *ReplicationDestination) check() error {
 	a, ok := aws.ParseARN(d.Bucket)
 	switch {
-	case !ok || a.Service != "s3":
+	case !ok || a.Partition != "aws" || a.Service != "s3" || a.Region != "" || a.Account != "":
 		return invalidValue("Bucket", d.Bucket, "Invalid bucket ARN")
 	case !aws.ValidBucketName(a.Resource):
 		return invalidValue("Bucket", d.Bucket, "The specified bucket is not valid.")
@@ -171,7 +171,7 @@ func (d *ReplicationDestination) check() error {
 		return invalidValue("Account", *d.Account, "Invalid account ID.")
 	}
 	if d.KMSKey != nil {
-		if k, ok := aws.ParseARN(*d.KMSKey); !ok || k.Service != "kms" || !strings.HasPrefix(k.Resource, "key/") && !strings.HasPrefix(k.Resource, "alias/") {
+		if k, ok := aws.ParseARN(*d.KMSKey); !ok || k.Partition != "aws" || k.Service != "kms" || !strings.HasPrefix(k.Resource, "key/") && !strings.HasPrefix(k.Resource, "alias/") {
 			return invalidValue("ReplicaKmsKeyID", *d.KMSKey, "Invalid ReplicaKmsKeyID ARN.")
 		}
 	}
