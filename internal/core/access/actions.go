@@ -13,7 +13,7 @@ import (
 // permissions and access policy permissions").
 func permissionOnObject(action string) acl.Permission {
 	switch action {
-	case "s3:GetObject", "s3:GetObjectVersion":
+	case "s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectVersionForReplication":
 		return acl.Read
 	case "s3:GetObjectAcl", "s3:GetObjectVersionAcl":
 		return acl.ReadACP

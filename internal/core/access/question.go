@@ -120,7 +120,7 @@ func (q *question) decideForeign() error {
 	}
 	d, err := q.ask()
 	if err == nil && !d.Allowed {
-		err = fault.New(iam.AccessDenied, "") // more than one account has a part in it
+		err = d.Mark(fault.New(iam.AccessDenied, "")) // more than one account has a part in it
 	}
 	return err
 }
@@ -156,7 +156,7 @@ func (q *question) noteGrant() {
 // to others.
 func (q *question) denied(d policy.Decision) error {
 	if q.r.By.IsAnonymous() || q.r.By.Account != q.bucket.Owner {
-		return fault.New(iam.AccessDenied, "")
+		return d.Mark(fault.New(iam.AccessDenied, ""))
 	}
 	return iam.Denied(q.r.By, d, q.Action, q.Resource, true)
 }

@@ -76,5 +76,5 @@ func Denied(by Caller, d policy.Decision, action, resource string, quoted bool) 
 	if reason == "" {
 		reason = "because no identity-based policy allows the " + action + " action"
 	}
-	return fault.New(AccessDenied, "User: %s is not authorized to perform: %s on resource: %s %s", by.ARN, action, resource, reason)
+	return d.Mark(fault.New(AccessDenied, "User: %s is not authorized to perform: %s on resource: %s %s", by.ARN, action, resource, reason))
 }

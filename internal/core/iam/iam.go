@@ -111,6 +111,11 @@ type Caller struct {
 	UserAgent string
 	Secure    bool // the transport counts as secure (TLS, loopback, or a listed proxy's word)
 	SigV4     bool // signed with Signature Version 4
+	// Replicates says that S3 makes a replica with the role's session that this is. Of the
+	// KMS key of a replica kms:Encrypt is then as good as kms:GenerateDataKey: the S3 User
+	// Guide asks for the one in some places and for the other elsewhere ("Replicating encrypted
+	// objects").
+	Replicates bool
 	// Of a service that calls for itself: the resource for which it does (aws:SourceArn,
 	// aws:SourceAccount).
 	SourceARN, SourceAccount string

@@ -135,11 +135,11 @@ func denied(by iam.Caller, need policy.Need, f facts, d policy.Decision) error {
 		who = "anonymous"
 	}
 	if f.foreignTo(by, need) {
-		return fault.New(AccessDenied, "User: %s is not authorized to perform: %s on %s because the resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly denies access",
-			who, need.Action, f.unnamed(need))
+		return d.Mark(fault.New(AccessDenied, "User: %s is not authorized to perform: %s on %s because the resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly denies access",
+			who, need.Action, f.unnamed(need)))
 	}
-	return fault.New(AccessDenied, "User: %s is not authorized to perform: %s on resource: %s %s",
-		who, need.Action, need.Resource, d.Reason(need.Action))
+	return d.Mark(fault.New(AccessDenied, "User: %s is not authorized to perform: %s on resource: %s %s",
+		who, need.Action, need.Resource, d.Reason(need.Action)))
 }
 
 // foreignTo reports whether the need is of a key of another account.

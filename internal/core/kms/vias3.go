@@ -4,6 +4,7 @@ package kms
 
 import (
 	"context"
+	"errors"
 
 	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/iam"
@@ -77,11 +78,32 @@ func (v *ViaS3) check(ctx context.Context, by iam.Caller, class Class, keyARN st
 	if err != nil {
 		return nil, keyRef{}, err
 	}
-	k, err := v.s.permitted(ctx, by, "kms:"+string(class), ref, facts{Context: ec, ViaS3: true, Algorithm: SymmetricDefault})
+	f := facts{Context: ec, ViaS3: true, Algorithm: SymmetricDefault}
+	k, err := v.s.permitted(ctx, by, "kms:"+string(class), ref, f)
+	if class == Generate && by.Replicates && !errors.Is(err, policy.ErrExplicit) {
+		k, err = v.encrypts(ctx, by, ref, f, k, err)
+	}
 	if err != nil {
 		return nil, ref, err
 	}
 	return k, ref, v.s.fitsService(k, class)
+}
+
+// encrypts asks, of who may generate data keys (err is nil) or may not, whether they may
+// encrypt, which is as good: a denial of either denies.
+func (v *ViaS3) encrypts(ctx context.Context, by iam.Caller, ref keyRef, f facts, k *key, err error) (*key, error) {
+	if err != nil && !errors.Is(err, AccessDenied) {
+		return nil, err
+	}
+	switch k2, err2 := v.s.permitted(ctx, by, "kms:Encrypt", ref, f); {
+	case err2 == nil:
+		return k2, nil
+	case err != nil && errors.Is(err2, AccessDenied):
+		return nil, err
+	case errors.Is(err2, policy.ErrExplicit) || !errors.Is(err2, AccessDenied):
+		return nil, err2
+	}
+	return k, nil
 }
 
 // GenerateDataKey makes a 32-byte key, and its blob under the KMS key. gen, when

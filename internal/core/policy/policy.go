@@ -5,7 +5,11 @@
 // any number of goroutines.
 package policy
 
-import "github.com/cofferstore/coffer/internal/fault"
+import (
+	"errors"
+
+	"github.com/cofferstore/coffer/internal/fault"
+)
 
 // Malformed: a text is no policy document of its kind. The fault's message is the
 // one that AWS's service gives for that kind.
@@ -145,6 +149,23 @@ type Decision struct {
 	// Matched are the statements that the decision rests on: the allows that
 	// count, or the denies.
 	Matched []Match
+}
+
+// ErrExplicit is what errors.Is finds in the error of a decision when a statement denied, and
+// not the want of one that allows.
+var ErrExplicit = errors.New("explicit deny")
+
+// explicit is an error that says no more than the one in it: why is not everybody's to know.
+type explicit struct{ error }
+
+func (e explicit) Unwrap() []error { return []error{e.error, ErrExplicit} }
+
+// Mark returns err, in which errors.Is finds ErrExplicit if that is why.
+func (d *Decision) Mark(err error) error {
+	if d.Explicit {
+		return explicit{err}
+	}
+	return err
 }
 
 // Match is a statement that applies.
