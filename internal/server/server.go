@@ -37,6 +37,7 @@ import (
 	"github.com/cofferstore/coffer/internal/core/lifecycle/engine"
 	"github.com/cofferstore/coffer/internal/core/notification"
 	"github.com/cofferstore/coffer/internal/core/object"
+	"github.com/cofferstore/coffer/internal/core/replication"
 	"github.com/cofferstore/coffer/internal/core/sse"
 	"github.com/cofferstore/coffer/internal/core/trails"
 	"github.com/cofferstore/coffer/internal/fault"
@@ -96,6 +97,7 @@ type Server struct {
 	lifecycle    *engine.Engine
 
 	notifications *notification.Service
+	replication   *replication.Service
 
 	forwarder *forward.Forwarder // of the trail, to sinks; nil when it is off
 }
@@ -147,6 +149,9 @@ func Open(ctx context.Context, cfg *config.Config, log *slog.Logger, tune Tuning
 		return nil, orRestore(err, cfg.Data)
 	}
 	if err := s.openNotifications(ctx); err != nil {
+		return nil, orRestore(err, cfg.Data)
+	}
+	if err := s.openReplication(ctx); err != nil {
 		return nil, orRestore(err, cfg.Data)
 	}
 	if err := s.objects.Counted(ctx); err != nil {

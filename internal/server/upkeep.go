@@ -14,7 +14,7 @@ import (
 // Upkeep runs until ctx is done: key rotation and deletion, removal of streams
 // that nothing names any more, the rest of deleted buckets, the sweep for orphans,
 // background jobs, the audit index and the limits of the audit trail, the delivery of server
-// access logs and of event notifications, the consolidation of bucket keys, and lifecycle rules.
+// access logs and of event notifications, replication, the consolidation of bucket keys, and lifecycle rules.
 func (s *Server) upkeep(ctx context.Context) {
 	var all sync.WaitGroup
 	defer all.Wait()
@@ -27,6 +27,7 @@ func (s *Server) upkeep(ctx context.Context) {
 	all.Go(func() { background.Do(func() { s.index.Run(ctx) }) })
 	all.Go(func() { s.accessLog.Run(ctx) })
 	all.Go(func() { s.notifications.Run(ctx) })
+	all.Go(func() { s.replication.Run(ctx) })
 	all.Go(func() {
 		select { // who starts has more urgent things to do
 		case <-ctx.Done():

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,6 +31,7 @@ type record struct {
 	Response     responseElements  `json:"responseElements"`
 	S3           s3Data            `json:"s3"`
 	Lifecycle    *lifecycleData    `json:"lifecycleEventData,omitempty"`
+	Replication  *replicationData  `json:"replicationEventData,omitempty"`
 }
 
 type identity struct {
@@ -74,13 +76,39 @@ type transitionData struct {
 	Destination string `json:"destinationStorageClass"`
 }
 
+// replicationData is what events of replication tell (S3 User Guide, "Receiving replication
+// failure events with Amazon S3 Event Notifications").
+type replicationData struct {
+	RuleID      string `json:"replicationRuleId"`
+	Destination string `json:"destinationBucket"`
+	Operation   string `json:"s3Operation"`
+	Requested   string `json:"requestTime"`
+	Reason      string `json:"failureReason,omitempty"`
+	Threshold   string `json:"threshold,omitempty"`       // minutes
+	Replicated  string `json:"replicationTime,omitempty"` // when
+}
+
+// replicated makes an event one of replication.
+func (r *record) replicated(f *object.ReplicationFacts) {
+	r.EventVersion, r.UserIdentity.PrincipalID, r.Request.SourceIPAddress = "2.2", lifecycle, lifecycle
+	r.Replication = &replicationData{
+		RuleID: f.Rule, Destination: f.Destination, Operation: string(f.Operation), Requested: f.Requested.UTC().Format(timeLayout), Reason: f.Reason,
+	}
+	if f.Threshold > 0 {
+		r.Replication.Threshold = strconv.Itoa(int(f.Threshold / time.Minute))
+	}
+	if !f.Replicated.IsZero() {
+		r.Replication.Replicated = f.Replicated.UTC().Format(timeLayout)
+	}
+}
+
 // timeLayout is that of eventTime and of test events: milliseconds, in UTC.
 const timeLayout = "2006-01-02T15:04:05.000Z"
 
 // emptyMD5 is the ETag that events give delete markers.
 const emptyMD5 = "d41d8cd98f00b204e9800998ecf8427e"
 
-// lifecycle is who does what rules of lifecycle say.
+// lifecycle is who does what rules of lifecycle and of replication say.
 const lifecycle = "s3.amazonaws.com"
 
 // encodeRecord writes the record of a change.
@@ -124,6 +152,9 @@ func encodeRecord(c object.Change, configuration string, sequence uint64) ([]byt
 	}
 	if c.Event == object.Transitioned {
 		r.Lifecycle = &lifecycleData{transitionData{c.Class}}
+	}
+	if c.Replication != nil {
+		r.replicated(c.Replication)
 	}
 	return json.Marshal(r)
 }

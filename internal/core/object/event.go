@@ -33,6 +33,11 @@ const (
 	RestorePosted     Event = "ObjectRestore:Post"
 	RestoreCompleted  Event = "ObjectRestore:Completed"
 	RestoreDeleted    Event = "ObjectRestore:Delete"
+
+	ReplicationFailed    Event = "Replication:OperationFailedReplication"
+	ReplicationMissed    Event = "Replication:OperationMissedThreshold"
+	ReplicationLate      Event = "Replication:OperationReplicatedAfterThreshold"
+	ReplicationUntracked Event = "Replication:OperationNotTracked"
 )
 
 // Change is an event, what it is about, and who caused it.
@@ -47,6 +52,19 @@ type Change struct {
 	Marker    bool   // the version is a delete marker
 	Class     string // storage class of the version; "" is STANDARD
 	Time      time.Time
+	// Replication is what an event of replication is about; nil in others.
+	Replication *ReplicationFacts
+}
+
+// ReplicationFacts tell of a version on its way to another bucket.
+type ReplicationFacts struct {
+	Rule        string // id
+	Destination string // ARN of the bucket
+	Operation   Operation
+	Requested   time.Time
+	Reason      string        // of a failure
+	Threshold   time.Duration // of events about time; 0 in others
+	Replicated  time.Time     // when the replica was made, late; zero otherwise
 }
 
 // Notifier takes changes to whom buckets' configurations of notifications name.

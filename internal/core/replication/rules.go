@@ -125,5 +125,5 @@ func ruleOf(r *bucket.Replication, t *task, tags []bucket.Tag) *bucket.Replicati
 	return nil
 }
 
-// On says whether a part of a rule is on.
+// on reports whether a part of a rule is.
 func on(t *bucket.ReplicationTime) bool { return t != nil && t.Status == enabled }
