@@ -11,6 +11,7 @@ import (
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/object"
+	"github.com/cofferstore/coffer/internal/core/sse"
 	"github.com/cofferstore/coffer/internal/store/meta"
 )
 
@@ -177,6 +178,9 @@ func (s *Service) carryOut(ctx context.Context, j *job) error {
 	if j.rule.Status != enabled {
 		return errPaused
 	}
+	if j.Algorithm == sse.Customer {
+		return failure(dstPutObjectNotPermitted, errors.New("a customer's key is not kept"))
+	}
 	if underKMS(j.Algorithm) && j.anew() && j.rule.KMSObjects != enabled {
 		return errDropped // it is not for those any more
 	}
@@ -207,7 +211,9 @@ func (s *Service) look(ctx context.Context, j *job) (facts object.Facts, err err
 	if j.Operation == object.OpMarker {
 		return facts, nil // Replicate finds it
 	}
-	j.object, err = s.Objects.Head(ctx, iam.ServiceCaller(ServiceName, j.source.ARN(), j.source.Owner), object.Get{VersionRef: j.ref()})
+	if j.Algorithm != sse.Customer { // nobody looks at that without its key
+		j.object, err = s.Objects.Head(ctx, iam.ServiceCaller(ServiceName, j.source.ARN(), j.source.Owner), object.Get{VersionRef: j.ref()})
+	}
 	if err == nil {
 		facts, err = s.Objects.Facts(ctx, j.source, string(j.Key), j.VersionID)
 	}
