@@ -23,25 +23,25 @@ func (s *Service) tellEnd(ctx context.Context, batch *meta.Batch, j *job, reason
 	if j.rule == nil {
 		return nil
 	}
-	d, now := &j.rule.Destination, time.Now()
-	late := on(d.Time) && now.Sub(j.requested()) > threshold
 	switch {
-	case reason != "" && on(d.Metrics):
+	case reason != "" && on(j.rule.Destination.Metrics):
 		return s.tell(ctx, batch, j, object.ReplicationFailed, object.ReplicationFacts{Reason: reason})
-	case reason != "" || !late:
+	case reason != "" || !j.late():
 		return nil
 	}
 	told := s.tellLate(ctx, batch, j)
-	return append(told, s.tell(ctx, batch, j, object.ReplicationLate, object.ReplicationFacts{Threshold: threshold, Replicated: now})...)
+	return append(told, s.tell(ctx, batch, j, object.ReplicationLate, object.ReplicationFacts{Threshold: threshold, Replicated: time.Now()})...)
 }
 
-// tellLate says once of a task that it takes longer than its rule has it.
+// late reports whether a task takes longer than its rule has it.
+func (j *job) late() bool {
+	return j.rule != nil && on(j.rule.Destination.Time) && time.Since(j.requested()) > threshold
+}
+
+// tellLate says of a task that is late that it is, unless that was said.
 func (s *Service) tellLate(ctx context.Context, batch *meta.Batch, j *job) []func() {
-	if j.rule == nil || !on(j.rule.Destination.Time) || j.Missed || time.Since(j.requested()) <= threshold {
+	if !j.late() || j.Missed {
 		return nil
-	}
-	if batch.Puts == nil { // the row that is put off remembers it
-		j.Missed = true
 	}
 	return s.tell(ctx, batch, j, object.ReplicationMissed, object.ReplicationFacts{Threshold: threshold})
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/cofferstore/coffer/internal/core/sse"
 )
 
+const keyARN = "arn:aws:kms:us-east-1:111122223333:key/1"
+
 func ptr[T any](v T) *T { return &v }
 
 // rule1 makes a rule of the second version that is enabled, for all objects.
@@ -33,8 +35,8 @@ func tagged(k, v string) func(*rule) {
 	return func(r *rule) { r.Filter.Tags = append(r.Filter.Tags, bucket.Tag{Key: k, Value: v}) }
 }
 func disabled(r *rule)     { r.Status = "Disabled" }
-func takesKMS(r *rule)     { r.KMSObjects, r.Destination.KMSKey = enabled, ptr("arn") }
-func refusesKMS(r *rule)   { r.KMSObjects, r.Destination.KMSKey = "Disabled", ptr("arn") }
+func takesKMS(r *rule)     { r.KMSObjects, r.Destination.KMSKey = enabled, ptr(keyARN) }
+func refusesKMS(r *rule)   { r.KMSObjects, r.Destination.KMSKey = "Disabled", ptr(keyARN) }
 func takesMarkers(r *rule) { r.DeleteMarkers = enabled }
 func takesBack(r *rule)    { r.Modifications = enabled }
 func owned(r *rule)        { r.Destination.Owner = "Destination" }

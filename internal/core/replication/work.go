@@ -142,6 +142,7 @@ func (s *Service) forget(ctx context.Context, j *job) error {
 func (s *Service) putOff(ctx context.Context, j *job) error {
 	var batch meta.Batch
 	told := s.tellLate(ctx, &batch, j)
+	j.Missed = j.Missed || j.late()
 	at := int64(0)
 	if j.rule != nil && on(j.rule.Destination.Time) && !j.Missed {
 		at = j.requested().Add(threshold).UnixMilli()
