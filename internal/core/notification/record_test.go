@@ -84,6 +84,31 @@ func TestMembers(t *testing.T) {
 	}
 }
 
+// The whole of a record of replication.
+func TestRecordOfReplication(t *testing.T) {
+	at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	c := object.Change{
+		Event: object.ReplicationFailed, By: iam.ServiceCaller("s3.amazonaws.com", "", ""), Bucket: photos, Key: "k", ETag: "0123", Size: 7, VersionID: "v1", Time: at.Add(time.Minute),
+		Replication: &object.ReplicationFacts{Rule: "all", Destination: "arn:aws:s3:::copies", Operation: object.OpPut, Requested: at, Reason: "DstPutObjectNotPermitted"},
+	}
+	got, _ := encoded(t, c)
+	for _, want := range []string{
+		`{"eventVersion":"2.2","eventSource":"aws:s3","awsRegion":"eu-west-1","eventTime":"2026-03-04T05:07:07.000Z","eventName":"Replication:OperationFailedReplication",` +
+			`"userIdentity":{"principalId":"s3.amazonaws.com"},"requestParameters":{"sourceIPAddress":"s3.amazonaws.com"},`,
+		`"object":{"key":"k","size":7,"eTag":"0123","versionId":"v1","sequencer":"0017F0000000000001"}},` +
+			`"replicationEventData":{"replicationRuleId":"all","destinationBucket":"arn:aws:s3:::copies","s3Operation":"OBJECT_PUT",` +
+			`"requestTime":"2026-03-04T05:06:07.000Z","failureReason":"DstPutObjectNotPermitted"}}`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("got\n%s without\n%s", got, want)
+		}
+	}
+	c.Event, c.Replication.Reason, c.Replication.Threshold, c.Replication.Replicated = object.ReplicationLate, "", 15*time.Minute, at.Add(20*time.Minute)
+	if got, _ := encoded(t, c); !strings.Contains(got, `"requestTime":"2026-03-04T05:06:07.000Z","threshold":"15","replicationTime":"2026-03-04T05:26:07.000Z"}}`) {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestWhoCausedIt(t *testing.T) {
 	service := iam.ServiceCaller("logging.s3.amazonaws.com", "arn:aws:s3:::photos", account)
 	for _, test := range []struct {
