@@ -11,6 +11,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/sse"
@@ -29,6 +30,8 @@ type scene struct {
 	key  string
 
 	kmsKey string // another than what is stored is under
+
+	origins map[string]bucket.UID // of what is replicated
 
 	ids   map[string]string // versions by what is in them: "old", "current", Null
 	etag  string            // of the current version
@@ -54,6 +57,7 @@ const (
 	anObject subject = 1 << iota
 	anUpload
 	theBucket
+	aReplica // beside an object
 )
 
 // outcome is what came of two deeds: what each was told, and what is there then.
@@ -171,6 +175,34 @@ func (s *scene) complete(ctx context.Context, c WriteCondition) (string, error) 
 	return "complete", err
 }
 
+// Buckets with objects that are replicated into scenes.
+const (
+	olderName = "older" // than all that is there
+	newerName = "newer"
+)
+
+// replicas puts the objects that are replicated into the scene.
+func (s *scene) replicas() {
+	for _, from := range []string{olderName, newerName} {
+		s.w.put(put(from, s.key, pattern(int(from[0]))))
+		s.w.change(currentKey(s.origins[from], s.key), func(r *record) {
+			r.Time = 1
+			if from == newerName {
+				r.Time = time.Now().Add(time.Hour).UnixMilli()
+			}
+			s.ids[from] = r.wireVersion()
+		})
+	}
+}
+
+// replicate makes the replica of an object that a bucket has for the scene.
+func (s *scene) replicate(ctx context.Context, from string) (string, error) {
+	_, err := s.w.objects.Replicate(ctx, alice, Replicate{
+		Source: bucket.Ref{Bucket: from}, SourceUID: s.origins[from], Key: s.key, VersionID: s.ids[from], Destination: s.name,
+	})
+	return "replicated", err
+}
+
 // deeds are all that may meet. Reads come last: one is never the second actor,
 // which acts while the other stands still.
 var deeds = []deed{
@@ -199,6 +231,8 @@ var deeds = []deed{
 	}},
 	{"change the key", anObject, string(NoSuchKey), func(ctx context.Context, s *scene, _ int) (string, error) { return s.changeKey(ctx, "") }},
 	{"change the key of the old version", anObject, string(NoSuchKey), func(ctx context.Context, s *scene, _ int) (string, error) { return s.changeKey(ctx, "old") }},
+	{"replicate what is older", anObject | aReplica, "", func(ctx context.Context, s *scene, _ int) (string, error) { return s.replicate(ctx, olderName) }},
+	{"replicate what is newer", anObject | aReplica, "", func(ctx context.Context, s *scene, _ int) (string, error) { return s.replicate(ctx, newerName) }},
 	{"upload a part again", anUpload, "", func(ctx context.Context, s *scene, n int) (string, error) { return s.part(ctx, 1, n) }},
 	{"upload another part", anUpload, "", func(ctx context.Context, s *scene, n int) (string, error) { return s.part(ctx, 3, n) }},
 	{"complete", anUpload, "", func(ctx context.Context, s *scene, _ int) (string, error) { return s.complete(ctx, WriteCondition{}) }},
@@ -338,6 +372,10 @@ var stages = []stage{
 		s.w.versioning(s.name, bucket.Enabled)
 		s.ids["current"] = s.w.delete(s.name, s.key, "").VersionID
 	}},
+	{"one version", anObject, func(s *scene) {
+		s.w.versioning(s.name, bucket.Enabled)
+		s.add("current", 11)
+	}},
 	{"versioning suspended", anObject, func(s *scene) {
 		s.w.versioning(s.name, bucket.Suspended)
 		s.add(Null, 11)
@@ -354,6 +392,8 @@ type theatre struct {
 	shared bucket.UID // the bucket of scenes that need none of their own
 	kmsKey string
 	made   int
+
+	origins map[string]bucket.UID
 }
 
 const sharedName = "shared"
@@ -367,6 +407,9 @@ func newTheatreOn(t *testing.T, cfg Config, blobs blob.Store) *theatre {
 	th := &theatre{w: newWorldOn(t, cfg, rows, blobs), rows: rows}
 	th.shared, th.kmsKey = th.open(sharedName), th.w.key()
 	th.w.put(put(sharedName, "source", pattern(14)))
+	th.w.bucket(olderName, bucket.Enabled)
+	th.w.bucket(newerName, bucket.Enabled)
+	th.origins = map[string]bucket.UID{olderName: th.w.uid(olderName), newerName: th.w.uid(newerName)}
 	return th
 }
 
@@ -381,12 +424,15 @@ func (th *theatre) open(name string) bucket.UID {
 
 func (th *theatre) scene(st stage, on subject) *scene {
 	th.made++
-	s := &scene{w: th.w, name: sharedName, uid: th.shared, key: fmt.Sprintf("k-%06d", th.made), kmsKey: th.kmsKey, ids: map[string]string{}}
+	s := &scene{w: th.w, name: sharedName, uid: th.shared, key: fmt.Sprintf("k-%06d", th.made), kmsKey: th.kmsKey, ids: map[string]string{}, origins: th.origins}
 	if on&theBucket != 0 {
 		s.name = fmt.Sprintf("bucket-%d", th.made)
 		s.uid = th.open(s.name)
 	}
 	st.set(s)
+	if on&aReplica != 0 {
+		s.replicas()
+	}
 	if on&anUpload != 0 {
 		s.up = th.w.begin(CreateUpload{Ref: s.ref()})
 		s.parts = []CompletePart{th.w.part(s.up, 1, pattern(15)), th.w.part(s.up, 2, pattern(16))}

@@ -78,8 +78,9 @@ func (o *Objects) placeReplicaOnce(ctx context.Context, p *replicating, b *bucke
 		}
 		batch.PutIf(row.Key, r.encode(), row.Ver)
 	} else {
-		// No version is behind none: the current one must stay until then.
-		batch.Cond(row.Key, row.Ver)
+		// The current version must be there still, and whoever has looked behind it must look
+		// again: a delete that promotes what it found there, a rule that removes a lone marker.
+		batch.PutIf(row.Key, row.Value, row.Ver)
 		batch.PutIf(own, r.encode(), 0)
 	}
 	if err := o.depend(ctx, &batch, b.UID, dependence{r.Wrap, +1}); err != nil {
