@@ -51,6 +51,7 @@ func TestReplication(t *testing.T) {
 		testReplicationToAnotherAccount,
 		testChangesOfReplicas,
 		testReplicationIsPaused,
+		testReplicationIsRecorded,
 		testReplicasUnderObjectLock,
 	)
 }

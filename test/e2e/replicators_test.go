@@ -39,6 +39,53 @@ func testReplicationByRolesThatMayNot(t *testing.T, s *coffertest.Server) {
 	becomes(s, "role-source", "writes-not", types.ReplicationStatusFailed)
 }
 
+// The trail has what is read and written for replicas, each once, as the role's, and names the
+// KMS event that covered it.
+func testReplicationIsRecorded(t *testing.T, s *coffertest.Server) {
+	from, key := s.Key(), s.Key()
+	versioned(s, "trail-source", "aws:kms", from, true)
+	versioned(s, "trail-replicas", "", "", false)
+	replicate(s, "trail-source", replicating("all", 1, "trail-replicas", underKey(key)))
+	keys := []string{"a", "b", "c"}
+	for _, k := range keys {
+		s.Put("trail-source", k, "body")
+	}
+	for _, k := range keys {
+		becomes(s, "trail-source", k, types.ReplicationStatusCompleted)
+	}
+	events, accesses := map[string]string{}, map[string]int{}
+	found := trail(s)
+	for _, r := range found {
+		if r["eventSource"] == "kms.amazonaws.com" {
+			events[r["eventID"]] = r["eventName"] + " by " + r["userIdentity.arn"]
+		}
+	}
+	for _, r := range found {
+		bucket := r["requestParameters.bucketName"]
+		if r["userIdentity.arn"] != replicatorSession || !strings.HasPrefix(bucket, "trail-") {
+			continue
+		}
+		accesses[r["eventName"]+" "+bucket+"/"+r["requestParameters.key"]]++
+		under, asked := from, "Decrypt"
+		if bucket == "trail-replicas" {
+			under, asked = key, "GenerateDataKey"
+		}
+		if got := events[r["additionalEventData.cofferKmsEventId"]]; got != asked+" by "+replicatorSession || r["additionalEventData.cofferKeyArn"] != under || r["userIdentity.invokedBy"] != "s3.amazonaws.com" {
+			t.Errorf("%s in %s is covered by %q: %v", r["eventName"], bucket, got, r)
+		}
+	}
+	for _, k := range keys {
+		for _, want := range []string{"GetObject trail-source/" + k, "PutObject trail-replicas/" + k} {
+			if accesses[want] != 1 {
+				t.Errorf("%s is recorded %d times", want, accesses[want])
+			}
+		}
+	}
+	if len(accesses) != 2*len(keys) {
+		t.Errorf("recorded are %v", accesses)
+	}
+}
+
 // A bucket of another account has replicas if its policy says so, and they are its own.
 func testReplicationToAnotherAccount(t *testing.T, s *coffertest.Server) {
 	const account = "111122223344"
