@@ -37,7 +37,10 @@ type eventLog struct {
 type s3Event struct {
 	EventName        string
 	EventTime        time.Time
+	EventVersion     string
+	UserIdentity     struct{ PrincipalID string }
 	ResponseElements map[string]string
+	Replication      map[string]string `json:"replicationEventData"`
 	S3               struct {
 		ConfigurationID string `json:"configurationId"`
 		Bucket          struct{ Name, ARN string }

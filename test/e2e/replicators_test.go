@@ -173,3 +173,51 @@ func testReplicasUnderObjectLock(t *testing.T, s *coffertest.Server) {
 	becomes(s, "lock-source", "k2", types.ReplicationStatusFailed)
 	absent(s, "lock-less", "k2")
 }
+
+// TestReplicationEvents: whoever wants to know is told why a version was not replicated, if the
+// rule has metrics, and of replicas as of any other object.
+func TestReplicationEvents(t *testing.T) {
+	t.Parallel()
+	var hook eventLog
+	s := start(t, coffertest.Flags("--notification-target", "hook="+hooked(t, &hook, always).URL))
+	from, key := s.Key(), s.Key()
+	s.Root().NewRole("replicator", replicatorTrust, document(replicatorObjects+`,{"Effect":"Allow","Action":"kms:Decrypt","Resource":"`+from+`"}`))
+	versioned(s, "source", "aws:kms", from, true)
+	versioned(s, "replicas", "", "", false)
+	versioned(s, "quiet", "", "", false)
+	tell := func(bucket string, events ...types.Event) {
+		t.Helper()
+		do(t, s.S3.PutBucketNotificationConfiguration, &s3.PutBucketNotificationConfigurationInput{Bucket: &bucket, NotificationConfiguration: &types.NotificationConfiguration{
+			QueueConfigurations: []types.QueueConfiguration{{QueueArn: aws.String("arn:aws:sqs:us-east-1:" + coffertest.Account + ":hook"), Events: events}},
+		}})
+	}
+	tell("source", "s3:Replication:*")
+	tell("replicas", "s3:ObjectCreated:*")
+	replicate(s, "source", replicating("told", 1, "replicas", underKey(key), func(r *types.ReplicationRule) {
+		r.Destination.Metrics = &types.Metrics{Status: types.MetricsStatusEnabled}
+	}), replicating("untold", 2, "quiet", underKey(key)))
+	put := s.Put("source", "denied", "body")
+	becomes(s, "source", "denied", types.ReplicationStatusFailed)
+	hook.await(t, "Replication:OperationFailedReplication denied")
+	plain := s.Put("source", "plain", "body", func(in *s3.PutObjectInput) { in.ServerSideEncryption = types.ServerSideEncryptionAes256 })
+	becomes(s, "source", "plain", types.ReplicationStatusCompleted)
+	hook.await(t, "Replication:OperationFailedReplication denied", "ObjectCreated:Put plain")
+
+	hook.mu.Lock()
+	defer hook.mu.Unlock()
+	failed, made := hook.events[0], hook.events[1]
+	if o := failed.S3.Object; failed.EventVersion != "2.2" || failed.UserIdentity.PrincipalID != "s3.amazonaws.com" || failed.S3.Bucket.Name != "source" || o.VersionID != *put.VersionId || `"`+o.ETag+`"` != *put.ETag || *o.Size != 4 {
+		t.Errorf("the failure is %+v", failed)
+	}
+	requested, err := time.Parse("2006-01-02T15:04:05.000Z", failed.Replication["requestTime"])
+	if err != nil || failed.EventTime.Before(requested) {
+		t.Errorf("it was asked for at %v, %v, and failed at %v", requested, err, failed.EventTime)
+	}
+	delete(failed.Replication, "requestTime")
+	readsAs(t, failed.Replication, map[string]string{
+		"replicationRuleId": "told", "destinationBucket": "arn:aws:s3:::replicas", "s3Operation": "OBJECT_PUT", "failureReason": "DstPutObjectNotPermitted",
+	})
+	if made.S3.Bucket.Name != "replicas" || made.S3.Object.VersionID != *plain.VersionId || made.Replication != nil {
+		t.Errorf("the replica is told of as %+v", made)
+	}
+}
