@@ -82,13 +82,19 @@ func TestNoWriteIsSealedUnderKeysThatAreGone(t *testing.T) {
 			_, err = w.complete(Complete{UploadRef: up, Parts: []CompletePart{{Number: 1, ETag: part.ETag}}})
 			return err
 		},
+		"replica": func(ctx context.Context, w *world) error {
+			uid, at := w.uid("src"), VersionRef{Ref: ref("src", "k")}
+			at.VersionID = w.put(put("src", "k", pattern(100))).VersionID
+			_, err := w.objects.Replicate(ctx, alice, Replicate{Source: at.Ref.Ref, SourceUID: uid, Key: "k", VersionID: at.VersionID, Destination: "bkt"})
+			return err
+		},
 	}
 	for name, write := range writes {
 		for n := 1; ; n++ {
 			w, rows := stagedWorld(t, small)
-			w.bucket("bkt", "")
-			w.put(put("bkt", "before", nil))
-			w.delete("bkt", "before", "")
+			w.bucket("src", bucket.Enabled)
+			w.bucket("bkt", bucket.Enabled)
+			w.delete("bkt", "before", w.put(put("bkt", "before", nil)).VersionID)
 			reached, release := rows.pauseAt(n)
 			done := make(chan error, 1)
 			go func() { done <- write(slow(t.Context()), w) }()

@@ -246,6 +246,10 @@ func TestReplicasAreAsTheirSources(t *testing.T) {
 			if err := w.consistent(false); err != nil {
 				t.Error(err)
 			}
+			var last ScrubReport
+			if err := w.objects.Scrub(t.Context(), true, func(r ScrubReport) { last = r }); err != nil || len(last.Damaged) > 0 {
+				t.Errorf("%+v, %v", last, err)
+			}
 		})
 	}
 }
