@@ -108,6 +108,11 @@ func TestMetrics(t *testing.T) {
 			}
 		}
 		check(3, 14)
+		time.Sleep(lookEvery)
+		synctest.Wait()
+		if at := time.Unix(0, w.metrics.oldest.Load()); time.Since(at) < lookEvery || time.Since(at) > 2*lookEvery {
+			t.Errorf("the oldest is of %v", at)
+		}
 		if testutil.ToFloat64(w.metrics.retries.WithLabelValues("photos", "copies")) < 3 {
 			t.Error("tries are not counted")
 		}
@@ -119,6 +124,9 @@ func TestMetrics(t *testing.T) {
 		time.Sleep(maxWait)
 		synctest.Wait()
 		check(0, 0)
+		if w.metrics.oldest.Load() != 0 {
+			t.Error("there is an oldest operation, and there is none")
+		}
 		if n, b := testutil.ToFloat64(w.metrics.replicated.WithLabelValues("photos", "copies")), testutil.ToFloat64(w.metrics.bytes.WithLabelValues("photos", "copies")); n != 3 || b != 14 {
 			t.Errorf("%v were replicated, %v bytes", n, b)
 		}

@@ -4,6 +4,7 @@ package replication
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,6 +17,7 @@ type metrics struct {
 
 	broken prometheus.Counter
 	took   prometheus.Histogram
+	oldest atomic.Int64 // when the oldest operation was queued that is open, in ns since 1970; 0: there is none
 
 	mu    sync.Mutex
 	pairs map[pair]*open
@@ -24,10 +26,7 @@ type metrics struct {
 type pair struct{ source, destination string }
 
 // open is what is to be replicated from one bucket to another.
-type open struct {
-	tasks, bytes int64
-	since        time.Time // since when there was always something
-}
+type open struct{ tasks, bytes int64 }
 
 // labels of what is counted for two buckets.
 var labels = []string{"source", "destination"}
@@ -66,9 +65,6 @@ func (m *metrics) waiting(t *task, n int64) {
 		o = new(open)
 		m.pairs[p] = o
 	}
-	if o.tasks == 0 {
-		o.since = t.requested()
-	}
 	if t.anew() {
 		o.bytes += n * t.Size
 	}
@@ -100,7 +96,7 @@ func (m *metrics) retried(t *task) { m.retries.WithLabelValues(t.Bucket, t.Desti
 var (
 	pendingDesc = prometheus.NewDesc("coffer_replication_pending_operations", "Versions, and changes of versions, that are to be replicated.", labels, nil)
 	bytesDesc   = prometheus.NewDesc("coffer_replication_pending_bytes", "Bytes of new versions that are to be replicated.", labels, nil)
-	lagDesc     = prometheus.NewDesc("coffer_replication_behind_seconds", "For how long there has always been something to replicate; 0 when there is nothing.", labels, nil)
+	lagDesc     = prometheus.NewDesc("coffer_replication_lag_seconds", "Age of the oldest operation that is to be replicated, as it was within the last half minute; 0 when there is none.", nil, nil)
 )
 
 // Describe is prometheus.Collector's.
@@ -112,6 +108,11 @@ func (m *metrics) Describe(to chan<- *prometheus.Desc) {
 
 // Collect is prometheus.Collector's.
 func (m *metrics) Collect(to chan<- prometheus.Metric) {
+	lag := 0.0
+	if oldest := m.oldest.Load(); oldest != 0 {
+		lag = max(time.Since(time.Unix(0, oldest)).Seconds(), 0)
+	}
+	to <- prometheus.MustNewConstMetric(lagDesc, prometheus.GaugeValue, lag)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for p, o := range m.pairs {
@@ -120,6 +121,5 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 		}
 		gauge(pendingDesc, max(float64(o.tasks), 0))
 		gauge(bytesDesc, max(float64(o.bytes), 0))
-		gauge(lagDesc, max(time.Since(o.since).Seconds(), 0))
 	}
 }

@@ -165,6 +165,7 @@ const lookEvery = 30 * time.Second
 func (s *Service) Run(ctx context.Context) {
 	var workers sync.WaitGroup
 	defer workers.Wait()
+	workers.Go(func() { s.watch(ctx) })
 	ended := make(chan *queued, s.cfg.Workers)
 	q := newQueue(s)
 	for free := s.cfg.Workers; ctx.Err() == nil; {
