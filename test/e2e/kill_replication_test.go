@@ -46,7 +46,7 @@ func TestKillReplication(t *testing.T) {
 	program := buildProgram(t)
 	k.process = startProcess(t, program, k.dir)
 	k.prepare()
-	for _, answers := range []int64{20, 45, 30} {
+	for _, answers := range []int64{40, 90, 60} {
 		k.load(answers)
 		k.process = startProcess(t, program, k.dir)
 	}
@@ -95,7 +95,7 @@ func (k *replicaKill) load(answers int64) {
 	var killed atomic.Bool
 	kill := sync.OnceFunc(func() { killed.Store(true); k.process.kill() })
 	var writers sync.WaitGroup
-	for w := range 4 {
+	for w := range 16 {
 		writers.Go(func() {
 			for {
 				if err := k.change(k.Context(), w); err != nil {
@@ -125,7 +125,7 @@ func (k *replicaKill) change(ctx context.Context, writer int) error {
 		}
 		return err
 	}
-	body := strings.Repeat(fmt.Sprintf("body %d.", n), []int{1, 4 << 10, 64 << 10}[n%3])
+	body := strings.Repeat(fmt.Sprintf("body %d.", n), []int{1, 4 << 10, 128 << 10}[n%3])
 	out, err := k.process.s3.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String(replicaSource), Key: &key, Body: strings.NewReader(body)})
 	if err == nil {
 		k.acked.Store(key+" "+*out.VersionId, body)
