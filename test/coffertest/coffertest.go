@@ -333,10 +333,11 @@ func (s *Server) Audit() []audit.Record {
 	return out
 }
 
-// Eventually calls f until it returns true, for at most some seconds.
+// Eventually calls f until it returns true, for at most a minute: longer than any machine
+// takes that has other work, too.
 func Eventually(t testing.TB, what string, f func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if f() {
 			return
 		}

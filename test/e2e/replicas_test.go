@@ -104,8 +104,8 @@ func isReplica(s *coffertest.Server, from, to, key, body string, want applied) (
 	if *replica.VersionId != *source.VersionId || !replica.LastModified.Equal(*source.LastModified) {
 		s.T.Errorf("the replica %s/%s is version %s of %s, its source %s of %s", to, key, *replica.VersionId, replica.LastModified, *source.VersionId, source.LastModified)
 	}
-	if got, _ := s.Get(to, key); got != body {
-		s.T.Errorf("the replica %s/%s reads %q, want %q", to, key, got, body)
+	if got, out := s.Get(to, key); got != body || out.ReplicationStatus != types.ReplicationStatusReplica {
+		s.T.Errorf("the replica %s/%s reads %q, %q, want %q", to, key, got, out.ReplicationStatus, body)
 	}
 	return source, replica
 }

@@ -35,7 +35,8 @@ func testReplicasAreNotReplicated(t *testing.T, s *coffertest.Server) {
 	}
 }
 
-// UpdateObjectEncryption of a source is no event of replication.
+// UpdateObjectEncryption of a source is no event of replication, and that of a replica stays
+// when other changes come.
 func testEncryptionChangesAreNotReplicated(t *testing.T, s *coffertest.Server) {
 	key, other := s.Key(), s.Key()
 	versioned(s, "update-source", "aws:kms", s.Key(), false)
@@ -52,6 +53,14 @@ func testEncryptionChangesAreNotReplicated(t *testing.T, s *coffertest.Server) {
 	s.Put("update-source", "later", "more")
 	isReplica(s, "update-source", "update-replicas", "later", "more", applied{"aws:kms", key, false})
 	isReplica(s, "update-source", "update-replicas", "k", "body", applied{"aws:kms", key, false})
+
+	if err := tryUpdate(s, "update-replicas/k", "", other, true); err != nil {
+		t.Fatal(err)
+	}
+	tag := []types.Tag{{Key: aws.String("a"), Value: aws.String("b")}}
+	do(t, s.S3.PutObjectTagging, &s3.PutObjectTaggingInput{Bucket: aws.String("update-source"), Key: aws.String("k"), Tagging: &types.Tagging{TagSet: tag}})
+	isReplica(s, "update-source", "update-replicas", "k", "body", applied{"aws:kms", other, true})
+	readsAs(t, do(t, s.S3.GetObjectTagging, &s3.GetObjectTaggingInput{Bucket: aws.String("update-replicas"), Key: aws.String("k")}).TagSet, tag)
 }
 
 // Of two destinations one takes no replicas any more: that fails the object, and the other one
