@@ -58,6 +58,15 @@ func document(c *pipeline.Call) ([]byte, error) {
 	return b, verify(b, e)
 }
 
+// digested is document for operations that demand a digest. Faults: those of
+// requireDigest and document.
+func digested(c *pipeline.Call) ([]byte, error) {
+	if err := requireDigest(c); err != nil {
+		return nil, err
+	}
+	return document(c)
+}
+
 // unprovedStream reports whether the body comes in chunks that nobody signed. S3 takes
 // no document so; here one with a checksum is as good as any.
 func unprovedStream(c *pipeline.Call) bool { return c.Auth.Payload == sigv4.UnsignedChunksTrailer }

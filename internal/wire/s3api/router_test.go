@@ -204,13 +204,23 @@ func TestRoutesDiffer(t *testing.T) {
 	}
 }
 
-// Every sub-resource that an operation names is known to the router as one.
+// Every sub-resource that an operation names is known to the router as one, and the router
+// knows none that no operation names.
 func TestSubresourcesAreKnown(t *testing.T) {
 	parameters := []string{"list-type=2", "id", "partNumber", "annotationName"}
+	named := map[string]bool{}
 	for _, op := range table() {
 		for _, q := range op.Route.Query {
+			named[op.Route.Path+"?"+q] = true
 			if !slices.Contains(parameters, q) && !slices.Contains(subresources[q], op.Route.Path) {
 				t.Errorf("%s: ?%s is no known sub-resource of %s", op.Name, q, op.Route.Path)
+			}
+		}
+	}
+	for sub, paths := range subresources {
+		for _, path := range paths {
+			if !named[path+"?"+sub] {
+				t.Errorf("no operation is about ?%s of %s", sub, path)
 			}
 		}
 	}

@@ -44,10 +44,7 @@ func tagsOf(sent []tagXML) ([]bucket.Tag, error) {
 }
 
 func decodeTags(c *pipeline.Call) ([]bucket.Tag, error) {
-	if err := requireDigest(c); err != nil {
-		return nil, err
-	}
-	b, err := document(c)
+	b, err := digested(c)
 	if err != nil {
 		return nil, err
 	}
