@@ -152,7 +152,7 @@ func statusCode(text *string) (int, error) {
 
 func decodePutWebsite(c *pipeline.Call) (in bucket.PutWebsite, err error) {
 	in.Ref = bucketRef(c)
-	b, err := digested(c)
+	b, err := document(c)
 	if err != nil {
 		return in, err
 	}
