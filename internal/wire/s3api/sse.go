@@ -106,7 +106,7 @@ func setEncryption(h http.Header, a sse.Applied) {
 // object that is reported as not encrypted.
 func auditApplied(c *pipeline.Call, a sse.Applied, fromDefault bool) {
 	if name := a.Audited(fromDefault); name != "" {
-		c.AuditData("SSEApplied", name)
+		c.AuditText("SSEApplied", name)
 	}
 }
 
@@ -122,19 +122,19 @@ var (
 )
 
 // auditKey notes the key facts of an object; there are none without a KMS key.
-func auditKey(c *pipeline.Call, of keyFacts, a sse.Applied) { of.each(a, c.AuditData) }
+func auditKey(c *pipeline.Call, of keyFacts, a sse.Applied) { of.each(a, c.AuditText, c.AuditData) }
 
-func (of keyFacts) each(a sse.Applied, note func(name string, value any)) {
+func (of keyFacts) each(a sse.Applied, text func(name, value string), other func(name string, value any)) {
 	if a.KeyARN == "" {
 		return
 	}
-	note(of.arn, a.KeyARN)
-	note(of.bucketKey, a.BucketKey)
+	text(of.arn, a.KeyARN)
+	other(of.bucketKey, a.BucketKey)
 	if a.BucketKey && a.Generation != uuid.Nil {
-		note(of.generation, a.Generation.String())
+		text(of.generation, a.Generation.String())
 	}
 	if a.Event != "" {
-		note(of.event, a.Event)
+		text(of.event, a.Event)
 	}
 }
 
@@ -144,15 +144,11 @@ var auditHeaders = [...]string{
 	"x-amz-version-id", "x-amz-delete-marker", "x-amz-copy-source-version-id", objectVersionHeader,
 }
 
-// auditAnswer sets the record's responseElements from an answer's headers.
+// auditAnswer adds to the record's responseElements from an answer's headers.
 func auditAnswer(c *pipeline.Call, h http.Header) {
-	elements := make(map[string]any, len(auditHeaders))
 	for _, name := range auditHeaders {
 		if v := h[name]; len(v) == 1 {
-			elements[name] = v[0]
+			c.AuditElement(name, v[0])
 		}
-	}
-	if len(elements) > 0 {
-		c.AuditResponse(elements)
 	}
 }
