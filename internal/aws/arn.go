@@ -132,5 +132,7 @@ func NewRequestID() string {
 func NewHostID() string {
 	var b [48]byte
 	rand.Read(b[:])
-	return base64.StdEncoding.EncodeToString(b[:])
+	var text [64]byte
+	base64.StdEncoding.Encode(text[:], b[:])
+	return string(text[:])
 }

@@ -29,11 +29,7 @@ func (s *Server) upkeep(ctx context.Context) {
 	all.Go(func() { s.notifications.Run(ctx) })
 	all.Go(func() { s.replication.Run(ctx) })
 	all.Go(func() {
-		select { // who starts has more urgent things to do
-		case <-ctx.Done():
-			return
-		case <-time.After(consolidateAfter):
-		}
+		later(ctx, consolidateAfter) // who starts has more urgent things to do
 		s.every(ctx, consolidateEvery, "begin consolidation", func() (int, error) { return s.consolidator.Sweep(ctx) })
 	})
 	all.Go(func() {
@@ -46,19 +42,11 @@ func (s *Server) upkeep(ctx context.Context) {
 		s.every(ctx, removeEvery, "clear deleted buckets", func() (int, error) { return s.buckets.ClearDeleted(ctx) })
 	})
 	all.Go(func() {
-		select { // a start has nothing to write
-		case <-ctx.Done():
-			return
-		case <-time.After(lastUsedEvery):
-		}
+		later(ctx, lastUsedEvery) // a start has nothing to write
 		s.every(ctx, lastUsedEvery, "write when access keys were used", func() (int, error) { return 0, s.iam.Flush(ctx) })
 	})
 	all.Go(func() {
-		select { // by then all consumers of the trail have said what they need
-		case <-ctx.Done():
-			return
-		case <-time.After(retainEvery):
-		}
+		later(ctx, retainEvery) // by then all consumers of the trail have said what they need
 		s.every(ctx, retainEvery, "drop old audit files", func() (int, error) { return s.trail.Retain(ctx) })
 	})
 	all.Go(func() {
@@ -77,12 +65,22 @@ const (
 	consolidateEvery = 24 * time.Hour
 )
 
-// every does work now and then again after each interval. A failure is logged and
-// tried again at the next turn.
+// later returns after a while, or when ctx is done.
+func later(ctx context.Context, after time.Duration) {
+	timer := time.NewTimer(after)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// every does work now and then again after each interval, until ctx is done. A failure is
+// logged and tried again at the next turn.
 func (s *Server) every(ctx context.Context, interval time.Duration, what string, work func() (int, error)) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
-	for {
+	for ctx.Err() == nil {
 		n, err := work()
 		switch {
 		case err != nil && !errors.Is(err, context.Canceled):

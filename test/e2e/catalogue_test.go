@@ -208,7 +208,7 @@ func otherRefusals(t *testing.T, s *stage) {
 		{"wrong MD5", badDigest, "PUT", "/vault/k", "body", digested("other")},
 		{"wrong checksum", badDigest, "PUT", "/vault/k", "body", []string{"x-amz-checksum-crc32", "AAAAAA=="}},
 		{"wrong MD5 of a document", badDigest, "PUT", "/vault?encryption", config, digested("other")},
-		{"no digest of a document", noDigest, "PUT", "/vault?encryption", config, nil},
+		{"no digest of a document", noDigest, "PUT", "/vault/k?encryption", config, nil},
 		{"MD5 that is none", rejection{400, "InvalidDigest", "The Content-MD5 you specified was invalid", "", nil}, "PUT", "/vault/k", "body", []string{"Content-MD5", "nonsense"}},
 		{"missing bucket", noSuchBucket, "PUT", "/missing/k", "", nil},
 		{"missing bucket of a configuration", noSuchBucket, "PUT", "/missing?encryption", "<nonsense", digested("<nonsense")},

@@ -81,7 +81,6 @@ func defaultsThatAreNone(t *testing.T, s *stage) {
 	}
 	withKey := defaultXML(sseS3 + "<KMSMasterKeyID>" + s.k1 + "</KMSMasterKeyID>")
 	s.refuses("key for SSE-S3", keyNotForThis, "PUT", "/plain?encryption", withKey, digested(withKey)...)
-	s.refuses("no digest", noDigest, "PUT", "/plain?encryption", defaultXML(sseS3))
 	s.refuses("wrong digest", badDigest, "PUT", "/plain?encryption", defaultXML(sseS3), digested("other")...)
 	s.refuses("wrong checksum", badDigest, "PUT", "/plain?encryption", defaultXML(sseS3), "x-amz-checksum-crc32", "AAAAAA==")
 	s.readsDefault("after all that", told(flagOff, sseS3, blockSSEC))

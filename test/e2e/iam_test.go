@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"errors"
 	"net/url"
 	"strings"
 	"testing"
@@ -183,6 +184,24 @@ func TestIdentityOperations(t *testing.T) {
 	do(t, c.ListUserPolicies, &iam.ListUserPoliciesInput{UserName: name})
 	do(t, c.ListGroupPolicies, &iam.ListGroupPoliciesInput{GroupName: name})
 	do(t, c.ListRolePolicies, &iam.ListRolePoliciesInput{RoleName: name})
+
+	// What there never is.
+	do(t, c.ListInstanceProfiles, &iam.ListInstanceProfilesInput{})
+	if p := do(t, c.ListInstanceProfilesForRole, &iam.ListInstanceProfilesForRoleInput{RoleName: name}); p.IsTruncated || p.InstanceProfiles == nil || len(p.InstanceProfiles) > 0 {
+		t.Errorf("instance profiles %+v", p)
+	}
+	do(t, c.ListMFADevices, &iam.ListMFADevicesInput{UserName: name})
+	do(t, c.ListVirtualMFADevices, &iam.ListVirtualMFADevicesInput{})
+	do(t, c.ListSSHPublicKeys, &iam.ListSSHPublicKeysInput{UserName: name})
+	do(t, c.ListSigningCertificates, &iam.ListSigningCertificatesInput{UserName: name})
+	do(t, c.ListServiceSpecificCredentials, &iam.ListServiceSpecificCredentialsInput{UserName: name})
+	var none *iamtypes.NoSuchEntityException
+	if _, err := c.GetLoginProfile(t.Context(), &iam.GetLoginProfileInput{UserName: name}); !errors.As(err, &none) {
+		t.Errorf("a password: %v", err)
+	}
+	if _, err := c.DeleteLoginProfile(t.Context(), &iam.DeleteLoginProfileInput{UserName: name}); !errors.As(err, &none) {
+		t.Errorf("a password is taken away: %v", err)
+	}
 	do(t, c.AttachUserPolicy, &iam.AttachUserPolicyInput{UserName: name, PolicyArn: arn})
 	do(t, c.AttachGroupPolicy, &iam.AttachGroupPolicyInput{GroupName: name, PolicyArn: arn})
 	do(t, c.AttachRolePolicy, &iam.AttachRolePolicyInput{RoleName: name, PolicyArn: arn})

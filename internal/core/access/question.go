@@ -128,7 +128,7 @@ func (q *question) decideForeign() error {
 // ask asks the decider. A value that could not be found is an error, whatever the
 // decision was without it.
 func (q *question) ask() (policy.Decision, error) {
-	q.Context = q // the decider has put its own before it
+	q.Context = q // the decider may have put its own before it
 	d, err := q.a.iam.Decide(q.ctx, q.r.By, &q.Question)
 	if err == nil {
 		err = q.err

@@ -52,12 +52,12 @@ func (w *writer) record(r *Record) {
 		w.optional("errorCode", r.ErrorCode)
 		w.optional("errorMessage", r.ErrorMessage)
 		w.name("requestParameters")
-		w.members(r.RequestParameters)
+		w.facts(r.RequestParameters, r.Parameters)
 		w.name("responseElements")
-		w.members(r.ResponseElements)
-		if len(r.AdditionalEventData) > 0 {
+		w.facts(r.ResponseElements, r.Elements)
+		if len(r.AdditionalEventData)+len(r.Facts) > 0 {
 			w.name("additionalEventData")
-			w.members(r.AdditionalEventData)
+			w.facts(r.AdditionalEventData, r.Facts)
 		}
 		w.text("requestID", r.RequestID)
 		w.text("eventID", r.EventID)

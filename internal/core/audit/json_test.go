@@ -54,6 +54,51 @@ func TestRecordsAreWrittenAsJSON(t *testing.T) {
 	sameAsMarshal(t, Record{RequestParameters: map[string]any{"a": map[string]any{"b": func() {}}}})
 }
 
+// Facts are written as the members of maps are.
+func TestFactsAreWrittenAsMembers(t *testing.T) {
+	few := func(n int) (f Facts) {
+		for i := range n {
+			name := fmt.Sprint(i * 7919 % 100) // some more than once
+			switch i % 4 {
+			case 0:
+				f.Text(name, "text \"<&")
+			case 1:
+				f.Add(name, "text")
+			case 2:
+				f.Add(name, i)
+			case 3:
+				f.Add(name, []any{nil, true, map[string]any{"a": int64(i)}})
+			}
+		}
+		f.Add("none", nil)
+		return f
+	}
+	for _, n := range []int{0, 1, 5, 12, maxOrdered - 1, maxOrdered, 3 * maxOrdered} {
+		r := putObject("A")
+		r.Parameters, r.Elements, r.Facts = few(n), few(n)[:n/2], few(n)
+		for range 2 {
+			plain := r.Plain()
+			if len(plain.Parameters)+len(plain.Elements)+len(plain.Facts) > 0 {
+				t.Fatal("facts are left")
+			}
+			sameAsMarshal(t, plain)
+			want, err := plain.line()
+			got, gotErr := r.line()
+			if err != nil || gotErr != nil || string(got) != string(want) {
+				t.Errorf("%d facts: %s %v\nwant %s %v", n, got, gotErr, want, err)
+			}
+			r.RequestParameters, r.AdditionalEventData = map[string]any{"0": "of the map", "map": 1}, map[string]any{"map": 2}
+		}
+	}
+	r := putObject("A")
+	r.Facts = few(3)
+	r.Facts.Add("aaa", strings.Repeat("x", maxAdditional+1))
+	line, err := encode(&r)
+	if err != nil || !strings.Contains(string(line), "additionalEventData too large") {
+		t.Errorf("facts that are too large: %s %v", line, err)
+	}
+}
+
 func TestNobodysPrincipalIdIsEmpty(t *testing.T) {
 	r := Record{UserIdentity: Identity{Type: "AWSAccount", AccountID: AnonymousAccount}}
 	line, err := r.line()
@@ -75,14 +120,18 @@ func FuzzRecordsAreWrittenAsJSON(f *testing.F) {
 func BenchmarkLine(b *testing.B) {
 	r := putObject("3XQ7EXAMPLE0001A")
 	r.EventID, r.UserAgent = "5d6a0a3e-3e0e-4f1c-8e0c-1a2b3c4d5e6f", "[aws-cli/2.30 md/Botocore]"
-	r.RequestParameters = map[string]any{
+	for name, value := range map[string]any{
 		"bucketName": "example-bucket", "Host": "example-bucket.s3.us-east-1.amazonaws.com", "key": "reports/2026/03.csv",
 		"x-amz-server-side-encryption": "aws:kms", "x-amz-server-side-encryption-aws-kms-key-id": "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+	} {
+		r.Parameters.Add(name, value)
 	}
-	r.AdditionalEventData = map[string]any{
+	for name, value := range map[string]any{
 		"SignatureVersion": "SigV4", "AuthenticationMethod": "AuthHeader", "bytesTransferredIn": int64(4096), "bytesTransferredOut": int64(0),
 		"SSEApplied": "SSE_KMS", "x-amz-id-2": "k0fv2exampleId2==", "cofferBucketKey": true, "cofferGeneration": "0190f3a1-6c1b-7c5e-9c0a-3b0a3a1c6d11",
 		"cofferKeyArn": "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab", "cofferKmsEventId": "5d6a0a3e-3e0e-4f1c-8e0c-1a2b3c4d5e6f",
+	} {
+		r.Facts.Add(name, value)
 	}
 	b.ReportAllocs()
 	for b.Loop() {

@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"time"
 	"unicode/utf8"
-
-	"github.com/google/uuid"
 )
 
 // eventVersion is the version of CloudTrail's record format that is written.
@@ -35,7 +33,7 @@ func encodeIn(b []byte, r *Record) ([]byte, error) {
 	}
 	r.EventVersion = eventVersion
 	if r.EventID == "" {
-		r.EventID = uuid.NewString()
+		r.EventID = NewEventID()
 	}
 	if r.EventTime.IsZero() {
 		r.EventTime = time.Now()
@@ -62,6 +60,7 @@ func encodeIn(b []byte, r *Record) ([]byte, error) {
 // first in that order, stays: it saves nothing and joins a client's log to this
 // one.
 func shorten(r Record) ([]byte, error) {
+	r = r.Plain()
 	var err error
 	if r.RequestParameters, err = bound("requestParameters", r.RequestParameters, maxParameters); err != nil {
 		return nil, err

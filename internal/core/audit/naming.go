@@ -4,6 +4,7 @@ package audit
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 
 	"github.com/google/uuid"
@@ -15,10 +16,18 @@ import (
 
 type nameKey struct{}
 
+// NewEventID returns an id for an event: a random UUID.
+func NewEventID() string {
+	var id uuid.UUID
+	rand.Read(id[:]) // never fails: the runtime ends the process instead
+	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
+	return id.String()
+}
+
 // Naming returns a context for one request, and the id that the request's event will
 // have.
 func Naming(ctx context.Context) (_ context.Context, event string) {
-	event = uuid.NewString()
+	event = NewEventID()
 	return context.WithValue(ctx, nameKey{}, event), event
 }
 
@@ -27,7 +36,7 @@ func Named(ctx context.Context) string {
 	if event, ok := ctx.Value(nameKey{}).(string); ok {
 		return event
 	}
-	return uuid.NewString()
+	return NewEventID()
 }
 
 // recorded is an error of a request that has an event of its own.

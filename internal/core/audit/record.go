@@ -37,6 +37,10 @@ type Record struct {
 	EventCategory       string          `json:"eventCategory"`
 	ServiceEventDetails json.RawMessage `json:"serviceEventDetails,omitempty"`
 	TLSDetails          *TLSDetails     `json:"tlsDetails,omitempty"`
+
+	// Members besides those in RequestParameters, ResponseElements and AdditionalEventData.
+	// A record that was read has all in those.
+	Parameters, Elements, Facts Facts `json:"-"`
 }
 
 // IsCopy reports whether the record is that of another account than the caller's, of an

@@ -220,7 +220,7 @@ func (s *Buckets) find(ctx context.Context, name string) (*Bucket, error) {
 	if !aws.ValidBucketName(name) {
 		return nil, fault.New(NoSuchBucket, "").With("BucketName", name)
 	}
-	item, err := meta.Get1(ctx, s.store, nameKey(name))
+	item, err := meta.View1(ctx, s.store, nameKey(name))
 	if err != nil {
 		return nil, fmt.Errorf("find bucket %q: %w", name, err)
 	}
@@ -238,7 +238,7 @@ func (s *Buckets) find(ctx context.Context, name string) (*Bucket, error) {
 // read returns the bucket with that UID. The guard is read in the same snapshot
 // as the record, so a commit that demands it sees no other configuration.
 func (s *Buckets) read(ctx context.Context, uid UID) (*Bucket, record, error) {
-	items, err := s.store.Get(ctx, guardKey(uid), recordKey(uid))
+	items, err := meta.View(ctx, s.store, guardKey(uid), recordKey(uid))
 	if err != nil {
 		return nil, record{}, fmt.Errorf("read bucket %x: %w", uid, err)
 	}

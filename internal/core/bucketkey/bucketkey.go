@@ -237,26 +237,11 @@ func (c *Cache) Sealer(ctx context.Context, by iam.Caller, k ForWrite) (*Sealer,
 	}
 	denial := c.keys.Check(ctx, by, kms.Generate, k.KeyARN, k.Context)
 	held := c.warmSealer(id, by.Requester())
-	switch {
-	case denial != nil:
-		return nil, c.refuse(ctx, by, denial, held != nil, func(ctx context.Context) (secret.Bytes, error) {
-			c.asks(kms.Generate, k.Bucket.UID, k.KeyARN)
-			key, _, err := c.keys.GenerateDataKey(ctx, by, k.KeyARN, k.Context, "")
-			return key, err
-		})
-	case held != nil:
+	if denial == nil && held != nil {
 		c.avoid(kms.Generate, held.gen, held.account)
 		return held, nil
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, errPatience)
-	defer cancel()
-	w, s, err := c.current(ctx, by, id, k)
-	if s != nil || err != nil {
-		return s, err
-	}
-	return unwrap(ctx, c, by, kms.Generate, w.gen, func(aead *secret.AEAD, event string) *Sealer {
-		return &Sealer{window: w, aead: aead, event: event, account: c.spends(by)}
-	})
+	return c.coldSealer(ctx, by, id, k, denial, held != nil)
 }
 
 // Opener returns the generation for unwrapping alone, once it is proven that by
@@ -274,21 +259,11 @@ func (c *Cache) Opener(ctx context.Context, by iam.Caller, k ForRead) (*Opener, 
 	}
 	denial := c.keys.Check(ctx, by, kms.Decrypt, gen.KeyARN, gen.Context)
 	held := c.warmOpener(entryID{gen.ID, by.Requester(), kms.Decrypt})
-	switch {
-	case denial != nil:
-		return nil, c.refuse(ctx, by, denial, held != nil, func(ctx context.Context) (secret.Bytes, error) {
-			gen.tally.ask(kms.Decrypt)
-			return c.keys.OpenBucketKey(ctx, by, kms.Decrypt, gen.KeyARN, gen.blob, gen.Context, gen.ID.String())
-		})
-	case held != nil:
+	if denial == nil && held != nil {
 		c.avoid(kms.Decrypt, held.gen, held.account)
 		return held, nil
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, errPatience)
-	defer cancel()
-	return unwrap(ctx, c, by, kms.Decrypt, gen, func(aead *secret.AEAD, event string) *Opener {
-		return &Opener{gen: gen, aead: aead, event: event, account: c.spends(by)}
-	})
+	return c.coldOpener(ctx, by, gen, denial, held != nil)
 }
 
 // Sealer wraps data keys under one generation and can do nothing else. It is safe

@@ -163,6 +163,41 @@ func (c *Cache) late(ctx context.Context, err error) error {
 	return err
 }
 
+// coldSealer is Sealer for who holds no proof, or is denied.
+func (c *Cache) coldSealer(ctx context.Context, by iam.Caller, id pointerID, k ForWrite, denial error, held bool) (*Sealer, error) {
+	if denial != nil {
+		return nil, c.refuse(ctx, by, denial, held, func(ctx context.Context) (secret.Bytes, error) {
+			c.asks(kms.Generate, k.Bucket.UID, k.KeyARN)
+			key, _, err := c.keys.GenerateDataKey(ctx, by, k.KeyARN, k.Context, "")
+			return key, err
+		})
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errPatience)
+	defer cancel()
+	w, s, err := c.current(ctx, by, id, k)
+	if s != nil || err != nil {
+		return s, err
+	}
+	return unwrap(ctx, c, by, kms.Generate, w.gen, func(aead *secret.AEAD, event string) *Sealer {
+		return &Sealer{window: w, aead: aead, event: event, account: c.spends(by)}
+	})
+}
+
+// coldOpener is Opener for who holds no proof, or is denied.
+func (c *Cache) coldOpener(ctx context.Context, by iam.Caller, gen *Generation, denial error, held bool) (*Opener, error) {
+	if denial != nil {
+		return nil, c.refuse(ctx, by, denial, held, func(ctx context.Context) (secret.Bytes, error) {
+			gen.tally.ask(kms.Decrypt)
+			return c.keys.OpenBucketKey(ctx, by, kms.Decrypt, gen.KeyARN, gen.blob, gen.Context, gen.ID.String())
+		})
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errPatience)
+	defer cancel()
+	return unwrap(ctx, c, by, kms.Decrypt, gen, func(aead *secret.AEAD, event string) *Opener {
+		return &Opener{gen: gen, aead: aead, event: event, account: c.spends(by)}
+	})
+}
+
 // unwrap returns the key under gen for a requester who proves class: from an entry
 // that came meanwhile, from a flight under way for the same requester and class,
 // or by a request of its own.

@@ -16,6 +16,7 @@ import (
 // this version.
 type openedKey struct {
 	epoch  uint64
+	row    []byte // of the epoch
 	secret secret.Bytes
 	who    Principal
 }
@@ -27,7 +28,7 @@ func (s *Service) Lookup(ctx context.Context, accessKeyID string) (secret.Bytes,
 		return s.root.Lookup(ctx, accessKeyID)
 	}
 	if k, ok := s.keys.get(accessKeyID); ok {
-		ver, err := s.epochOf(ctx, k.who.Account)
+		ver, err := meta.Version(ctx, s.store, k.row)
 		if err != nil {
 			return secret.Bytes{}, Principal{}, err
 		}
@@ -105,7 +106,7 @@ func (s *Service) openAt(ctx context.Context, id string, ver uint64) (*openedKey
 	if err != nil {
 		return nil, fault.New(meta.Damaged, "").With("Row", accessKeyRow(id)).Because(err)
 	}
-	return &openedKey{ver, secret.New(opened), who}, nil
+	return &openedKey{ver, []byte(epochRow(who.Account)), secret.New(opened), who}, nil
 }
 
 // newKeyRow makes the row of an access key.

@@ -4,6 +4,7 @@ package iam
 
 import (
 	"context"
+	"sync"
 
 	"github.com/cofferstore/coffer/internal/core/policy"
 )
@@ -15,7 +16,9 @@ import (
 // the asking service's. A principal that was deleted is refused everything. An error
 // says that the decision could not be made.
 func (s *Service) Decide(ctx context.Context, by Caller, q *policy.Question) (policy.Decision, error) {
-	f := &facts{own: q.Context, by: by, region: s.cfg.Region, owner: q.Owner}
+	f := factsMemory.Get().(*facts)
+	*f = facts{own: q.Context, by: by, region: s.cfg.Region, owner: q.Owner}
+	defer f.release(q)
 	if f.owner == "" {
 		f.owner = by.Account
 	}
@@ -37,6 +40,16 @@ func (s *Service) Decide(ctx context.Context, by Caller, q *policy.Question) (po
 		return policy.Decision{Allowed: true, Layer: policy.ByIdentity}, nil // nothing there could say otherwise
 	}
 	return policy.Decide(q), nil
+}
+
+// factsMemory is used again and again: a decision takes no memory.
+var factsMemory = sync.Pool{New: func() any { return new(facts) }}
+
+// release gives the question back its own Context.
+func (f *facts) release(q *policy.Question) {
+	q.Context = f.own
+	*f = facts{}
+	factsMemory.Put(f)
 }
 
 // questioned returns a principal as policies know it.

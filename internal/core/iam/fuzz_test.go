@@ -12,7 +12,7 @@ import (
 // FuzzRootRow: a row that opens is the one that was sealed.
 func FuzzRootRow(f *testing.F) {
 	sealKey := secret.Random(secret.Size)
-	keys := &RootKeys{"000000000001", "AKIAFUZZ", secret.New([]byte("a secret of some length"))}
+	keys := newRootKeys("000000000001", "AKIAFUZZ", secret.New([]byte("a secret of some length")))
 	row, err := keys.encode(sealKey)
 	if err != nil {
 		f.Fatal(err)

@@ -15,7 +15,7 @@ import (
 // uses notes when access keys and roles are used, by the ids of either. What is noted is written now and then, and
 // what was not yet is lost in a crash: last use is kept to the minute.
 type uses struct {
-	keys sync.Map // access key id → *atomic.Pointer[use]
+	keys sync.Map // access key id → *noted
 	n    atomic.Int64
 }
 
@@ -23,6 +23,10 @@ type use struct {
 	lastUsed
 	written bool
 }
+
+// noted is the last use of one id, and the last one before of another service: what is
+// under a KMS key is a use of S3 and of the KMS in turn.
+type noted struct{ last, other atomic.Pointer[use] }
 
 // maxUses bounds what waits to be written. More than that between two writes are not
 // noted.
@@ -46,16 +50,25 @@ func (u *uses) note(p *Principal, action, region string) {
 		if u.n.Load() >= maxUses {
 			return
 		}
-		fresh := &atomic.Pointer[use]{}
-		fresh.Store(&use{lastUsed: lastUsed{At: now, Service: service, Region: region}})
+		fresh := &noted{}
+		fresh.last.Store(&use{lastUsed: lastUsed{At: now, Service: service, Region: region}})
 		if _, raced := u.keys.LoadOrStore(strings.Clone(id), fresh); !raced {
 			u.n.Add(1)
 		}
 		return
 	}
-	at := v.(*atomic.Pointer[use])
-	if last := at.Load(); now.Sub(last.At) >= time.Minute || last.Service != service {
-		at.Store(&use{lastUsed: lastUsed{At: now, Service: service, Region: region}})
+	at := v.(*noted)
+	last := at.last.Load()
+	if last.Service == service && now.Sub(last.At) < time.Minute {
+		return
+	}
+	next := at.other.Load()
+	if next == nil || next.Service != service || next.written || now.Sub(next.At) >= time.Minute {
+		next = &use{lastUsed: lastUsed{At: now, Service: service, Region: region}}
+	}
+	at.last.Store(next)
+	if last.Service != service {
+		at.other.Store(last)
 	}
 }
 
@@ -65,7 +78,7 @@ func (u *uses) of(id string) (lastUsed, bool) {
 	if !ok {
 		return lastUsed{}, false
 	}
-	return v.(*atomic.Pointer[use]).Load().lastUsed, true
+	return v.(*noted).last.Load().lastUsed, true
 }
 
 func (u *uses) forget(id string) {
@@ -95,7 +108,7 @@ func (s *Service) Flush(ctx context.Context) error {
 		return err == nil
 	}
 	s.used.keys.Range(func(id, v any) bool {
-		at := v.(*atomic.Pointer[use])
+		at := &v.(*noted).last
 		last := at.Load()
 		if last.written { // not used since the last time: it is in its row
 			s.used.forget(id.(string))

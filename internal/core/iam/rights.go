@@ -24,6 +24,7 @@ type rightsID struct {
 // epoch is of this version. It does not change.
 type rights struct {
 	epoch uint64
+	row   []byte // of the epoch
 	// gone: there is no such principal (any more).
 	gone bool
 	// tags are the user's or role's own, by their keys in lower case.
@@ -65,13 +66,18 @@ var errTooManyChanges = errors.New("iam: the account changes faster than it is r
 // rightsOf returns what a principal's account says of it.
 func (s *Service) rightsOf(ctx context.Context, p *Principal) (*rights, error) {
 	id := rightsID{p.Type, p.entity(), p.Scope}
+	if r, ok := s.rights.get(id); ok && string(r.row[len(epochRows):]) == p.Account {
+		switch ver, err := meta.Version(ctx, s.store, r.row); {
+		case err != nil:
+			return nil, err
+		case ver == r.epoch:
+			return r, nil
+		}
+	}
 	for range tries {
 		ver, err := s.epochOf(ctx, p.Account)
 		if err != nil {
 			return nil, err
-		}
-		if r, ok := s.rights.get(id); ok && r.epoch == ver {
-			return r, nil
 		}
 		r, err := s.readRights(ctx, p, ver)
 		if err != nil {
@@ -82,6 +88,7 @@ func (s *Service) rightsOf(ctx context.Context, p *Principal) (*rights, error) {
 			return nil, err
 		}
 		if again == ver { // all that was read is of one moment
+			r.row = []byte(epochRow(p.Account))
 			r.weigh()
 			s.rights.put(id, r)
 			return r, nil

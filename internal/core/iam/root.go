@@ -45,8 +45,13 @@ const (
 // OpenRoot and is safe for concurrent use.
 type RootKeys struct {
 	account     string
+	arn         string
 	accessKeyID string
 	secretKey   secret.Bytes
+}
+
+func newRootKeys(account, accessKeyID string, secretKey secret.Bytes) *RootKeys {
+	return &RootKeys{account, aws.RootARN(account), accessKeyID, secretKey}
 }
 
 // OpenRoot finds the root access key, whose secret is stored sealed under a key
@@ -89,7 +94,7 @@ func openRoot(ctx context.Context, store meta.Store, sealKey secret.Bytes, cfg R
 		}
 		state = RootChanged
 	}
-	keys := &RootKeys{cfg.Account, cfg.AccessKeyID, secret.Copy(cfg.SecretAccessKey.Reveal())}
+	keys := newRootKeys(cfg.Account, cfg.AccessKeyID, secret.Copy(cfg.SecretAccessKey.Reveal()))
 	if !configured {
 		keys.accessKeyID, keys.secretKey = newAccessKey()
 	}
@@ -165,7 +170,7 @@ func (k *RootKeys) Principal() Principal {
 	return Principal{
 		Type:        Root,
 		Account:     k.account,
-		ARN:         aws.RootARN(k.account),
+		ARN:         k.arn,
 		PrincipalID: k.account,
 		AccessKeyID: k.accessKeyID,
 	}
@@ -212,5 +217,5 @@ func decodeRoot(value []byte, sealKey secret.Bytes) (*RootKeys, error) {
 	if err != nil {
 		return nil, fault.New(meta.Damaged, "").With("Row", string(rootRow())).Because(err)
 	}
-	return &RootKeys{stored.Account, stored.AccessKeyID, secret.New(opened)}, nil
+	return newRootKeys(stored.Account, stored.AccessKeyID, secret.New(opened)), nil
 }

@@ -5,6 +5,7 @@ package kms
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/cofferstore/coffer/internal/aws"
 	"github.com/cofferstore/coffer/internal/core/iam"
@@ -27,28 +28,48 @@ func (s *Service) authorize(ctx context.Context, by iam.Caller, need policy.Need
 	if by.IsAnonymous() {
 		return denied(by, need, f, policy.Decision{Layer: policy.ByIdentity})
 	}
-	var err error
+	a := askingMemory.Get().(*asking)
+	defer a.release()
+	a.facts = f
+	return s.authorizeAsked(ctx, by, need, &a.facts, &a.question)
+}
+
+// asking is a question and what it rests on. It is used again and again: a decision takes
+// no memory.
+type asking struct {
+	facts    facts
+	question policy.Question
+}
+
+var askingMemory = sync.Pool{New: func() any { return new(asking) }}
+
+func (a *asking) release() {
+	*a = asking{}
+	askingMemory.Put(a)
+}
+
+func (s *Service) authorizeAsked(ctx context.Context, by iam.Caller, need policy.Need, f *facts, q *policy.Question) (err error) {
 	if f.tokens, err = s.tokenGrants(ctx, f.Tokens); err != nil {
 		return err
 	}
 	f.service, f.account = s, by.Account
-	q := policy.Question{Action: need.Action, Resource: need.Resource, Owner: by.Account, Context: &f}
+	*q = policy.Question{Action: need.Action, Resource: need.Resource, Owner: by.Account, Context: f}
 	if f.Key == nil {
-		return s.decided(ctx, by, need, &f, &q, false)
+		return s.decided(ctx, by, need, f, q, false)
 	}
 	q.Owner, q.Decides = f.Key.Account, true
 	if q.Owner != by.Account && !acrossAccounts(need.Action) {
-		return denied(by, need, f, policy.Decision{Layer: policy.ByResource})
+		return denied(by, need, *f, policy.Decision{Layer: policy.ByResource})
 	}
 	if q.Policy = s.policyOf(f.Key); q.Policy == nil { // grants cannot know what it denies
-		return denied(by, need, f, policy.Decision{Layer: policy.ByResource})
+		return denied(by, need, *f, policy.Decision{Layer: policy.ByResource})
 	}
-	grants, err := s.grantsSay(ctx, by, need.Action, f.Key, &f)
+	grants, err := s.grantsSay(ctx, by, need.Action, f.Key, f)
 	if err != nil {
 		return err
 	}
 	q.Granted, q.ToRole = grants.allows || grants.toRole, !grants.allows
-	return s.decided(ctx, by, need, &f, &q, grants.delegates)
+	return s.decided(ctx, by, need, f, q, grants.delegates)
 }
 
 // decided puts a question and turns its answer into an error. delegated asks once more

@@ -107,7 +107,7 @@ func (s *Service) freshKey(ctx context.Context, ref keyRef) (*key, error) {
 
 // cachedKey returns a key's row from memory. Error: NotFound.
 func (s *Service) cachedKey(ctx context.Context, ref keyRef) (*key, error) {
-	k, err := lookup(ctx, s.view, ref.row(), decodeKey)
+	k, err := lookupKey(ctx, s.view, ref)
 	if err != nil {
 		return nil, err
 	}

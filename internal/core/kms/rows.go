@@ -35,7 +35,11 @@ const (
 	serviceRow = "k/service"
 )
 
-func (r keyRef) row() string { return keyRows + r.account + "/" + r.id }
+func (r keyRef) row() string { return string(r.appendRow(nil)) }
+
+func (r keyRef) appendRow(b []byte) []byte {
+	return append(append(append(append(b, keyRows...), r.account...), '/'), r.id...)
+}
 
 func aliasRow(account, name string) string { return aliasRows + account + "/" + name }
 

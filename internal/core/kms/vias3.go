@@ -31,6 +31,17 @@ func (c Class) Spends() spending.Operation {
 	return spending.Decrypt
 }
 
+// action returns the action that a class is a permission for.
+func (c Class) action() string {
+	switch c {
+	case Generate:
+		return "kms:GenerateDataKey"
+	case Decrypt:
+		return "kms:Decrypt"
+	}
+	return "kms:" + string(c)
+}
+
 // ViaS3 is the service as S3 uses it for a caller. Its blobs are service-held:
 // no call of the API opens them. GenerateDataKey, Decrypt and OpenBucketKey are
 // KMS requests: they are counted, and recorded in the audit trail as the
@@ -79,7 +90,7 @@ func (v *ViaS3) check(ctx context.Context, by iam.Caller, class Class, keyARN st
 		return nil, keyRef{}, err
 	}
 	f := facts{Context: ec, ViaS3: true, Algorithm: SymmetricDefault}
-	k, err := v.s.permitted(ctx, by, "kms:"+string(class), ref, f)
+	k, err := v.s.permitted(ctx, by, class.action(), ref, f)
 	if class == Generate && by.Replicates && !errors.Is(err, policy.ErrExplicit) {
 		k, err = v.encrypts(ctx, by, ref, f, k, err)
 	}

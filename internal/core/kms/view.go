@@ -57,6 +57,27 @@ func lookup[R any](ctx context.Context, v *view, row string, decode func([]byte,
 	if ok {
 		return found.(*R), nil
 	}
+	return load(ctx, v, row, drops, decode)
+}
+
+// lookupKey is lookup of a key's row.
+func lookupKey(ctx context.Context, v *view, ref keyRef) (*key, error) {
+	if err := v.refresh(ctx); err != nil {
+		return nil, err
+	}
+	row := ref.appendRow(make([]byte, 0, 96))
+	v.mu.RLock()
+	found, ok := v.rows[string(row)]
+	drops := v.drops
+	v.mu.RUnlock()
+	if ok {
+		return found.(*key), nil
+	}
+	return load(ctx, v, string(row), drops, decodeKey)
+}
+
+// load reads a row and keeps it.
+func load[R any](ctx context.Context, v *view, row string, drops uint64, decode func([]byte, uint64) (*R, error)) (*R, error) {
 	item, err := meta.Get1(ctx, v.store, []byte(row))
 	if err != nil {
 		return nil, fromMeta(err)

@@ -224,7 +224,7 @@ func (o *Objects) lookUp(ctx context.Context, b *bucket.Bucket, key, version str
 	default:
 		rows = append(rows, versionKey(b.UID, key, want))
 	}
-	items, err := o.store.Get(ctx, rows...)
+	items, err := meta.View(ctx, o.store, rows...)
 	if err != nil {
 		return found{}, false, fmt.Errorf("read object: %w", err)
 	}
@@ -242,7 +242,7 @@ func (o *Objects) lookUp(ctx context.Context, b *bucket.Bucket, key, version str
 	if version == Null && other.Ver != 0 {
 		id, err := pointedTo(other)
 		if err == nil {
-			other, err = meta.Get1(ctx, o.store, versionKey(b.UID, key, id))
+			other, err = meta.View1(ctx, o.store, versionKey(b.UID, key, id))
 		}
 		if err != nil {
 			return found{}, false, fmt.Errorf("read version: %w", err)

@@ -92,7 +92,7 @@ func (o *Objects) open(ctx context.Context, id blob.StreamID, stored int64) (fun
 	if stored <= o.cfg.InlineLimit {
 		keys = append(keys, inlineKey(id))
 	}
-	items, err := o.store.Get(ctx, keys...)
+	items, err := meta.View(ctx, o.store, keys...)
 	if err != nil {
 		return nil, fmt.Errorf("find stream: %w", err)
 	}

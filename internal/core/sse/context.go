@@ -103,7 +103,7 @@ func (k *Keys) CallersContext(ctx context.Context, b bucketkey.Bucket, wrapped [
 		return nil, err
 	}
 	var pairs kms.Context
-	switch w := layers[0]; w.source {
+	switch w := layers.at[0]; w.source {
 	case fromBucketKey:
 		gen, err := k.cache.Generation(ctx, b.UID, w.ref)
 		if err != nil {

@@ -114,10 +114,10 @@ func TestTwoLayers(t *testing.T) {
 		t.Errorf("stored %d", len(o.sealed))
 	}
 	layers, err := parseWraps(o.wrap)
-	if err != nil || len(layers) != 2 {
+	if err != nil || layers.n != 2 {
 		t.Fatal(err)
 	}
-	first := len(layers[0].head()) + wrapSeal
+	first := len(layers.at[0].head()) + wrapSeal
 	for name, b := range map[string][]byte{
 		"the inner wrap alone": o.wrap[:first], "the outer wrap alone": o.wrap[first:],
 		"layers exchanged": append(bytes.Clone(o.wrap[first:]), o.wrap[:first]...),

@@ -16,7 +16,7 @@ func (k *Keys) KeyARN(ctx context.Context, bucket [16]byte, wrapped []byte) (str
 	if err != nil {
 		return "", err
 	}
-	switch w := layers[0]; w.source { // both layers of DSSE are under one key
+	switch w := layers.at[0]; w.source { // both layers of DSSE are under one key
 	case fromCustomer, fromService, fromLegacy:
 		return "", nil
 	case fromBucketKey:

@@ -188,9 +188,9 @@ func (s *Sealing) Verify(ctx context.Context, b bucketkey.Bucket, wrapped []byte
 	}
 	var dek secret.Bytes
 	if w.sealer != nil {
-		dek, _, err = s.keys.unwrapGeneration(ctx, w.by, b, layers[0], d)
+		dek, _, err = s.keys.unwrapGeneration(ctx, w.by, b, layers.at[0], d)
 	} else {
-		dek, err = layers[0].openDEK(w.aead.Open, d)
+		dek, err = layers.at[0].openDEK(w.aead.Open, d)
 	}
 	if err != nil {
 		return err
@@ -237,12 +237,12 @@ func (k *Keys) Applied(ctx context.Context, b bucketkey.Bucket, objectKey string
 	if err != nil {
 		return Applied{}, err
 	}
-	return k.appliedOf(ctx, b, objectKey, layers)
+	return k.appliedOf(ctx, b, objectKey, &layers)
 }
 
-func (k *Keys) appliedOf(ctx context.Context, b bucketkey.Bucket, objectKey string, layers []wrap) (Applied, error) {
-	a, err := k.applied(ctx, b, objectKey, layers[0])
-	if err == nil && len(layers) > 1 {
+func (k *Keys) appliedOf(ctx context.Context, b bucketkey.Bucket, objectKey string, layers *wraps) (Applied, error) {
+	a, err := k.applied(ctx, b, objectKey, layers.at[0])
+	if err == nil && layers.n > 1 {
 		a.Algorithm = DSSE
 	}
 	return a, err
@@ -294,15 +294,15 @@ func (k *Keys) unwrap(ctx context.Context, by iam.Caller, b bucketkey.Bucket, ob
 	if err != nil {
 		return nil, Applied{}, err
 	}
-	if err := checkCustomer(layers[0], key); err != nil {
+	if err := checkCustomer(layers.at[0], key); err != nil {
 		return nil, Applied{}, err
 	}
-	a, err := k.appliedOf(ctx, b, objectKey, layers)
+	a, err := k.appliedOf(ctx, b, objectKey, &layers)
 	if err != nil {
 		return nil, Applied{}, err
 	}
 	var deks dataKeys
-	for _, w := range layers {
+	for _, w := range layers.all() {
 		dek, event, err := k.unwrapOne(ctx, by, b, w, d, key)
 		if err != nil {
 			deks.clear()
@@ -390,7 +390,7 @@ func CheckKey(wrapped []byte, key CustomerKey) error {
 	if err != nil {
 		return err
 	}
-	return checkCustomer(layers[0], key)
+	return checkCustomer(layers.at[0], key)
 }
 
 // CheckPart is CheckKey for a part of an upload. Errors: Damaged,

@@ -633,13 +633,13 @@ func FuzzParseWrap(f *testing.F) {
 			return
 		}
 		var again []byte
-		for _, w := range layers {
+		for _, w := range layers.all() {
 			again = append(append(again, w.head()...), w.sealed...)
 		}
 		if !bytes.Equal(again, b) {
 			t.Errorf("accepted %x, which reads back otherwise", b)
 		}
-		w := layers[0]
+		w := layers.at[0]
 		if w.source == fromKMS {
 			d, err := parseDirect(w.vary)
 			if err != nil {

@@ -27,7 +27,7 @@ func Generations(wrapped []byte) ([]uuid.UUID, error) {
 		return nil, err
 	}
 	var out []uuid.UUID
-	for _, w := range layers {
+	for _, w := range layers.all() {
 		if w.source.inGeneration() {
 			out = append(out, w.ref)
 		}
@@ -64,13 +64,13 @@ func Rewrap(wrapped []byte, b Bound, m Move) ([]byte, error) {
 	}
 	var out []byte
 	moved := false
-	for _, w := range layers {
+	for _, w := range layers.all() {
 		held := w.source.inGeneration() && w.ref == m.From.Generation()
 		if !held {
 			out = append(append(out, w.head()...), w.sealed...)
 			continue
 		}
-		next, err := rewrapOne(w, b, m, len(layers) == 1)
+		next, err := rewrapOne(w, b, m, layers.n == 1)
 		if err != nil {
 			return nil, err
 		}

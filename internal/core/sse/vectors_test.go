@@ -52,7 +52,7 @@ func TestLegacyWrapVector(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := layers[0]
+	w := layers.at[0]
 	if w.source != fromLegacy || w.bind != BindDescriptor || !bytes.Equal(w.ref[:], count(0x40, 16)) {
 		t.Errorf("got %+v", w)
 	}
@@ -66,7 +66,7 @@ func TestCustomersWrapVector(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := layers[0]
+	w := layers.at[0]
 	if w.source != fromCustomer || !bytes.Equal(w.ref[:], count(0x40, 16)) || !bytes.Equal(w.vary[:32], count(0x80, 32)) {
 		t.Errorf("got %+v", w)
 	}

@@ -29,7 +29,7 @@ func BindOf(wrapped []byte) (Bind, error) {
 	if err != nil {
 		return 0, err
 	}
-	return layers[0].bind, nil
+	return layers.at[0].bind, nil
 }
 
 // source is where the key comes from that wraps a data key.
@@ -107,26 +107,34 @@ func (w wrap) openDEK(open func(dst, sealed, aad []byte) ([]byte, error), d [32]
 	return secret.New(dek), nil
 }
 
+// wraps are the layers of a wrapped data key: one, or two.
+type wraps struct {
+	n  int
+	at [maxLayers]wrap
+}
+
+func (w *wraps) all() []wrap { return w.at[:w.n] }
+
 // parseWraps accepts what Sealing.Wrap returns and nothing else: one wrap of layer 0,
 // or one of layer 1 and one of layer 2 behind it. The result shares b's memory.
 // Fault: Damaged.
-func parseWraps(b []byte) ([]wrap, error) {
+func parseWraps(b []byte) (wraps, error) {
 	first, rest, err := parseWrap(b)
 	if err != nil {
-		return nil, err
+		return wraps{}, err
 	}
 	if first.layer == 0 && len(rest) == 0 {
-		return []wrap{first}, nil
+		return wraps{1, [maxLayers]wrap{first}}, nil
 	}
 	second, rest, err := parseWrap(rest)
 	if err != nil {
-		return nil, err
+		return wraps{}, err
 	}
 	twice := first.layer == 1 && first.source == fromKMS && second.layer == 2 && second.source == fromService
 	if !twice || first.bind != second.bind || len(rest) != 0 {
-		return nil, badWrap("layers that do not go together")
+		return wraps{}, badWrap("layers that do not go together")
 	}
-	return []wrap{first, second}, nil
+	return wraps{2, [maxLayers]wrap{first, second}}, nil
 }
 
 func badWrap(what string) error {

@@ -175,6 +175,31 @@ func Version(ctx context.Context, s Store, key []byte) (uint64, error) {
 	return item.Ver, err
 }
 
+// Viewer is a store that can show rows that it keeps in memory, without a copy.
+type Viewer interface {
+	// View is Get, but that nobody may change the items' keys and values, which may be
+	// shared. They may be kept.
+	View(ctx context.Context, keys ...[]byte) ([]Item, error)
+	// View1 is View of one row.
+	View1(ctx context.Context, key []byte) (Item, error)
+}
+
+// View reads rows that the caller does not change.
+func View(ctx context.Context, s Store, keys ...[]byte) ([]Item, error) {
+	if v, ok := s.(Viewer); ok {
+		return v.View(ctx, keys...)
+	}
+	return s.Get(ctx, keys...)
+}
+
+// View1 reads a row that the caller does not change.
+func View1(ctx context.Context, s Store, key []byte) (Item, error) {
+	if v, ok := s.(Viewer); ok {
+		return v.View1(ctx, key)
+	}
+	return Get1(ctx, s, key)
+}
+
 // PrefixEnd returns the first key after all keys that begin with prefix, or nil
 // when there is none.
 func PrefixEnd(prefix []byte) []byte {

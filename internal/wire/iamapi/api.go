@@ -53,7 +53,7 @@ type API struct{ IAM *iam.Service }
 
 // iamOps is the table of IAM, feature by feature.
 func (a *API) iamOps() []pipeline.Op {
-	return slices.Concat(a.userOps(), a.groupOps(), a.roleOps(), a.policyOps(), a.accessKeyOps(), a.tagOps(), a.accountOps(),
+	return slices.Concat(a.userOps(), a.groupOps(), a.roleOps(), a.policyOps(), a.accessKeyOps(), a.tagOps(), a.accountOps(), a.absentOps(),
 		a.providerOps(), a.simulateOps())
 }
 

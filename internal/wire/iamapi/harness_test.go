@@ -61,7 +61,7 @@ type trail struct {
 func (t *trail) Append(_ context.Context, r audit.Record, _ bool) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.records = append(t.records, r)
+	t.records = append(t.records, r.Plain())
 	return nil
 }
 

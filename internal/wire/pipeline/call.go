@@ -15,8 +15,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/policy"
@@ -65,6 +63,12 @@ type Call struct {
 	start   time.Time
 	read    time.Time // when something of the body was last read
 	sending time.Time // when the answer began to go out
+
+	// Memory for the record.
+	facts      [12]audit.Fact
+	parameters [8]audit.Fact
+	elements   [4]audit.Fact
+	resources  [2]audit.Resource
 }
 
 // Header returns a request header, "" when absent.
@@ -199,56 +203,6 @@ func readBounded(r io.Reader, limit int64) ([]byte, error) {
 		return nil, fault.New(BodyTooLarge, "").With("MaxMessageLengthBytes", fmt.Sprint(limit))
 	}
 	return b.Bytes(), nil
-}
-
-// AuditParameters sets requestParameters of the call's audit record.
-func (c *Call) AuditParameters(p map[string]any) { c.record.RequestParameters = p }
-
-// AuditResponse sets responseElements of the call's audit record.
-func (c *Call) AuditResponse(p map[string]any) { c.record.ResponseElements = p }
-
-// AuditResource adds what the call touched to its audit record.
-func (c *Call) AuditResource(r ...audit.Resource) {
-	c.record.Resources = append(c.record.Resources, r...)
-}
-
-// AuditResources sets what the call is about in its audit record.
-func (c *Call) AuditResources(r ...audit.Resource) { c.record.Resources = r }
-
-// AuditItem adds an event of its own for one item of the call: what happened to the
-// item, with the identity and the request id of the call. data is its
-// additionalEventData; code is the item's error, zero when there is none.
-func (c *Call) AuditItem(event string, parameters, data map[string]any, code Code, resources ...audit.Resource) {
-	c.items = append(c.items, audit.Record{
-		EventName: event, RequestParameters: parameters, AdditionalEventData: data, Resources: resources,
-		ErrorCode: code.Code, ErrorMessage: code.Message,
-	})
-}
-
-// CodeOf names the error of a single item as the family names faults. An internal
-// error is logged.
-func (c *Call) CodeOf(err error) Code {
-	code, _, known := c.family.Codes.name(err, internal)
-	if !known {
-		c.road.cfg.Log.Error("internal error", "request_id", c.ID, "operation", c.operation(), "error", err)
-	}
-	return code
-}
-
-// EventID returns the id that the call's audit record will have.
-func (c *Call) EventID() string {
-	if c.record.EventID == "" {
-		c.record.EventID = uuid.NewString()
-	}
-	return c.record.EventID
-}
-
-// AuditData adds a fact to additionalEventData of the call's audit record.
-func (c *Call) AuditData(name string, value any) {
-	if c.record.AdditionalEventData == nil {
-		c.record.AdditionalEventData = make(map[string]any, 12)
-	}
-	c.record.AdditionalEventData[name] = value
 }
 
 // Response is an answer that has not been sent.

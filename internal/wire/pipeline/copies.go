@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/uuid"
-
 	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/store/meta"
@@ -89,13 +87,13 @@ func (c *Call) copies(r *audit.Record) []audit.Record {
 		return nil
 	}
 	if r.EventID == "" {
-		r.EventID = uuid.NewString()
+		r.EventID = audit.NewEventID()
 	}
 	r.SharedEventID = r.EventID
 	out := make([]audit.Record, len(others))
 	for i, account := range others {
 		out[i] = *r
-		out[i].EventID, out[i].RecipientAccountID = uuid.NewString(), account
+		out[i].EventID, out[i].RecipientAccountID = audit.NewEventID(), account
 		if c.family.TellsCaller {
 			continue
 		}
@@ -103,7 +101,7 @@ func (c *Call) copies(r *audit.Record) []audit.Record {
 		if r.UserIdentity.ARN != "" && strings.Contains(r.ErrorMessage, r.UserIdentity.ARN) && out[i].UserIdentity.ARN == "" {
 			out[i].ErrorMessage = deniedText // the sentence names the caller, and tells of its policies
 		}
-		out[i].RequestParameters = withoutMail(r.RequestParameters)
+		out[i].RequestParameters, out[i].Parameters = withoutMail(r.RequestParameters), factsWithoutMail(r.Parameters)
 		if account == c.owner {
 			out[i].Resources = slices.Clone(r.Resources)
 			setOwner(out[i].Resources, account)
@@ -125,8 +123,7 @@ func reduced(i audit.Identity) audit.Identity {
 func withoutMail(p map[string]any) map[string]any {
 	var out map[string]any
 	for name, value := range p {
-		text, ok := value.(string)
-		if !ok || !strings.HasPrefix(name, "x-amz-grant-") || !strings.Contains(strings.ToLower(text), "emailaddress") {
+		if !isMail(name, value) {
 			continue
 		}
 		if out == nil {
@@ -141,6 +138,24 @@ func withoutMail(p map[string]any) map[string]any {
 		return p
 	}
 	return out
+}
+
+// factsWithoutMail is withoutMail of facts.
+func factsWithoutMail(f audit.Facts) audit.Facts {
+	mail := func(x audit.Fact) bool { return isMail(x.Name, x.Value()) }
+	if !slices.ContainsFunc(f, mail) {
+		return f
+	}
+	return slices.DeleteFunc(slices.Clone(f), mail)
+}
+
+// isMail reports whether a parameter has an e-mail address of a grantee.
+func isMail(name string, value any) bool {
+	if !strings.HasPrefix(name, "x-amz-grant-") {
+		return false
+	}
+	text, ok := value.(string)
+	return ok && strings.Contains(strings.ToLower(text), "emailaddress")
 }
 
 // append appends a record of the call, and its copies.

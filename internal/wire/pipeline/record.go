@@ -62,15 +62,15 @@ func (c *Call) complete(resp *Response, err error) {
 		c.AuditData("bytesTransferredIn", c.in)
 		c.AuditData("bytesTransferredOut", planned(c, resp))
 		if m := c.Auth.Method.String(); m != "" {
-			c.AuditData("SignatureVersion", "SigV4")
-			c.AuditData("AuthenticationMethod", m)
+			c.AuditText("SignatureVersion", "SigV4")
+			c.AuditText("AuthenticationMethod", m)
 		}
-		c.AuditData("x-amz-id-2", c.HostID)
+		c.AuditText("x-amz-id-2", c.HostID)
 	}
 	if t := c.Request.TLS; t != nil {
 		suite := tls.CipherSuiteName(t.CipherSuite)
 		if c.family.TellsTransport {
-			c.AuditData("CipherSuite", suite)
+			c.AuditText("CipherSuite", suite)
 		}
 		r.TLSDetails = &audit.TLSDetails{
 			TLSVersion: "TLSv" + tls.VersionName(t.Version)[len("TLS "):], CipherSuite: suite,
@@ -78,7 +78,7 @@ func (c *Call) complete(resp *Response, err error) {
 		}
 	}
 	if err != nil || c.Op.Traits.Has(Read|Data) {
-		r.ResponseElements = nil
+		r.ResponseElements, r.Elements = nil, nil
 	}
 }
 
@@ -113,12 +113,13 @@ func (road *Road) auditItems(ctx context.Context, c *Call, durable bool) error {
 	for _, item := range c.items {
 		r := c.record
 		for _, name := range ofTheCall {
-			if v, ok := c.record.AdditionalEventData[name]; ok && item.AdditionalEventData != nil {
-				item.AdditionalEventData[name] = v
+			if f := c.record.Facts.Find(name); f != nil && item.AdditionalEventData != nil {
+				item.AdditionalEventData[name] = f.Value()
 			}
 		}
 		r.EventName, r.RequestParameters, r.Resources = item.EventName, item.RequestParameters, item.Resources
 		r.ErrorCode, r.ErrorMessage, r.ResponseElements, r.AdditionalEventData = item.ErrorCode, item.ErrorMessage, nil, item.AdditionalEventData
+		r.Parameters, r.Elements, r.Facts = nil, nil, nil
 		setOwner(r.Resources, bucketOf(c.record.Resources))
 		all.Go(func() error { return road.append(ctx, c, r, durable) })
 	}

@@ -236,7 +236,7 @@ func (road *Road) name(c *Call, err error) (Code, []fault.Detail) {
 	}
 	c.record.ErrorCode, c.record.ErrorMessage = code.Code, code.Message
 	if event := audit.EventOf(err); event != "" { // the KMS refused, and tells why
-		c.AuditData("cofferKmsEventId", event)
+		c.AuditText("cofferKmsEventId", event)
 	}
 	return code, details
 }

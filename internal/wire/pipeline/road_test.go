@@ -40,7 +40,7 @@ func (m *trail) Append(_ context.Context, r audit.Record, durable bool) error {
 	if m.err != nil {
 		return m.err
 	}
-	m.records, m.durable = append(m.records, r), append(m.durable, durable)
+	m.records, m.durable = append(m.records, r.Plain()), append(m.durable, durable)
 	return nil
 }
 

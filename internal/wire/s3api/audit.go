@@ -15,59 +15,63 @@ import (
 // auditRequest notes in the call's audit record what was asked, and of what. Whose bucket
 // it is has not been read yet.
 func auditRequest(c *pipeline.Call) {
-	c.AuditParameters(requestParameters(c))
-	if bucket := bucketResource(c); c.Key != "" {
-		c.AuditResources(audit.Resource{Type: "AWS::S3::Object", ARN: aws.ObjectARN(c.Bucket, c.Key)}, bucket)
-	} else if c.Bucket != "" {
-		c.AuditResources(bucket)
+	auditParameters(c)
+	switch {
+	case c.Key != "":
+		arn := aws.ObjectARN(c.Bucket, c.Key)
+		bucket := arn[:len(arn)-len("/")-len(c.Key)]
+		c.AuditResources(audit.Resource{Type: "AWS::S3::Object", ARN: arn}, audit.Resource{Type: audit.BucketResource, ARN: bucket})
+	case c.Bucket != "":
+		c.AuditResources(audit.Resource{Type: audit.BucketResource, ARN: aws.BucketARN(c.Bucket)})
 	}
-}
-
-func bucketResource(c *pipeline.Call) audit.Resource {
-	return audit.Resource{Type: audit.BucketResource, ARN: aws.BucketARN(c.Bucket)}
 }
 
 // auditDocument adds a configuration document to the parameters.
 func auditDocument(c *pipeline.Call, name string, document any) {
-	p := requestParameters(c)
-	p[name] = document
-	c.AuditParameters(p)
+	auditParameters(c)
+	c.AuditParameter(name, document)
 }
 
-// requestParameters are the target, the query and the x-amz-* headers, by their
+// auditParameters notes the target, the query and the x-amz-* headers, by their
 // names on the wire and without anything that is or proves a secret.
-func requestParameters(c *pipeline.Call) map[string]any {
-	p := make(map[string]any, 8)
+func auditParameters(c *pipeline.Call) *audit.Facts {
+	p := c.NewAuditParameters()
+	if len(c.Query) > 0 {
+		auditQuery(c, p)
+	}
+	for name, values := range c.Request.Header {
+		if !strings.HasPrefix(name, "X-Amz-") || transportHeaders[name] {
+			continue
+		}
+		if name = strings.ToLower(name); !secretParameter(name) {
+			p.Text(name, shown(name, values))
+		}
+	}
+	if r := c.Header("Range"); r != "" {
+		p.Text("Range", r)
+	}
+	p.Text("Host", c.Host())
+	if c.Bucket != "" {
+		p.Text("bucketName", c.Bucket)
+	}
+	if c.Key != "" {
+		p.Text("key", c.Key)
+	}
+	return p
+}
+
+func auditQuery(c *pipeline.Call, p *audit.Facts) {
 	for _, parameter := range slices.Sorted(maps.Keys(c.Query)) {
 		name, ok := queryName(c, parameter)
 		if !ok || secretParameter(name) {
 			continue
 		}
 		values := shown(name, c.Query[parameter])
-		if other, ok := p[name].(string); ok { // in another spelling
-			values = other + "," + values
+		if other := p.Find(name); other != nil { // in another spelling
+			values = other.Value().(string) + "," + values
 		}
-		p[name] = values
+		p.Text(name, values)
 	}
-	for name, values := range c.Request.Header {
-		if transportHeaders[name] || !strings.HasPrefix(name, "X-Amz-") {
-			continue
-		}
-		if name = strings.ToLower(name); !secretParameter(name) {
-			p[name] = shown(name, values)
-		}
-	}
-	if r := c.Header("Range"); r != "" {
-		p["Range"] = r
-	}
-	p["Host"] = c.Host()
-	if c.Bucket != "" {
-		p["bucketName"] = c.Bucket
-	}
-	if c.Key != "" {
-		p["key"] = c.Key
-	}
-	return p
 }
 
 // ownMembers are members of the record that no query may pass itself off as.

@@ -44,7 +44,7 @@ func decodeCopy(c *pipeline.Call) (in object.Copy, err error) {
 	if in.Attributes, err = attributes(c); err != nil {
 		return in, err
 	}
-	if in.Source.Customer, err = customersKey(c, sourcePrefix); err != nil {
+	if in.Source.Customer, err = customersKey(c, &ofSourceCustomer); err != nil {
 		return in, err
 	}
 	in.Redirect = value(c, redirectHeader) != ""
@@ -151,7 +151,7 @@ func decodeCopyPart(c *pipeline.Call) (in object.CopyPart, err error) {
 	if in.Source, err = copySource(c); err != nil {
 		return in, err
 	}
-	in.Source.Customer, err = customersKey(c, sourcePrefix)
+	in.Source.Customer, err = customersKey(c, &ofSourceCustomer)
 	return in, err
 }
 

@@ -74,10 +74,7 @@ func parseCors(b []byte) (c bucket.Cors, err error) {
 
 func decodePutCors(c *pipeline.Call) (in bucket.PutCors, err error) {
 	in.Ref = bucketRef(c)
-	if err := requireDigest(c); err != nil {
-		return in, err
-	}
-	b, err := document(c)
+	b, err := digested(c)
 	if err != nil {
 		return in, err
 	}

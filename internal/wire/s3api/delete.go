@@ -197,7 +197,7 @@ func auditDeleted(c *pipeline.Call, r object.DeleteResult, code pipeline.Code) {
 		p["versionId"] = r.DeleteItem.VersionID
 	}
 	data := map[string]any{}
-	ofObject.each(r.SSE, func(name string, value any) { data[name] = value })
+	ofObject.each(r.SSE, func(name, value string) { data[name] = value }, func(name string, value any) { data[name] = value })
 	c.AuditItem("DeleteObject", p, data, code,
 		audit.Resource{Type: "AWS::S3::Object", ARN: aws.ObjectARN(c.Bucket, r.Key)},
 		audit.Resource{Type: "AWS::S3::Bucket", ARN: aws.BucketARN(c.Bucket)})

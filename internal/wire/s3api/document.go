@@ -13,49 +13,59 @@ import (
 	"github.com/cofferstore/coffer/internal/wire/sigv4"
 )
 
-// requireDigest demands that the request has a digest of its document, for the
-// operations of which S3 does. That it is right is for [document] to check.
-// Fault: InvalidRequest.
-func requireDigest(c *pipeline.Call) error {
+// documentExpectation returns what the request says of its document. One that promises a
+// checksum must bring it. Faults: InvalidDigest, InvalidRequest, those of package checksum.
+func documentExpectation(c *pipeline.Call) (e object.Expect, err error) {
 	p, err := c.Payload()
 	if err != nil {
-		return err
+		return e, err
 	}
-	e, err := expectation(c, p)
+	if e, err = expectation(c, p); err != nil || e.MD5 != nil || e.Value != nil {
+		return e, err
+	}
 	switch {
-	case err != nil:
-		return err
-	case e.MD5 != nil, e.Value != nil:
-		return nil
 	case unprovedStream(c):
-		return invalidStream()
+		return e, invalidStream()
 	case c.Has("x-amz-sdk-checksum-algorithm"):
-		return fault.New(InvalidRequest, "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.")
+		return e, fault.New(InvalidRequest, "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.")
 	}
-	return fault.New(InvalidRequest, "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
+	return e, nil
+}
+
+// requireDigest demands that the request has a digest of its document. S3 does so for few
+// operations, whatever its model says of more: those for which clients made before the model
+// said so send one. That it is right is for [document] to check.
+// Faults: those of documentExpectation, InvalidRequest.
+func requireDigest(c *pipeline.Call) error {
+	e, err := documentExpectation(c)
+	if err == nil && e.MD5 == nil && e.Value == nil {
+		err = fault.New(InvalidRequest, "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
+	}
+	return err
 }
 
 // document reads the call's body whole and verifies it against Content-MD5 and
-// against the checksum in its headers or trailer. Faults: BodyTooLarge,
-// InvalidDigest, BadDigest, InvalidRequest, those of package checksum and of the
-// body's signature.
+// against the checksum in its headers or trailer. Faults: BodyTooLarge, BadDigest, those of
+// documentExpectation and of the body's signature.
 func document(c *pipeline.Call) ([]byte, error) {
-	p, err := c.Payload()
+	e, err := documentExpectation(c)
 	if err != nil {
 		return nil, err
-	}
-	e, err := expectation(c, p)
-	if err != nil {
-		return nil, err
-	}
-	if e.MD5 == nil && e.Value == nil && unprovedStream(c) {
-		return nil, invalidStream()
 	}
 	b, err := c.Document()
 	if err != nil {
 		return nil, err
 	}
 	return b, verify(b, e)
+}
+
+// digested is document for operations that demand a digest. Faults: those of
+// requireDigest and document.
+func digested(c *pipeline.Call) ([]byte, error) {
+	if err := requireDigest(c); err != nil {
+		return nil, err
+	}
+	return document(c)
 }
 
 // unprovedStream reports whether the body comes in chunks that nobody signed. S3 takes

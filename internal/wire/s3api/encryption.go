@@ -55,9 +55,6 @@ type unknownXML struct{ XMLName xml.Name }
 // whether the bucket exists.
 func decodePutEncryption(c *pipeline.Call) (bucket.PutEncryption, error) {
 	in := bucket.PutEncryption{Ref: bucketRef(c)}
-	if err := requireDigest(c); err != nil {
-		return in, err
-	}
 	var doc encryptionXML
 	err := decodeXML(c, "ServerSideEncryptionConfiguration", &doc)
 	if err == nil {

@@ -77,7 +77,7 @@ type keptRecord struct {
 func (k *keptRecord) Append(_ context.Context, r audit.Record, _ bool) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.Record = r
+	k.Record = r.Plain()
 	return nil
 }
 

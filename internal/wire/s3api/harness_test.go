@@ -69,7 +69,7 @@ type memoryTrail struct {
 func (m *memoryTrail) Append(_ context.Context, r audit.Record, _ bool) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.records = append(m.records, r)
+	m.records = append(m.records, r.Plain())
 	return nil
 }
 

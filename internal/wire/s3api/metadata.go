@@ -47,10 +47,7 @@ func decodeMetadata(c *pipeline.Call, action, root string) (in bucket.Metadata, 
 	if root == "" {
 		return in, nil
 	}
-	if err := requireDigest(c); err != nil {
-		return in, err
-	}
-	b, err := document(c)
+	b, err := digested(c)
 	if err != nil {
 		return in, err
 	}

@@ -121,7 +121,7 @@ func decodeComplete(c *pipeline.Call) (in object.Complete, err error) {
 	if in.Algorithm, in.Checksum, err = sentChecksum(c); err != nil {
 		return in, err
 	}
-	if in.Customer, err = customersKey(c, customerPrefix); err != nil {
+	if in.Customer, err = customersKey(c, &ofCustomer); err != nil {
 		return in, err
 	}
 	in.Parts, err = completeParts(c)

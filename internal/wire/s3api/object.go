@@ -79,9 +79,6 @@ func encodePut(c *pipeline.Call, out object.Stored) (*pipeline.Response, error) 
 		out.VersionID = ""
 	}
 	setWritten(c, h, out)
-	if out.VersionID == object.Null {
-		delete(h, "x-amz-version-id") // where versioning is suspended, S3 names the version to readers alone
-	}
 	auditApplied(c, out.SSE, out.FromDefault)
 	return &pipeline.Response{Status: http.StatusOK, Header: h}, nil
 }

@@ -46,10 +46,7 @@ func parseOwnership(b []byte) (bucket.Ownership, error) {
 
 func decodePutOwnership(c *pipeline.Call) (in bucket.PutOwnership, err error) {
 	in.Ref = bucketRef(c)
-	if err := requireDigest(c); err != nil {
-		return in, err
-	}
-	b, err := document(c)
+	b, err := digested(c)
 	if err != nil {
 		return in, err
 	}

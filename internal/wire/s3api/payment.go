@@ -54,9 +54,6 @@ type paymentXML struct {
 
 func decodePutPayment(c *pipeline.Call) (in bucket.PutRequestPayment, err error) {
 	in.Ref = bucketRef(c)
-	if err := requireDigest(c); err != nil {
-		return in, err
-	}
 	var doc paymentXML
 	if err := decodeXML(c, "RequestPaymentConfiguration", &doc); err != nil {
 		return in, err

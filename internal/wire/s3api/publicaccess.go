@@ -73,9 +73,6 @@ func publicAccess(c *pipeline.Call) (p bucket.PublicAccess, err error) {
 
 func decodePutPublicAccess(c *pipeline.Call) (in bucket.PutPublicAccess, err error) {
 	in.Ref = bucketRef(c)
-	if err := requireDigest(c); err != nil {
-		return in, err
-	}
 	in.PublicAccess, err = publicAccess(c)
 	return in, err
 }

@@ -151,10 +151,7 @@ func (a *API) decodePutRetention(c *pipeline.Call) (in object.PutRetention, err 
 	if in.VersionRef, err = versionRef(c); err != nil {
 		return in, err
 	}
-	if err := requireDigest(c); err != nil {
-		return in, err
-	}
-	b, err := document(c)
+	b, err := digested(c)
 	if err != nil {
 		return in, err
 	}
@@ -211,10 +208,7 @@ func decodePutLegalHold(c *pipeline.Call) (in object.PutLegalHold, err error) {
 	if in.VersionRef, err = versionRef(c); err != nil {
 		return in, err
 	}
-	if err := requireDigest(c); err != nil {
-		return in, err
-	}
-	b, err := document(c)
+	b, err := digested(c)
 	if err != nil {
 		return in, err
 	}

@@ -106,7 +106,7 @@ func newRouter(ops []pipeline.Op, domains []string) *router {
 
 // find sets the call's bucket and key and returns its operation.
 // Faults: InvalidURI, InvalidName, InvalidArgument, InvalidRequest,
-// MethodNotAllowed, NotImplemented.
+// MethodNotAllowed.
 func (r *router) find(c *pipeline.Call) (*pipeline.Op, error) {
 	if err := r.target(c); err != nil {
 		return nil, err
@@ -251,7 +251,6 @@ func (r *router) noMatch(c *pipeline.Call, path, sub string) error {
 		return fault.New(InvalidRequest, "There is no such thing as the ?%s sub-resource for a key", sub)
 	}
 	var methods []string
-	known := sub == ""
 	for _, op := range r.ops[path] {
 		if op.Route.Method == http.MethodOptions { // S3 does not tell of it
 			continue
@@ -259,11 +258,7 @@ func (r *router) noMatch(c *pipeline.Call, path, sub string) error {
 		if sub == "" && hasSubresource(op) || sub != "" && !slices.Contains(op.Route.Query, sub) {
 			continue
 		}
-		known = true
 		methods = append(methods, op.Route.Method)
-	}
-	if !known && slices.Contains(subresources[sub], path) {
-		return fault.New(NotImplemented, "The sub-resource ?%s is not implemented.", sub)
 	}
 	slices.Sort(methods)
 	resource := map[string]string{servicePath: "SERVICE", bucketPath: "BUCKET", objectPath: "OBJECT"}[path]

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/object"
 	"github.com/cofferstore/coffer/internal/fault"
@@ -204,16 +205,31 @@ func TestRoutesDiffer(t *testing.T) {
 	}
 }
 
-// Every sub-resource that an operation names is known to the router as one.
+// Every sub-resource that an operation names is known to the router as one, and the router
+// knows none that no operation names.
 func TestSubresourcesAreKnown(t *testing.T) {
 	parameters := []string{"list-type=2", "id", "partNumber", "annotationName"}
+	named := map[string]bool{}
 	for _, op := range table() {
 		for _, q := range op.Route.Query {
+			named[op.Route.Path+"?"+q] = true
 			if !slices.Contains(parameters, q) && !slices.Contains(subresources[q], op.Route.Path) {
 				t.Errorf("%s: ?%s is no known sub-resource of %s", op.Name, q, op.Route.Path)
 			}
 		}
 	}
+	for sub, paths := range subresources {
+		for _, path := range paths {
+			if !named[path+"?"+sub] {
+				t.Errorf("no operation is about ?%s of %s", sub, path)
+			}
+		}
+	}
+}
+
+// recordedParameters are the requestParameters of a call's record.
+func recordedParameters(c *pipeline.Call) map[string]any {
+	return audit.Record{Parameters: *auditParameters(c)}.Plain().RequestParameters
 }
 
 func TestAuditParameters(t *testing.T) {
@@ -228,7 +244,7 @@ func TestAuditParameters(t *testing.T) {
 		"bucketName": "photos", "key": "cat", "Host": "localhost", "versionId": "v", "X-Amz-Expires": "60",
 		"x-amz-server-side-encryption": "aws:kms", "x-amz-meta-a": "b",
 	}
-	got := requestParameters(c)
+	got := recordedParameters(c)
 	for name, v := range want {
 		if got[name] != v {
 			t.Errorf("%s is %v, want %v", name, got[name], v)
@@ -257,7 +273,7 @@ func TestForgedAuditParameters(t *testing.T) {
 		{"/photos/cat?X-Amz-Acl=a&x-amz-acl=b" + signed, "x-amz-acl", "a,b"},
 		{"/photos/cat?x-amz-server-side-encryption-CUSTOMER-KEY=K" + signed, "x-amz-server-side-encryption-customer-key", nil},
 	} {
-		if got := requestParameters(targeted(t, call(t, "GET", tc.target)))[tc.name]; got != tc.want {
+		if got := recordedParameters(targeted(t, call(t, "GET", tc.target)))[tc.name]; got != tc.want {
 			t.Errorf("%s: %s is %v, want %v", tc.target, tc.name, got, tc.want)
 		}
 	}

@@ -22,26 +22,32 @@ const (
 	customerMD5       = "key-md5"
 )
 
+// customerNames are the headers of a prefix, put together once.
+type customerNames struct{ algorithm, key, md5 string }
+
+var (
+	ofCustomer       = customerNames{customerPrefix + customerAlgorithm, customerPrefix + customerKey, customerPrefix + customerMD5}
+	ofSourceCustomer = customerNames{sourcePrefix + customerAlgorithm, sourcePrefix + customerKey, sourcePrefix + customerMD5}
+)
+
 // encryptionFields reads a request's encryption headers as they stand.
 func encryptionFields(c *pipeline.Call) sse.Fields {
 	return sse.Fields{
 		Algorithm: optional(c, sse.AlgorithmHeader), KeyID: optional(c, sse.KeyIDHeader),
 		Context: optional(c, sse.ContextHeader), BucketKey: optional(c, sse.BucketKeyHeader),
-		Customer: customerFields(c, customerPrefix), Secure: c.Caller.Secure,
+		Customer: customerFields(c, &ofCustomer), Secure: c.Caller.Secure,
 	}
 }
 
-func customerFields(c *pipeline.Call, prefix string) sse.CustomerFields {
-	return sse.CustomerFields{
-		Algorithm: optional(c, prefix+customerAlgorithm), Key: optional(c, prefix+customerKey), MD5: optional(c, prefix+customerMD5),
-	}
+func customerFields(c *pipeline.Call, of *customerNames) sse.CustomerFields {
+	return sse.CustomerFields{Algorithm: optional(c, of.algorithm), Key: optional(c, of.key), MD5: optional(c, of.md5)}
 }
 
 // customerTransport refuses keys of customers, the request's and those of a copy's
 // source, that came over an open connection: before anything else is said of a
 // request that has one. Fault: sse.CustomerInsecure.
 func customerTransport(c *pipeline.Call) error {
-	if !c.Caller.Secure && (customerFields(c, customerPrefix).Present() || customerFields(c, sourcePrefix).Present()) {
+	if !c.Caller.Secure && (customerFields(c, &ofCustomer).Present() || customerFields(c, &ofSourceCustomer).Present()) {
 		return fault.New(sse.CustomerInsecure, "").With("ArgumentName", sse.AlgorithmHeader)
 	}
 	return nil
@@ -59,15 +65,15 @@ func optional(c *pipeline.Call, name string) *string {
 
 // customersKey reads the trio under a prefix where no other encryption header
 // counts: of a copy's source, or about a whole upload.
-func customersKey(c *pipeline.Call, prefix string) (sse.CustomerKey, error) {
-	return sse.Fields{Customer: customerFields(c, prefix), Secure: c.Caller.Secure}.Use(false)
+func customersKey(c *pipeline.Call, of *customerNames) (sse.CustomerKey, error) {
+	return sse.Fields{Customer: customerFields(c, of), Secure: c.Caller.Secure}.Use(false)
 }
 
 // setCustomer tells which key a customer provided. Its MD5 was verified.
 func setCustomer(c *pipeline.Call, h http.Header, a sse.Applied) {
 	if a.Algorithm == sse.Customer {
-		setHeader(h, customerPrefix+customerAlgorithm, sse.AES256)
-		setHeader(h, customerPrefix+customerMD5, value(c, customerPrefix+customerMD5))
+		setHeader(h, ofCustomer.algorithm, sse.AES256)
+		setHeader(h, ofCustomer.md5, value(c, ofCustomer.md5))
 	}
 }
 
@@ -100,7 +106,7 @@ func setEncryption(h http.Header, a sse.Applied) {
 // object that is reported as not encrypted.
 func auditApplied(c *pipeline.Call, a sse.Applied, fromDefault bool) {
 	if name := a.Audited(fromDefault); name != "" {
-		c.AuditData("SSEApplied", name)
+		c.AuditText("SSEApplied", name)
 	}
 }
 
@@ -116,19 +122,19 @@ var (
 )
 
 // auditKey notes the key facts of an object; there are none without a KMS key.
-func auditKey(c *pipeline.Call, of keyFacts, a sse.Applied) { of.each(a, c.AuditData) }
+func auditKey(c *pipeline.Call, of keyFacts, a sse.Applied) { of.each(a, c.AuditText, c.AuditData) }
 
-func (of keyFacts) each(a sse.Applied, note func(name string, value any)) {
+func (of keyFacts) each(a sse.Applied, text func(name, value string), other func(name string, value any)) {
 	if a.KeyARN == "" {
 		return
 	}
-	note(of.arn, a.KeyARN)
-	note(of.bucketKey, a.BucketKey)
+	text(of.arn, a.KeyARN)
+	other(of.bucketKey, a.BucketKey)
 	if a.BucketKey && a.Generation != uuid.Nil {
-		note(of.generation, a.Generation.String())
+		text(of.generation, a.Generation.String())
 	}
 	if a.Event != "" {
-		note(of.event, a.Event)
+		text(of.event, a.Event)
 	}
 }
 
@@ -138,15 +144,11 @@ var auditHeaders = [...]string{
 	"x-amz-version-id", "x-amz-delete-marker", "x-amz-copy-source-version-id", objectVersionHeader,
 }
 
-// auditAnswer sets the record's responseElements from an answer's headers.
+// auditAnswer adds to the record's responseElements from an answer's headers.
 func auditAnswer(c *pipeline.Call, h http.Header) {
-	elements := make(map[string]any, len(auditHeaders))
 	for _, name := range auditHeaders {
 		if v := h[name]; len(v) == 1 {
-			elements[name] = v[0]
+			c.AuditElement(name, v[0])
 		}
-	}
-	if len(elements) > 0 {
-		c.AuditResponse(elements)
 	}
 }

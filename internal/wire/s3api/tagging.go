@@ -43,11 +43,8 @@ func tagsOf(sent []tagXML) ([]bucket.Tag, error) {
 	return tags, nil
 }
 
-func decodeTags(c *pipeline.Call) ([]bucket.Tag, error) {
-	if err := requireDigest(c); err != nil {
-		return nil, err
-	}
-	b, err := document(c)
+func decodeTags(c *pipeline.Call, read func(*pipeline.Call) ([]byte, error)) ([]bucket.Tag, error) {
+	b, err := read(c)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +92,7 @@ func writeTags(tags []bucket.Tag) []byte {
 }
 
 func decodePutBucketTagging(c *pipeline.Call) (bucket.PutTagging, error) {
-	tags, err := decodeTags(c)
+	tags, err := decodeTags(c, digested)
 	return bucket.PutTagging{Ref: bucketRef(c), Tags: tags}, err
 }
 
@@ -115,7 +112,7 @@ func decodePutObjectTagging(c *pipeline.Call) (in object.PutTagging, err error) 
 	if in.VersionRef, err = versionRef(c); err != nil {
 		return in, err
 	}
-	in.Tags, err = decodeTags(c)
+	in.Tags, err = decodeTags(c, document)
 	return in, err
 }
 

@@ -26,7 +26,7 @@ func decodeListParts(c *pipeline.Call) (in object.ListParts, err error) {
 	if in.UploadRef, err = uploadRef(c); err != nil {
 		return in, err
 	}
-	if in.Customer, err = customersKey(c, customerPrefix); err != nil {
+	if in.Customer, err = customersKey(c, &ofCustomer); err != nil {
 		return in, err
 	}
 	if in.After, err = partMarker(c); err != nil {

@@ -22,9 +22,6 @@ type versioningXML struct{ Status, MfaDelete string }
 
 func decodePutVersioning(c *pipeline.Call) (bucket.PutVersioning, error) {
 	in := bucket.PutVersioning{Ref: bucketRef(c)}
-	if err := requireDigest(c); err != nil {
-		return in, err
-	}
 	var doc versioningXML
 	if err := decodeXML(c, "VersioningConfiguration", &doc); err != nil {
 		return in, err

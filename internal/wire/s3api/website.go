@@ -152,9 +152,6 @@ func statusCode(text *string) (int, error) {
 
 func decodePutWebsite(c *pipeline.Call) (in bucket.PutWebsite, err error) {
 	in.Ref = bucketRef(c)
-	if err := requireDigest(c); err != nil {
-		return in, err
-	}
 	b, err := document(c)
 	if err != nil {
 		return in, err

@@ -90,15 +90,38 @@ func (s *store) unlock(order []int) {
 
 // Get is meta.Store.Get.
 func (s *store) Get(ctx context.Context, keys ...[]byte) ([]meta.Item, error) {
+	items, kept, err := s.view(ctx, keys)
+	if kept {
+		for i := range items { // nobody changes kept bytes; the caller may
+			items[i] = owned(keys[i], items[i])
+		}
+	}
+	return items, err
+}
+
+// View is meta.Viewer.View.
+func (s *store) View(ctx context.Context, keys ...[]byte) ([]meta.Item, error) {
+	items, kept, err := s.view(ctx, keys)
+	if kept {
+		for i := range items {
+			items[i].Key = keys[i]
+		}
+	}
+	return items, err
+}
+
+// view returns rows, and whether they are those that are kept, without their keys.
+func (s *store) view(ctx context.Context, keys [][]byte) (items []meta.Item, kept bool, err error) {
 	if len(keys) > maxKeys || slices.ContainsFunc(keys, s.skip) {
-		return s.Store.Get(ctx, keys...)
+		items, err = s.Store.Get(ctx, keys...)
+		return items, false, err
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	var at places
 	at.locate(s, keys)
-	items := make([]meta.Item, len(keys))
+	items = make([]meta.Item, len(keys))
 	var seen [maxKeys]uint64 // the changes of each key's shard
 	// All shards are locked at once: rows that are all here now are of now.
 	s.lock(at.order())
@@ -112,14 +135,11 @@ func (s *store) Get(ctx context.Context, keys ...[]byte) ([]meta.Item, error) {
 	}
 	s.unlock(at.order())
 	if found {
-		for i := range items { // nobody changes kept bytes; the caller may
-			items[i] = owned(keys[i], items[i])
-		}
-		return items, nil
+		return items, true, nil
 	}
 	read, err := s.Store.Get(ctx, keys...)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	for i, it := range read {
 		if it.Ver == meta.CounterVersion || len(it.Key)+len(it.Value) > maxRow {
@@ -127,13 +147,13 @@ func (s *store) Get(ctx context.Context, keys ...[]byte) ([]meta.Item, error) {
 		}
 		s.shards[at.of[i]].keep(it, seen[i])
 	}
-	return read, nil
+	return read, false, nil
 }
 
-// Version is meta.Versioner.Version.
-func (s *store) Version(ctx context.Context, key []byte) (uint64, error) {
+// View1 is meta.Viewer.View1.
+func (s *store) View1(ctx context.Context, key []byte) (meta.Item, error) {
 	if err := ctx.Err(); err != nil {
-		return 0, err
+		return meta.Item{}, err
 	}
 	if !s.skip(key) {
 		shard := &s.shards[s.shardOf(key)]
@@ -141,10 +161,16 @@ func (s *store) Version(ctx context.Context, key []byte) (uint64, error) {
 		it, found := shard.get(key)
 		shard.mu.Unlock()
 		if found {
-			return it.Ver, nil
+			it.Key = key
+			return it, nil
 		}
 	}
-	item, err := meta.Get1(ctx, s, key) // and keeps it
+	return meta.Get1(ctx, s, key) // and keeps it
+}
+
+// Version is meta.Versioner.Version.
+func (s *store) Version(ctx context.Context, key []byte) (uint64, error) {
+	item, err := s.View1(ctx, key)
 	return item.Ver, err
 }
 

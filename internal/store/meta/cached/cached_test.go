@@ -3,9 +3,11 @@
 package cached
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/cofferstore/coffer/internal/store/meta"
@@ -93,6 +95,41 @@ func TestRowsAreReadOnce(t *testing.T) {
 	put(t, s, "absent", "3")
 	if got := get(t, s, "a", "absent"); got != "2;3;" {
 		t.Errorf("after they were written: %q", got)
+	}
+}
+
+// What is viewed is what is got, by the caller's keys, and takes no memory for what is kept.
+func TestView(t *testing.T) {
+	s, below := open(t, Config{})
+	big := strings.Repeat("x", 4<<10)
+	put(t, s, "a", big)
+	view := func(key string) meta.Item {
+		t.Helper()
+		one, err := meta.View1(t.Context(), s, []byte(key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := meta.View(t.Context(), s, []byte("absent"), []byte(key))
+		if err != nil || string(all[1].Key) != key || string(one.Key) != key || !bytes.Equal(one.Value, all[1].Value) || one.Ver != all[1].Ver {
+			t.Fatalf("View: %v, View1: %v, %v", all, one, err)
+		}
+		if all[0].Ver != 0 || all[0].Value != nil || string(all[0].Key) != "absent" {
+			t.Fatalf("an absent row: %v", all[0])
+		}
+		return one
+	}
+	before := view("a")
+	reads := below.gets
+	key := []byte("a")
+	if n := testing.AllocsPerRun(100, func() { _, _ = s.(meta.Viewer).View1(t.Context(), key) }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+	if below.gets != reads {
+		t.Errorf("a row that is kept was read from below")
+	}
+	put(t, s, "a", "new")
+	if got := view("a"); string(got.Value) != "new" || string(before.Value) != big {
+		t.Errorf("after a commit: %q; what was seen before has %d bytes", got.Value, len(before.Value))
 	}
 }
 

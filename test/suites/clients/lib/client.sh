@@ -88,6 +88,9 @@ need() {
 		skip_all "cannot install $*: $(tail -n 1 "$work/install")"
 }
 
+# What this file and most scripts use beside their clients.
+need python3 curl
+
 # snippet NAME: prints the block of docs/clients.md whose fence ends with that name,
 # with this server's address and keys in the place of the page's. So the page is
 # exactly what was tested.
