@@ -34,6 +34,7 @@ type replicator struct {
 	key    string
 	both   bool // changes of replicas travel back
 	refuse error
+	before func() // nil, or what happens before a replica is made
 
 	mu      sync.Mutex
 	planned int
@@ -131,6 +132,9 @@ func (p *replicator) note(t task, state ReplicaState) error {
 func (p *replicator) run() (reasons []string) {
 	p.w.t.Helper()
 	for _, t := range p.take() {
+		if p.before != nil {
+			p.before()
+		}
 		_, err := p.replicate(t)
 		state := ReplicaCompleted
 		var failed *ReplicaError
@@ -343,6 +347,11 @@ func TestWhatIsNotReplicated(t *testing.T) {
 			disable(w, p.key)
 			return in
 		},
+		srcKeyState: func(w *world, p *replicator) Put {
+			in := key(w, p)
+			p.before = func() { disable(w, in.SSE.KeyID) }
+			return in
+		},
 		dstNoKey: func(w *world, p *replicator) Put {
 			in := key(w, p)
 			p.key = "arn:aws:kms:us-east-1:" + account + ":key/00000000-0000-4000-8000-000000000000"
@@ -394,8 +403,8 @@ func TestWhatIsNotReplicated(t *testing.T) {
 			}
 			get := read("src", "k", "")
 			get.Customer = in.SSE.Customer
-			if _, o := w.get(get); o.Replication != StatusFailed {
-				t.Errorf("%+v", o)
+			if o, err := w.objects.Head(t.Context(), alice, get); err != nil || o.Replication != StatusFailed {
+				t.Errorf("%+v, %v", o, err)
 			}
 			if err := w.consistent(false); err != nil {
 				t.Error(err)

@@ -116,6 +116,25 @@ func TestTagsThatMayNotBeRead(t *testing.T) {
 	})
 }
 
+// Changes of a version follow it, also when its bytes went to an archive since.
+func TestChangesOfWhatIsArchived(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.rules(rule1("r", "copies", 1))
+		w.put("a")
+		w.run()
+		synctest.Wait()
+		w.mu.Lock()
+		w.version.StorageClass = "GLACIER"
+		w.mu.Unlock()
+		w.change(object.OpTags, "a")
+		synctest.Wait()
+		if w.state("a", "copies") != "COMPLETED" || len(w.made) != 2 {
+			t.Errorf("state %q, made %q", w.state("a", "copies"), w.made)
+		}
+	})
+}
+
 // What can be wrong with a destination, and with the role.
 func TestWhatIsFinal(t *testing.T) {
 	account := func(id string) func(*rule) { return func(r *rule) { r.Destination.Account = &id } }

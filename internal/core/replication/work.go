@@ -185,7 +185,7 @@ func (s *Service) carryOut(ctx context.Context, j *job) error {
 	if underKMS(j.Algorithm) && j.anew() && j.rule.KMSObjects != enabled {
 		return errDropped // it is not for those any more
 	}
-	if j.object != nil && archived(j.object.StorageClass) {
+	if j.anew() && j.object != nil && archived(j.object.StorageClass) { // a change needs none of its bytes
 		return failure(srcObjectNotEligible, nil)
 	}
 	if j.by, err = s.session(ctx, b, r.Role); err != nil {
