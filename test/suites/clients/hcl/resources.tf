@@ -95,6 +95,41 @@ R
   acceleration_status = "Enabled"
   request_payer       = "Requester"
 }
+resource "aws_s3_bucket" "replica" {
+  bucket = "terraform-replica"
+  versioning { enabled = true }
+  server_side_encryption_configuration {
+    rule {
+      apply_server_side_encryption_by_default { sse_algorithm = "AES256" }
+    }
+  }
+}
+resource "aws_s3_bucket" "replicated" {
+  bucket        = "terraform-replicated"
+  force_destroy = true
+  versioning { enabled = true }
+  server_side_encryption_configuration {
+    rule {
+      apply_server_side_encryption_by_default { sse_algorithm = "AES256" }
+    }
+  }
+  replication_configuration {
+    role = aws_iam_role.r.arn
+    rules {
+      id     = "all"
+      prefix = ""
+      status = "Enabled"
+      source_selection_criteria {
+        sse_kms_encrypted_objects { enabled = true }
+      }
+      destination {
+        bucket             = aws_s3_bucket.replica.arn
+        storage_class      = "STANDARD_IA"
+        replica_kms_key_id = aws_kms_key.k.arn
+      }
+    }
+  }
+}
 resource "aws_s3_bucket" "locked" {
   bucket = "terraform-locked"
 
