@@ -364,3 +364,33 @@ func BenchmarkAuthorizeUser(b *testing.B) {
 
 // kmsPut is a Put that is handed on by its address.
 type kmsPut struct{ object.Put }
+
+// What S3 reads for a replica, of a version that is not the bucket owner's, is for its owner to
+// grant, as for any reader.
+func TestSourcesOfReplicas(t *testing.T) {
+	w := newWorld(t)
+	w.own(bucket.ObjectWriter)
+	w.identity[alice.ARN] = mayAll
+	need := policy.Need{Action: "s3:GetObjectVersionForReplication", Resource: "arn:aws:s3:::photos/a", Version: "v7"}
+	may := func() bool {
+		t.Helper()
+		err := w.Each(t.Context(), Request{By: alice}, []policy.Need{need})[0]
+		if err != nil && !errors.Is(err, iam.AccessDenied) {
+			t.Fatal(err)
+		}
+		return err == nil
+	}
+	w.objects["av7"] = object.Facts{Found: true, Owner: ownerAccount}
+	if !may() {
+		t.Error("the role may not read what is of its own account")
+	}
+	w.objects["av7"] = object.Facts{Found: true, Owner: otherAccount}
+	if may() {
+		t.Error("the role may read what another account has put there")
+	}
+	w.objects["av7"] = object.Facts{Found: true, Owner: otherAccount, ACL: acl.List{{ID: "id-of-" + ownerAccount, Permission: acl.Read}}}
+	w.open()
+	if !may() {
+		t.Error("the role may not read what is granted")
+	}
+}

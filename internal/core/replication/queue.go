@@ -288,9 +288,12 @@ func (q *queue) dropDamaged(ctx context.Context, r meta.Range, why error) error 
 
 // recover counts what is to be replicated, and sets the clock behind it.
 func (s *Service) recover(ctx context.Context) error {
-	r := meta.Range{Start: []byte(taskRows), End: meta.PrefixEnd([]byte(taskRows)), KeysOnly: true}
+	r := meta.Range{Start: []byte(taskRows), End: meta.PrefixEnd([]byte(taskRows)), MaxBytes: pageBytes}
 	for {
 		page, err := s.Rows.Scan(ctx, r)
+		if errors.Is(err, meta.Damaged) {
+			page, err = s.undamaged(ctx, r)
+		}
 		if err != nil {
 			return err
 		}
@@ -298,14 +301,7 @@ func (s *Service) recover(ctx context.Context) error {
 			if len(item.Key) == taskKeySize {
 				s.clock.atLeast(binary.BigEndian.Uint64(item.Key[taskKeySize-8:]))
 			}
-			row, err := meta.Get1(ctx, s.Rows, item.Key)
-			if errors.Is(err, meta.Damaged) {
-				continue // Run drops it
-			}
-			if err != nil {
-				return err
-			}
-			if t, err := decodeTask(row.Value); err == nil {
+			if t, err := decodeTask(item.Value); err == nil {
 				s.metrics.waiting(&t, 1)
 			}
 		}
@@ -314,4 +310,21 @@ func (s *Service) recover(ctx context.Context) error {
 		}
 		r.Start = page.Next
 	}
+}
+
+// undamaged reads a page row by row. Those that the store does not vouch for have no value: Run
+// drops them.
+func (s *Service) undamaged(ctx context.Context, r meta.Range) (meta.Page, error) {
+	r.KeysOnly = true
+	page, err := s.Rows.Scan(ctx, r)
+	for i := range page.Items {
+		item, err := meta.Get1(ctx, s.Rows, page.Items[i].Key)
+		switch {
+		case err == nil:
+			page.Items[i].Value = item.Value
+		case !errors.Is(err, meta.Damaged):
+			return page, err
+		}
+	}
+	return page, err
 }

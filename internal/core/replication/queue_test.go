@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/object"
 	"github.com/cofferstore/coffer/internal/store/meta"
@@ -226,6 +228,28 @@ func TestRowsThatAreNoTask(t *testing.T) {
 		synctest.Wait()
 		if w.tasks() != 0 || w.state("a", "copies") != "COMPLETED" {
 			t.Errorf("%d tasks, state %q", w.tasks(), w.state("a", "copies"))
+		}
+	})
+}
+
+// Rows that the store does not vouch for hold up neither others nor a start.
+func TestForgedRows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.rules(rule1("r", "copies", 1))
+		w.put("a")
+		var batch meta.Batch
+		batch.Put(taskKey(time.Now(), 1), []byte("{}"))
+		w.must(w.below.Commit(t.Context(), &batch))
+		w.put("b")
+		w.Service = w.open(w.Buckets)
+		if o := w.metrics.pairs[pair{"photos", "copies"}]; o == nil || o.tasks != 2 {
+			t.Errorf("%+v is to be replicated", o)
+		}
+		w.run()
+		synctest.Wait()
+		if w.tasks() != 0 || w.state("a", "copies") != "COMPLETED" || w.state("b", "copies") != "COMPLETED" || testutil.ToFloat64(w.metrics.broken) != 1 {
+			t.Errorf("%d tasks, states %q, %q", w.tasks(), w.state("a", "copies"), w.state("b", "copies"))
 		}
 	})
 }

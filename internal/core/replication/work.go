@@ -93,7 +93,7 @@ func (s *Service) settle(ctx context.Context, j *job, err error) error {
 		return s.end(ctx, j, object.ReplicaCompleted, "")
 	case errors.As(err, &failed):
 		s.log.Warn("a version is not replicated", "bucket", j.Bucket, "key", string(j.Key), "version_id", j.VersionID,
-			"destination", j.Destination, "rule", j.Rule, "reason", failed.Reason, "error", failed.Err)
+			"destination", j.Destination, "rule", j.Rule, "error", failed)
 		return s.end(ctx, j, object.ReplicaFailed, failed.Reason)
 	case errors.Is(err, errDropped):
 		return s.forget(ctx, j)

@@ -22,7 +22,9 @@ import (
 	"github.com/cofferstore/coffer/internal/core/policy"
 	"github.com/cofferstore/coffer/internal/core/sse"
 	"github.com/cofferstore/coffer/internal/fault"
+	"github.com/cofferstore/coffer/internal/secret"
 	"github.com/cofferstore/coffer/internal/store/meta"
+	"github.com/cofferstore/coffer/internal/store/meta/authentic"
 	metamem "github.com/cofferstore/coffer/internal/store/meta/mem"
 )
 
@@ -36,7 +38,8 @@ const (
 type world struct {
 	*Service
 	t       *testing.T
-	rows    *metamem.Store
+	rows    meta.Store
+	below   meta.Store // of the rows, without their codes
 	owner   iam.Caller
 	refused string // why the role cannot be assumed: "" it can
 
@@ -63,10 +66,11 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{
-		t: t, rows: metamem.New(), states: map[string]string{}, denied: map[string]bool{}, explicit: map[string]bool{}, running: map[string]int{},
+		t: t, below: metamem.New(), states: map[string]string{}, denied: map[string]bool{}, explicit: map[string]bool{}, running: map[string]int{},
 		owner:   iam.Caller{Principal: iam.Principal{Type: iam.Root, Account: home, ARN: aws.RootARN(home), PrincipalID: home}, Secure: true, SigV4: true},
 		version: object.Object{VersionID: "v", Size: 7, SSE: sse.Applied{Algorithm: sse.AES256}},
 	}
+	w.rows = authentic.Wrap(w.below, authentic.Keys{Current: 1, Key: map[uint32]secret.Bytes{1: secret.Random(secret.Size)}})
 	buckets := bucket.New(w.rows, bucket.Config{Region: "us-east-1", CanonicalID: func(a string) string { return a }})
 	w.Service = w.open(buckets)
 	for _, name := range []string{"photos", "copies", "others"} {
