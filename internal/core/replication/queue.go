@@ -71,25 +71,36 @@ type queued struct {
 type queue struct {
 	s     *Service
 	ready []*queued
-	known map[string]bool // rows that are ready or under way
-	busy  map[string]bool // keys of objects that are worked on, in whatever bucket
-	more  bool            // the rows may hold what is not known
-	until time.Time       // when the first row is due that was not, as it was last looked; zero: none
+	known map[string]bool  // rows that are ready or under way
+	busy  map[place]bool   // that are worked on
+	crowd map[place]*crowd // of what is ready
+	share int              // how many tasks of one object are ready at most
+	more  bool             // the rows may hold what is not known
+	until time.Time        // when the first row is due that was not, as it was last looked; zero: none
 }
 
 func newQueue(s *Service) *queue {
-	return &queue{s: s, known: map[string]bool{}, busy: map[string]bool{}, more: true}
+	return &queue{
+		s: s, known: map[string]bool{}, busy: map[place]bool{}, crowd: map[place]*crowd{}, more: true,
+		// Each worker keeps two objects from others: what is ready of those must not be all there is.
+		share: max(maxReady/(2*s.cfg.Workers), 1),
+	}
 }
 
-// next returns a task that may begin; nil when there is none for that long. Tasks of one key
-// are not carried out at the same time, not even of two buckets: those that replicate to each
-// other would exchange what they have.
+// next returns a task that may begin; nil when there is none for that long. Tasks of one
+// object, read or written, are not carried out at the same time: of two buckets that replicate
+// to each other they would exchange what they have.
 func (q *queue) next(ctx context.Context) (t *queued, until time.Duration, err error) {
 	for {
 		for i, t := range q.ready {
-			if key := string(t.Key); !q.busy[key] {
+			if of := t.places(); !q.busy[of[0]] && !q.busy[of[1]] {
 				q.ready = append(q.ready[:i], q.ready[i+1:]...)
-				q.busy[key] = true
+				for _, p := range of {
+					q.busy[p] = true
+					if q.crowd[p].ready--; q.crowd[p].ready == 0 {
+						delete(q.crowd, p)
+					}
+				}
 				return t, 0, nil
 			}
 		}
@@ -108,7 +119,9 @@ func (q *queue) next(ctx context.Context) (t *queued, until time.Duration, err e
 // ended forgets a task that is over, or put off.
 func (q *queue) ended(t *queued) {
 	delete(q.known, string(t.row))
-	delete(q.busy, string(t.Key))
+	for _, p := range t.places() {
+		delete(q.busy, p)
+	}
 	q.more = q.more || t.off
 }
 
@@ -165,7 +178,7 @@ func (q *queue) read(ctx context.Context, r meta.Range) (full bool, err error) {
 }
 
 // take adds rows that are not known to what is ready. Those whose rule is paused are put off,
-// many with one commit.
+// and those of which there are too many, many with one commit.
 func (q *queue) take(ctx context.Context, items []meta.Item) (n int, err error) {
 	var off meta.Batch
 	for _, item := range items {
@@ -181,19 +194,16 @@ func (q *queue) take(ctx context.Context, items []meta.Item) (n int, err error) 
 			continue
 		}
 		one := &queued{task: t, row: item.Key, sequence: sequence}
-		paused, err := q.s.paused(ctx, one)
+		if q.s.paused(ctx, one) {
+			err = one.putOff(&off, 0)
+		} else if later := q.join(one); !later.IsZero() {
+			err = one.move(&off, later)
+		} else {
+			n++
+		}
 		if err != nil {
 			return 0, err
 		}
-		if paused {
-			if err := one.putOff(&off, 0); err != nil {
-				return 0, err
-			}
-			continue
-		}
-		q.known[string(item.Key)] = true
-		q.ready = append(q.ready, one)
-		n++
 	}
 	if len(off.Puts) > 0 {
 		if _, err := q.s.Rows.Commit(ctx, &off); err != nil {
@@ -204,18 +214,19 @@ func (q *queue) take(ctx context.Context, items []meta.Item) (n int, err error) 
 }
 
 // paused reports whether the rule by which a task was planned is there and disabled. Who
-// carries the task out looks again.
-func (s *Service) paused(ctx context.Context, t *queued) (bool, error) {
+// carries the task out looks again, and sees to it if the rules cannot be read: one bucket's do
+// not hold up the others.
+func (s *Service) paused(ctx context.Context, t *queued) bool {
 	b, r, err := s.source(ctx, &t.task)
 	if err != nil || b == nil || r == nil {
-		return false, err
+		return false
 	}
 	for i := range r.Rules {
 		if rule := &r.Rules[i]; id(rule) == t.Rule && rule.Destination.Name() == t.Destination {
-			return rule.Status != enabled, nil
+			return rule.Status != enabled
 		}
 	}
-	return false, nil
+	return false
 }
 
 // source returns the bucket of a task's version and its configuration; nil when there is none
@@ -241,6 +252,11 @@ func (t *queued) putOff(batch *meta.Batch, at int64) error {
 	if at != 0 && due.UnixMilli() > at {
 		due = time.UnixMilli(max(at, time.Now().UnixMilli()+1))
 	}
+	return t.move(batch, due)
+}
+
+// move has a task looked at when it is due.
+func (t *queued) move(batch *meta.Batch, due time.Time) error {
 	row, err := t.encode()
 	if err != nil {
 		return fmt.Errorf("encode task: %w", err)

@@ -46,7 +46,7 @@ func TestTasksOfAKeyFollowOneAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.rules(rule1("r", "copies", 1), rule1("s", "others", 2))
-		w.wait = func(string) { time.Sleep(time.Second) }
+		w.wait = func(object.Replicate) { time.Sleep(time.Second) }
 		for range 3 {
 			w.put("one")
 		}
@@ -103,7 +103,7 @@ func TestFailuresAreFinal(t *testing.T) {
 			}
 			return &object.ReplicaError{Reason: "DstKmsKeyNotFound", Err: errBusy}
 		}
-		w.wait = func(string) { time.Sleep(time.Second) }
+		w.wait = func(object.Replicate) { time.Sleep(time.Second) }
 		w.put("a")
 		w.run()
 		time.Sleep(time.Hour)
@@ -171,7 +171,7 @@ func TestWhatIsBrokenOffIsDoneAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.rules(rule1("r", "copies", 1))
-		w.wait = func(string) { time.Sleep(time.Second) }
+		w.wait = func(object.Replicate) { time.Sleep(time.Second) }
 		w.put("a", "b", "c", "d", "e", "f")
 		stop := w.run()
 		time.Sleep(1500 * time.Millisecond)

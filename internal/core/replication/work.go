@@ -68,10 +68,12 @@ func (s *Service) work(ctx context.Context, t *queued) {
 		return
 	}
 	if err := s.settle(ctx, j, err); err != nil && ctx.Err() == nil {
-		// The row is as it was: it is read again.
-		t.off = true
 		s.log.Error("what became of a replica could not be noted", "bucket", t.Bucket, "destination", t.Destination, "error", err)
-		pause(ctx, firstWait)
+		if s.putOff(ctx, j) != nil {
+			// The row is as it was: it is read again.
+			t.off = true
+			pause(ctx, firstWait)
+		}
 	}
 	s.metrics.took.Observe(time.Since(began).Seconds())
 }

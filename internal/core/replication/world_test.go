@@ -37,30 +37,32 @@ const (
 // world is a service whose objects are a fake: what it is told to make is noted.
 type world struct {
 	*Service
-	t       *testing.T
-	rows    meta.Store
-	below   meta.Store // of the rows, without their codes
-	owner   iam.Caller
-	refused string // why the role cannot be assumed: "" it can
+	t        *testing.T
+	rows     meta.Store
+	below    meta.Store // of the rows, without their codes
+	owner    iam.Caller
+	refused  string // why the role cannot be assumed: "" it can
+	trustAll bool   // the role may be assumed for any bucket
 
 	mu       sync.Mutex
-	version  object.Object          // of which all versions are
-	tags     []bucket.Tag           // of it
-	gone     bool                   // there is no version
-	made     []string               // "key to destination", in the order in which they ended
-	states   map[string]string      // of "key to destination"
-	fails    func(key string) error // what Replicate returns
-	wait     func(key string)       // in Replicate
-	denied   map[string]bool        // actions that no policy allows
-	explicit map[string]bool        // actions that a policy denies
-	asked    []string               // "action resource"
-	last     object.Replicate       // what was asked for
-	by       iam.Caller             // by whom
-	changes  []object.Change        // events
-	records  []audit.Record         // of the trail
-	running  map[string]int         // of keys
-	most     int                    // tasks at the same time
-	twice    bool                   // two tasks of one key at the same time
+	version  object.Object             // of which all versions are
+	tags     []bucket.Tag              // of it
+	gone     bool                      // there is no version
+	made     []string                  // "key to destination", in the order in which they ended
+	states   map[string]string         // of "key to destination"
+	fails    func(key string) error    // what Replicate returns
+	wait     func(in object.Replicate) // in Replicate
+	unnoted  func(key string) error    // what Replicated returns
+	denied   map[string]bool           // actions that no policy allows
+	explicit map[string]bool           // actions that a policy denies
+	asked    []string                  // "action resource"
+	last     object.Replicate          // what was asked for
+	by       iam.Caller                // by whom
+	changes  []object.Change           // events
+	records  []audit.Record            // of the trail
+	running  map[string]int            // of keys
+	most     int                       // tasks at the same time
+	twice    bool                      // two tasks of one key at the same time
 }
 
 func newWorld(t *testing.T) *world {
@@ -188,7 +190,7 @@ func (w *world) Replicate(ctx context.Context, by iam.Caller, in object.Replicat
 	wait, fails := w.wait, w.fails
 	w.mu.Unlock()
 	if wait != nil {
-		wait(in.Key)
+		wait(in)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -212,6 +214,11 @@ func (w *world) Replicate(ctx context.Context, by iam.Caller, in object.Replicat
 
 // Replicated is Objects'.
 func (w *world) Replicated(ctx context.Context, _ bucket.Ref, _ bucket.UID, key, _, destination string, state object.ReplicaState, done func(*meta.Batch)) error {
+	if w.unnoted != nil {
+		if err := w.unnoted(key); err != nil {
+			return err
+		}
+	}
 	var batch meta.Batch
 	done(&batch)
 	if _, err := w.rows.Commit(ctx, &batch); err != nil {
@@ -242,7 +249,7 @@ func (w *world) Each(_ context.Context, _ access.Request, needs []policy.Need) [
 func (w *world) AssumeForService(_ context.Context, by iam.Caller, role, name string) (iam.Principal, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.refused != "" || role != roleARN || name != SessionName || by.SourceARN != "arn:aws:s3:::photos" || by.SourceAccount != home {
+	if w.refused != "" || role != roleARN || name != SessionName || !w.trustAll && by.SourceARN != "arn:aws:s3:::photos" || by.SourceAccount != home {
 		return iam.Principal{}, fault.New(iam.AccessDenied, "%s", w.refused)
 	}
 	return iam.Principal{
