@@ -118,7 +118,7 @@ func (p *replicator) take() (tasks []task) {
 func (p *replicator) replicate(t task) (Replica, error) {
 	return p.w.objects.Replicate(p.w.t.Context(), alice, Replicate{
 		Source: bucket.Ref{Bucket: t.Bucket.Name}, SourceUID: t.Bucket.UID, Key: t.Key, VersionID: t.VersionID,
-		Destination: t.to, KMSKey: p.key,
+		Destination: t.to, KMSKey: p.key, Operation: t.Operation,
 	})
 }
 
@@ -609,25 +609,36 @@ func TestLocksOfReplicasAreNotMadeWeaker(t *testing.T) {
 	governance := func(until time.Time) Lock { return Lock{Mode: bucket.Governance, Until: until} }
 	for _, c := range []struct {
 		name              string
-		byDefault         bool
+		op                Operation
+		later, byDefault  bool
 		was, source, want Lock
 	}{
-		{"nothing", false, Lock{}, Lock{}, Lock{}},
-		{"longer", false, compliance(early), compliance(late), compliance(late)},
-		{"shorter, in compliance mode", false, compliance(late), compliance(early), compliance(late)},
-		{"shorter", false, governance(late), governance(early), governance(early)},
-		{"removed", false, governance(late), Lock{}, Lock{}},
-		{"the bucket's", true, governance(late), Lock{}, governance(late)},
-		{"the bucket's, in compliance mode", false, compliance(late), Lock{Hold: HoldOn}, Lock{bucket.Compliance, late, HoldOn}},
-		{"a hold", false, Lock{}, Lock{Hold: HoldOn}, Lock{Hold: HoldOn}},
-		{"a hold that was lifted", false, Lock{Hold: HoldOn}, Lock{Hold: HoldOff}, Lock{Hold: HoldOff}},
-		{"a hold of its own", false, Lock{Hold: HoldOn}, Lock{}, Lock{Hold: HoldOn}},
+		{"nothing", OpTags, true, false, Lock{}, Lock{}, Lock{}},
+		{"a new one", OpRetention, true, false, Lock{}, governance(early), governance(early)},
+		{"longer, by another", OpTags, true, false, compliance(early), compliance(late), compliance(early)},
+		{"longer, in compliance mode", OpRetention, false, false, compliance(early), compliance(late), compliance(late)},
+		{"longer", OpRetention, false, false, governance(early), governance(late), governance(late)},
+		{"shorter, in compliance mode", OpRetention, true, false, compliance(late), compliance(early), compliance(late)},
+		{"shorter", OpRetention, true, false, governance(late), governance(early), governance(early)},
+		{"shorter, by another", OpTags, true, false, governance(late), governance(early), governance(late)},
+		{"shorter, but before", OpRetention, false, false, governance(late), governance(early), governance(late)},
+		{"removed", OpRetention, true, false, governance(late), Lock{}, Lock{}},
+		{"removed, but before", OpRetention, false, false, governance(late), Lock{}, governance(late)},
+		{"its own, tagged", OpTags, true, false, governance(late), Lock{}, governance(late)},
+		{"the bucket's", OpRetention, true, true, governance(late), Lock{}, governance(late)},
+		{"none, in compliance mode", OpRetention, true, false, compliance(late), Lock{}, compliance(late)},
+		{"a hold beside", OpLegalHold, true, false, compliance(late), Lock{Hold: HoldOn}, Lock{bucket.Compliance, late, HoldOn}},
+		{"a retention beside a hold", OpRetention, true, false, Lock{Hold: HoldOn}, governance(late), Lock{bucket.Governance, late, HoldOn}},
+		{"a hold, although before", OpLegalHold, false, false, Lock{}, Lock{Hold: HoldOn}, Lock{Hold: HoldOn}},
+		{"a hold that was lifted", OpLegalHold, true, false, Lock{Hold: HoldOn}, Lock{Hold: HoldOff}, Lock{Hold: HoldOff}},
+		{"lifted, but before", OpLegalHold, false, false, Lock{Hold: HoldOn}, Lock{Hold: HoldOff}, Lock{Hold: HoldOn}},
+		{"a hold of its own, tagged", OpTags, true, false, Lock{Hold: HoldOn}, Lock{Hold: HoldOff}, Lock{Hold: HoldOn}},
 	} {
 		b := &bucket.Bucket{ObjectLock: new(bucket.ObjectLock)}
 		if c.byDefault {
 			b.ObjectLock.Mode, b.ObjectLock.Days = bucket.Governance, 1
 		}
-		if got := w.objects.lockTaken(t.Context(), b, c.was, c.source); got != c.want {
+		if got := w.objects.lockTaken(t.Context(), b, c.was, c.source, c.op, c.later); got != c.want {
 			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
 		}
 	}

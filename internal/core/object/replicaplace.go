@@ -91,7 +91,8 @@ func (o *Objects) placeReplicaOnce(ctx context.Context, p *replicating, b *bucke
 }
 
 // syncReplica brings what is mutable of a version that the destination has up to date: tags,
-// list of grants, lock. Of changes in both buckets the later one counts.
+// list of grants, lock. Of changes in both buckets the later one counts, but that what makes a
+// lock stronger always does.
 func (o *Objects) syncReplica(ctx context.Context, p *replicating) (out Replica, err error) {
 	src := p.src.r
 	err = o.retry(ctx, p.ref, p.dst.UID, func(b *bucket.Bucket) error {
@@ -106,7 +107,7 @@ func (o *Objects) syncReplica(ctx context.Context, p *replicating) (out Replica,
 			return err
 		}
 		out = Replica{Marker: v.Marker, Size: v.Size, Stored: Stored{VersionID: v.wireVersion(), ETag: v.ETag, Size: v.Size, Modified: v.modified(), Checksum: v.Checksum}}
-		if v.Marker || !p.later(b, v.record) {
+		if v.Marker {
 			return nil
 		}
 		out.Stored.SSE = o.encryptionOf(ctx, b, v.record)
@@ -134,7 +135,13 @@ func (p *replicating) later(dst *bucket.Bucket, v *record) bool {
 // takeOver puts what is mutable of the source into the record of its replica, and reports
 // whether that changed.
 func (o *Objects) takeOver(ctx context.Context, p *replicating, b *bucket.Bucket, v *record) (changed bool, err error) {
-	src := p.src.r
+	src, later := p.src.r, p.later(b, v)
+	if lock := o.lockTaken(ctx, b, v.Lock, src.Lock, p.Operation, later); lock != v.Lock {
+		v.Lock, changed = lock, true
+	}
+	if !later {
+		return changed, nil
+	}
 	if !p.WithoutTags && !slices.Equal(v.Tags, src.Tags) {
 		v.Tags, changed = src.Tags, true
 	}
@@ -147,33 +154,31 @@ func (o *Objects) takeOver(ctx context.Context, p *replicating, b *bucket.Bucket
 			v.ACL, changed = g.list, true
 		}
 	}
-	if lock := o.lockTaken(ctx, b, v.Lock, src.Lock); lock != v.Lock {
-		v.Lock, changed = lock, true
-	}
 	if changed {
 		v.Replication.Changed = src.Replication.Changed
 	}
 	return changed, nil
 }
 
-// lockTaken returns the lock of a version that takes over its source's. A retention in
-// compliance mode is never made weaker, nor is one taken away that the bucket gives to all.
-func (o *Objects) lockTaken(ctx context.Context, b *bucket.Bucket, was, source Lock) Lock {
-	if b.ObjectLock == nil {
-		return was
-	}
+// lockTaken returns the lock of a version that takes over what an operation made of its
+// source's. later says that the source was changed after the version. A retention may always
+// become longer, and a hold be set; weaker they become only by the later change, and never in
+// compliance mode, nor where the bucket gives a retention to all.
+func (o *Objects) lockTaken(ctx context.Context, b *bucket.Bucket, was, source Lock, op Operation, later bool) Lock {
 	to := was
-	if source.Hold != "" {
+	switch {
+	case b.ObjectLock == nil:
+	case op == OpLegalHold && (source.Hold == HoldOn || later && source.Hold != ""):
 		to.Hold = source.Hold
+	case op == OpRetention && (source.Mode != "" || later && b.ObjectLock.Mode == ""):
+		to.Mode, to.Until = source.Mode, source.Until
+		var bypass Bypass
+		if later { // who changed the source's was held against its retention in governance mode
+			bypass = func(context.Context, VersionRef) error { return nil }
+		}
+		if o.changeable(ctx, VersionRef{}, was, to, bypass) != nil {
+			return was
+		}
 	}
-	if source.Mode == "" && b.ObjectLock.Mode != "" {
-		return to
-	}
-	next := Lock{Mode: source.Mode, Until: source.Until, Hold: to.Hold}
-	// Who changed the source's was held against its retention in governance mode.
-	allowed := func(context.Context, VersionRef) error { return nil }
-	if o.changeable(ctx, VersionRef{}, was, next, allowed) != nil {
-		return to
-	}
-	return next
+	return to
 }

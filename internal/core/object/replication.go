@@ -117,6 +117,9 @@ type Replicate struct {
 	ToOwner bool
 	// WithoutTags leaves the source's tags behind.
 	WithoutTags bool
+	// Operation is what the source's change was. Those of locks alone change the lock of a
+	// replica that is there.
+	Operation Operation
 }
 
 // Replica is what Replicate did.

@@ -250,7 +250,7 @@ func (s *Service) replicate(ctx context.Context, j *job, withoutTags bool) error
 	d := &j.rule.Destination
 	in := object.Replicate{
 		Source: bucket.Ref{Bucket: j.Bucket}, SourceUID: bucket.UID(j.UID), Key: string(j.Key), VersionID: j.VersionID,
-		Destination: j.Destination, ToOwner: toOwner(j.rule), WithoutTags: withoutTags,
+		Destination: j.Destination, ToOwner: toOwner(j.rule), WithoutTags: withoutTags, Operation: j.Operation,
 	}
 	if d.KMSKey != nil && j.rule.KMSObjects == enabled {
 		in.KMSKey = *d.KMSKey
