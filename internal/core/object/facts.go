@@ -19,6 +19,9 @@ type Facts struct {
 	Tags  []bucket.Tag
 	// Annotated says that the version has annotations.
 	Annotated bool
+	// Changed tells one state of tags, list of grants and lock of a version that is replicated
+	// from another.
+	Changed int64
 }
 
 // Facts tells of a version; "" is the current one. What is not there, or has no
@@ -31,7 +34,7 @@ func (o *Objects) Facts(ctx context.Context, b *bucket.Bucket, key, version stri
 	case err != nil:
 		return Facts{}, err
 	}
-	return Facts{Found: !v.Marker, Owner: v.Owner, ACL: v.ACL, Tags: v.Tags, Annotated: len(v.Annotations) > 0}, nil
+	return Facts{Found: !v.Marker, Owner: v.Owner, ACL: v.ACL, Tags: v.Tags, Annotated: len(v.Annotations) > 0, Changed: v.Replication.Changed}, nil
 }
 
 // UploadEncryption tells how the object of an upload will be encrypted, and whether

@@ -807,3 +807,55 @@ func TestTriesOfReplicas(t *testing.T) {
 		}
 	}
 }
+
+// What it was decided by that a version may be replicated must be so still when it is.
+func TestDecisionsThatAreOutOfDate(t *testing.T) {
+	w, _ := newReplicating(t, Config{})
+	at := at1("src", "k", w.put(put("src", "k", pattern(10))).VersionID)
+	b, err := w.buckets.Find(t.Context(), at.Ref.Ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	decide := func() *Decided {
+		t.Helper()
+		to, err := w.buckets.Find(t.Context(), bucket.Ref{Bucket: "dst"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		facts, err := w.objects.Facts(t.Context(), b, "k", at.VersionID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &Decided{Destination: to.UID, Changed: facts.Changed, Algorithm: sse.AES256}
+	}
+	try := func(d *Decided) error {
+		_, err := w.objects.Replicate(t.Context(), alice, Replicate{
+			Source: at.Ref.Ref, SourceUID: b.UID, Key: "k", VersionID: at.VersionID, Destination: "dst", Decided: d,
+		})
+		return err
+	}
+	old := decide()
+	if _, err := w.objects.PutTagging(t.Context(), alice, PutTagging{VersionRef: at, Tags: []bucket.Tag{{Key: "a", Value: "b"}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := try(old); !errors.Is(err, ErrChanged) {
+		t.Errorf("tags came: %v", err)
+	}
+	other := decide()
+	other.Algorithm = sse.KMS
+	if err := try(other); !errors.Is(err, ErrChanged) {
+		t.Errorf("the encryption is another: %v", err)
+	}
+	last := decide()
+	if _, err := w.buckets.Delete(t.Context(), alice, bucket.Delete{Ref: bucket.Ref{Bucket: "dst"}}); err != nil {
+		t.Fatal(err)
+	}
+	w.bucket("dst", bucket.Enabled)
+	var failed *ReplicaError
+	if err := try(last); !errors.As(err, &failed) || failed.Reason != "DstBucketNotFound" {
+		t.Errorf("another bucket has the name: %v", err)
+	}
+	if err := try(decide()); err != nil {
+		t.Error(err)
+	}
+}

@@ -98,6 +98,9 @@ func (o *Objects) replicaSource(ctx context.Context, p *replicating) error {
 		return &ReplicaError{Reason: srcNotEligible, Err: errors.New("the version is null")}
 	}
 	p.src.b, p.src.r = b, v.record
+	if d := p.Decided; d != nil && (v.Replication.Changed != d.Changed || !v.Marker && o.encryptionOf(ctx, b, v.record).Algorithm != d.Algorithm) {
+		return ErrChanged
+	}
 	return nil
 }
 
@@ -109,6 +112,9 @@ func (o *Objects) replicaBucket(ctx context.Context, p *replicating) (err error)
 	}
 	if err != nil {
 		return err
+	}
+	if d := p.Decided; d != nil && p.dst.UID != d.Destination { // deleted, and made again
+		return &ReplicaError{Reason: dstNoBucket}
 	}
 	return takesReplica(p.src.b, p.dst)
 }

@@ -120,7 +120,19 @@ type Replicate struct {
 	// Operation is what the source's change was. Those of locks alone change the lock of a
 	// replica that is there.
 	Operation Operation
+	// Decided is what it was decided by that this may be done; nil is nothing that could change.
+	Decided *Decided
 }
+
+// Decided is what permissions to replicate are decided by, and may have changed since.
+type Decided struct {
+	Destination bucket.UID
+	Changed     int64  // as Facts has it
+	Algorithm   string // as sse.Applied has it; "" for delete markers
+}
+
+// ErrChanged is Replicate's error when something is not as Decided says.
+var ErrChanged = errors.New("object: the version has changed since it was decided that it may be replicated")
 
 // Replica is what Replicate did.
 type Replica struct {
@@ -155,8 +167,8 @@ func (e *ReplicaError) Unwrap() error { return e.Err }
 // Replicate makes a version's replica in another bucket, as by, or brings what is mutable of
 // it up to date: tags, list of grants, lock. It can be repeated. Permissions for S3's actions
 // are the caller's business; the KMS decides for itself. The record of what was written may go
-// with the commit (audit.WithJoin): its result is a Replica. Errors: ErrSourceGone, *ReplicaError,
-// and those that may not last.
+// with the commit (audit.WithJoin): its result is a Replica. Errors: ErrSourceGone, ErrChanged,
+// *ReplicaError, and those that may not last.
 func (o *Objects) Replicate(ctx context.Context, by iam.Caller, in Replicate) (Replica, error) {
 	return rereading(func() (Replica, error) { return o.replicate(ctx, by, in) })
 }

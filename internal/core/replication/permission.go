@@ -10,6 +10,7 @@ import (
 	"github.com/cofferstore/coffer/internal/aws"
 	"github.com/cofferstore/coffer/internal/core/access"
 	"github.com/cofferstore/coffer/internal/core/iam"
+	"github.com/cofferstore/coffer/internal/core/kms"
 	"github.com/cofferstore/coffer/internal/core/object"
 	"github.com/cofferstore/coffer/internal/core/policy"
 	"github.com/cofferstore/coffer/internal/core/sse"
@@ -41,7 +42,11 @@ func (s *Service) permitted(ctx context.Context, j *job) (withoutTags bool, err 
 			return true, failure("SrcGetTaggingNotPermitted", refused.Err)
 		}
 	}
-	for _, w := range s.wants(ctx, j, tagged && !withoutTags) {
+	all, err := s.wants(ctx, j, tagged && !withoutTags)
+	if err != nil {
+		return withoutTags, err
+	}
+	for _, w := range all {
 		if err := s.allowed(ctx, j, w); err != nil {
 			return withoutTags, err
 		}
@@ -84,10 +89,11 @@ func (j *job) ofReplica(action string) policy.Need {
 	return policy.Need{Action: action, Resource: aws.ObjectARN(j.Destination, string(j.Key))}
 }
 
-// wants lists the permissions that a task needs, in the order in which they are missed.
-func (s *Service) wants(ctx context.Context, j *job, tags bool) (all []wanted) {
+// wants lists the permissions that a task needs, in the order in which they are missed. Errors:
+// those that do not last.
+func (s *Service) wants(ctx context.Context, j *job, tags bool) (all []wanted, err error) {
 	if j.Operation == object.OpMarker {
-		return []wanted{{need: j.ofReplica("s3:ReplicateDelete"), reason: dstDelObjNotPermitted}}
+		return []wanted{{need: j.ofReplica("s3:ReplicateDelete"), reason: dstDelObjNotPermitted}}, nil
 	}
 	read := wanted{need: j.ofSource("s3:GetObjectVersionForReplication"), reason: srcGetObjectNotPermitted}
 	if !underKMS(j.object.SSE.Algorithm) {
@@ -108,7 +114,9 @@ func (s *Service) wants(ctx context.Context, j *job, tags bool) (all []wanted) {
 	}
 
 	write := wanted{need: j.ofReplica("s3:ReplicateObject"), reason: dstPutObjectNotPermitted}
-	write.need.Keys = s.encryptionOf(ctx, j)
+	if write.need.Keys, err = s.encryptionOf(ctx, j); err != nil {
+		return nil, err
+	}
 	if j.Operation == object.OpACL {
 		write.reason = dstPutACLNotPermitted
 	}
@@ -125,12 +133,13 @@ func (s *Service) wants(ctx context.Context, j *job, tags bool) (all []wanted) {
 	if held {
 		all = append(all, wanted{need: j.ofReplica("s3:PutObjectLegalHold"), reason: dstPutLegalHoldNotPermitted})
 	}
-	return all
+	return all, nil
 }
 
 // encryptionOf returns the condition keys of how the replica is to be encrypted, as policies
-// ask for them of s3:ReplicateObject (Service Authorization Reference, Amazon S3).
-func (s *Service) encryptionOf(ctx context.Context, j *job) map[string][]string {
+// ask for them of s3:ReplicateObject (Service Authorization Reference, Amazon S3). Errors: those
+// that do not last. A key that there is not has the name that was given: the KMS refuses it.
+func (s *Service) encryptionOf(ctx context.Context, j *job) (map[string][]string, error) {
 	algorithm, key := j.object.SSE.Algorithm, ""
 	switch {
 	case underKMS(algorithm):
@@ -141,16 +150,19 @@ func (s *Service) encryptionOf(ctx context.Context, j *job) map[string][]string 
 		d := sse.Effective(sse.Request{}, j.destination.Default())
 		algorithm, key = d.Algorithm, d.KeyID
 	case algorithm == sse.Customer:
-		return nil
+		return nil, nil
 	}
 	keys := map[string][]string{"s3:" + sse.AlgorithmHeader: {algorithm}}
 	if underKMS(algorithm) {
-		if arn, err := s.Keys.Resolve(ctx, j.by, key); err == nil {
+		switch arn, err := s.Keys.Resolve(ctx, j.by, key); {
+		case err == nil:
 			key = arn
+		case !errors.Is(err, kms.NotFound) && !errors.Is(err, kms.InvalidArn) && !errors.Is(err, kms.AccessDenied):
+			return nil, err
 		}
 		keys["s3:"+sse.KeyIDHeader] = []string{key}
 	}
-	return keys
+	return keys, nil
 }
 
 // ofSource reports whether a reason of a failure is about the source.

@@ -3,6 +3,7 @@
 package replication
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -10,8 +11,10 @@ import (
 	"time"
 
 	"github.com/cofferstore/coffer/internal/core/bucket"
+	"github.com/cofferstore/coffer/internal/core/kms"
 	"github.com/cofferstore/coffer/internal/core/object"
 	"github.com/cofferstore/coffer/internal/core/sse"
+	"github.com/cofferstore/coffer/internal/fault"
 )
 
 func TestWhatTheRoleNeeds(t *testing.T) {
@@ -216,11 +219,49 @@ func TestEncryptionThatPoliciesAskFor(t *testing.T) {
 	} {
 		r := rule1("r", "copies", 1, takesKMS)
 		j := &job{queued: new(queued), rule: &r, destination: to, object: &object.Object{SSE: sse.Applied{Algorithm: c.algorithm}}}
-		got := w.encryptionOf(t.Context(), j)
+		got, err := w.encryptionOf(t.Context(), j)
+		w.must(nil, err)
 		if one(got["s3:x-amz-server-side-encryption"]) != c.want || one(got["s3:x-amz-server-side-encryption-aws-kms-key-id"]) != c.key {
 			t.Errorf("%s: %v", c.algorithm, got)
 		}
 	}
+}
+
+// A policy that asks for the key is asked again when the key's name could not be found out.
+func TestKeysWhoseNamesCannotBeFoundOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.rules(rule1("r", "copies", 1, takesKMS))
+		w.version.SSE.Algorithm, w.unresolved = sse.KMS, fault.New(kms.Unavailable, "")
+		w.put("a")
+		w.run()
+		synctest.Wait()
+		if len(w.made) != 0 || w.state("a", "copies") != "" || w.tasks() != 1 {
+			t.Errorf("made %q, state %q, %d tasks", w.made, w.state("a", "copies"), w.tasks())
+		}
+	})
+}
+
+// What is asked for is what was decided about: the bucket, and the version as it was.
+func TestWhatIsDecidedIsWhatIsDone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.rules(rule1("r", "copies", 1))
+		want := object.Decided{Destination: w.bucket("copies").UID, Changed: 5, Algorithm: sse.AES256}
+		w.changed = 5
+		w.Service.cfg.Room = func(ctx context.Context) error {
+			w.must(w.Buckets.Delete(ctx, w.owner, bucket.Delete{Ref: bucket.Ref{Bucket: "copies"}}))
+			w.must(w.Buckets.Create(ctx, w.owner, bucket.Create{Bucket: "copies"}))
+			w.changed = 6
+			return nil
+		}
+		w.put("a")
+		w.run()
+		synctest.Wait()
+		if w.last.Decided == nil || *w.last.Decided != want {
+			t.Errorf("asked for %+v, want %+v", w.last.Decided, want)
+		}
+	})
 }
 
 func one(values []string) string { return strings.Join(values, ",") }

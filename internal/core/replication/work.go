@@ -57,6 +57,7 @@ type job struct {
 	destination *bucket.Access
 	by          iam.Caller
 	object      *object.Object // nil for a delete marker
+	changed     int64          // as object.Facts has it, no later than object
 }
 
 // work carries a task out and ends it, or puts it off.
@@ -214,16 +215,15 @@ func (s *Service) look(ctx context.Context, j *job) (facts object.Facts, err err
 	if j.Operation == object.OpMarker {
 		return facts, nil // Replicate finds it
 	}
-	if j.Algorithm != sse.Customer { // nobody looks at that without its key
+	facts, err = s.Objects.Facts(ctx, j.source, string(j.Key), j.VersionID)
+	if err == nil && facts.Found && j.Algorithm != sse.Customer { // nobody looks at that without its key
 		j.object, err = s.Objects.Head(ctx, iam.ServiceCaller(ServiceName, j.source.ARN(), j.source.Owner), object.Get{VersionRef: j.ref()})
-	}
-	if err == nil {
-		facts, err = s.Objects.Facts(ctx, j.source, string(j.Key), j.VersionID)
 	}
 	switch {
 	case errors.Is(err, object.NoSuchKey), errors.Is(err, object.NoSuchVersion), errors.Is(err, bucket.NoSuchBucket), err == nil && !facts.Found:
 		return facts, errDropped
 	}
+	j.changed = facts.Changed
 	return facts, err
 }
 
@@ -251,6 +251,10 @@ func (s *Service) replicate(ctx context.Context, j *job, withoutTags bool) error
 	in := object.Replicate{
 		Source: bucket.Ref{Bucket: j.Bucket}, SourceUID: bucket.UID(j.UID), Key: string(j.Key), VersionID: j.VersionID,
 		Destination: j.Destination, ToOwner: toOwner(j.rule), WithoutTags: withoutTags, Operation: j.Operation,
+		Decided: &object.Decided{Destination: j.destination.UID, Changed: j.changed},
+	}
+	if j.object != nil {
+		in.Decided.Algorithm = j.object.SSE.Algorithm
 	}
 	if d.KMSKey != nil && j.rule.KMSObjects == enabled {
 		in.KMSKey = *d.KMSKey

@@ -44,25 +44,27 @@ type world struct {
 	refused  string // why the role cannot be assumed: "" it can
 	trustAll bool   // the role may be assumed for any bucket
 
-	mu       sync.Mutex
-	version  object.Object             // of which all versions are
-	tags     []bucket.Tag              // of it
-	gone     bool                      // there is no version
-	made     []string                  // "key to destination", in the order in which they ended
-	states   map[string]string         // of "key to destination"
-	fails    func(key string) error    // what Replicate returns
-	wait     func(in object.Replicate) // in Replicate
-	unnoted  func(key string) error    // what Replicated returns
-	denied   map[string]bool           // actions that no policy allows
-	explicit map[string]bool           // actions that a policy denies
-	asked    []string                  // "action resource"
-	last     object.Replicate          // what was asked for
-	by       iam.Caller                // by whom
-	changes  []object.Change           // events
-	records  []audit.Record            // of the trail
-	running  map[string]int            // of keys
-	most     int                       // tasks at the same time
-	twice    bool                      // two tasks of one key at the same time
+	mu         sync.Mutex
+	version    object.Object             // of which all versions are
+	tags       []bucket.Tag              // of it
+	changed    int64                     // of it
+	gone       bool                      // there is no version
+	made       []string                  // "key to destination", in the order in which they ended
+	states     map[string]string         // of "key to destination"
+	fails      func(key string) error    // what Replicate returns
+	wait       func(in object.Replicate) // in Replicate
+	unnoted    func(key string) error    // what Replicated returns
+	unresolved error                     // what Resolve returns
+	denied     map[string]bool           // actions that no policy allows
+	explicit   map[string]bool           // actions that a policy denies
+	asked      []string                  // "action resource"
+	last       object.Replicate          // what was asked for
+	by         iam.Caller                // by whom
+	changes    []object.Change           // events
+	records    []audit.Record            // of the trail
+	running    map[string]int            // of keys
+	most       int                       // tasks at the same time
+	twice      bool                      // two tasks of one key at the same time
 }
 
 func newWorld(t *testing.T) *world {
@@ -174,7 +176,7 @@ func (w *world) Head(context.Context, iam.Caller, object.Get) (*object.Object, e
 func (w *world) Facts(context.Context, *bucket.Bucket, string, string) (object.Facts, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return object.Facts{Found: !w.gone, Tags: w.tags}, nil
+	return object.Facts{Found: !w.gone, Tags: w.tags, Changed: w.changed}, nil
 }
 
 // Replicate is Objects'.
@@ -260,7 +262,7 @@ func (w *world) AssumeForService(_ context.Context, by iam.Caller, role, name st
 
 // Resolve is Keys'.
 func (w *world) Resolve(_ context.Context, _ iam.Caller, key string) (string, error) {
-	return "arn of " + key, nil
+	return "arn of " + key, w.unresolved
 }
 
 // Append is Recorder's.
