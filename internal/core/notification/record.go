@@ -195,10 +195,13 @@ func principal(by iam.Caller) string {
 
 // source returns from where an event was caused.
 func source(by iam.Caller) string {
-	if by.SourceIP == "" {
-		return by.ARN // a service's own
+	switch {
+	case by.SourceIP != "":
+		return by.SourceIP
+	case by.Type == iam.AWSService:
+		return by.ARN
 	}
-	return by.SourceIP
+	return lifecycle // a role's session that is S3's own
 }
 
 // customer returns what stands for an account where S3 has the id of the retail customer:

@@ -120,6 +120,7 @@ func TestWhoCausedIt(t *testing.T) {
 		{iam.Caller{Principal: iam.Principal{Type: iam.AssumedRole, PrincipalID: "AROAX:me"}, SourceIP: "::1"}, object.CreatedPut, "AWS:AROAX:me", "::1"},
 		{iam.Caller{Principal: iam.Principal{Type: iam.Anonymous}, SourceIP: "::1"}, object.CreatedPut, "Anonymous", "::1"},
 		{service, object.CreatedPut, "logging.s3.amazonaws.com", "logging.s3.amazonaws.com"},
+		{iam.Caller{Principal: iam.Principal{Type: iam.AssumedRole, PrincipalID: "AROAX:s3-replication"}, Replicates: true}, object.CreatedPut, "AWS:AROAX:s3-replication", "s3.amazonaws.com"},
 		{service, object.Expired, "s3.amazonaws.com", "s3.amazonaws.com"},
 	} {
 		text, _ := encoded(t, object.Change{Event: test.event, By: test.by, Bucket: photos, Key: "k"})
