@@ -25,7 +25,10 @@ type mirror struct {
 	next atomic.Int64
 }
 
-type mirrored struct{ From, To, Key, VersionID string }
+type mirrored struct {
+	From, To, Key, VersionID string
+	Operation                Operation
+}
 
 const mirrorRows = "mirror/"
 
@@ -33,7 +36,7 @@ func (m *mirror) Plan(_ context.Context, b *meta.Batch, c ReplicaChange) ([]stri
 	if c.Replica && (c.Operation == OpPut || c.Operation == OpMarker) {
 		return nil, nil, errors.New("a replica is to be replicated")
 	}
-	t := mirrored{From: c.Bucket.Name, To: "one", Key: c.Key, VersionID: c.VersionID}
+	t := mirrored{From: c.Bucket.Name, To: "one", Key: c.Key, VersionID: c.VersionID, Operation: c.Operation}
 	if t.From == "one" {
 		t.To = "two"
 	}
@@ -54,11 +57,11 @@ func (m *mirror) work(ctx context.Context) (left int, err error) {
 			return 0, err
 		}
 		from := bucket.Ref{Bucket: t.From}
-		_, failed := m.w.objects.Replicate(ctx, alice, Replicate{
-			Source: from, SourceUID: m.uids[t.From], Key: t.Key, VersionID: t.VersionID, Destination: t.To,
+		out, failed := m.w.objects.Replicate(ctx, alice, Replicate{
+			Source: from, SourceUID: m.uids[t.From], Key: t.Key, VersionID: t.VersionID, Destination: t.To, Operation: t.Operation,
 		})
 		if failed == nil {
-			failed = m.w.objects.Replicated(ctx, from, m.uids[t.From], t.Key, t.VersionID, t.To, ReplicaCompleted, func(b *meta.Batch) {
+			failed = m.w.objects.Replicated(ctx, from, m.uids[t.From], t.Key, t.VersionID, t.To, ReplicaCompleted, out.Taken, func(b *meta.Batch) {
 				b.Delete(item.Key)
 			})
 		}

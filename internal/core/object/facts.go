@@ -21,7 +21,7 @@ type Facts struct {
 	Annotated bool
 	// Changed tells one state of tags, list of grants and lock of a version that is replicated
 	// from another.
-	Changed int64
+	Changed Changed
 }
 
 // Facts tells of a version; "" is the current one. What is not there, or has no

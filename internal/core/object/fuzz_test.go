@@ -122,7 +122,7 @@ func FuzzRecords(f *testing.F) {
 	f.Add((&record{Key: "k", Marker: true, Null: true}).encode())
 	f.Add((&record{Key: "k", Lock: Lock{Mode: bucket.Governance, Until: time.UnixMilli(1), Hold: HoldOff}}).encode())
 	f.Add((&record{Key: "k", Annotations: func() annotations { l, _ := annotations(nil).with(annotation{Name: "a"}); return l }()}).encode())
-	f.Add((&record{Key: "k", Replication: replication{Replica: true, Changed: 1, To: []destination{{"a", ReplicaPending}, {"b", replicaBehind}}}}).encode())
+	f.Add((&record{Key: "k", Replication: replication{Replica: true, Changed: Changed{1, 0, 2}, To: []destination{{"a", itself, false}, {"b", itsTags | itsHold, true}, {"c", 0, false}}}}).encode())
 	f.Add((&upload{Key: "k", Headers: []Header{{"a", "b"}}}).encode())
 	f.Add((&upload{Key: "k", Lock: Lock{Hold: HoldOn}}).encode())
 	f.Add((&uploadedPart{ETag: "e"}).encode())

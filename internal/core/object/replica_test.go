@@ -261,9 +261,9 @@ func TestTriesOfReplicas(t *testing.T) {
 				w.annotate(VersionRef{in.Ref, stored.VersionID}, "a", "note")
 				task := p.take()[0]
 				failed := rows.failAt(commitRows, call+1, lost)
-				_, err := p.replicate(task)
+				out, err := p.replicate(task)
 				if err == nil {
-					err = p.note(task, ReplicaCompleted)
+					err = p.note(task, out, ReplicaCompleted)
 				}
 				met := failed()
 				rows.direct(nil)
@@ -273,10 +273,10 @@ func TestTriesOfReplicas(t *testing.T) {
 				if err := w.consistent(false); err != nil {
 					t.Errorf("call %d, lost %t: %v", call, lost, err)
 				}
-				if _, err := p.replicate(task); err != nil {
+				if out, err = p.replicate(task); err != nil {
 					t.Errorf("call %d, lost %t: again: %v", call, lost, err)
 				}
-				if err := p.note(task, ReplicaCompleted); err != nil {
+				if err := p.note(task, out, ReplicaCompleted); err != nil {
 					t.Fatal(err)
 				}
 				w.same("k", stored.VersionID)

@@ -228,7 +228,10 @@ func TestLocksOfReplicasAreNotMadeWeaker(t *testing.T) {
 		{"a new one", OpRetention, true, false, Lock{}, governance(early), governance(early)},
 		{"longer, by another", OpTags, true, false, compliance(early), compliance(late), compliance(early)},
 		{"longer, in compliance mode", OpRetention, false, false, compliance(early), compliance(late), compliance(late)},
-		{"longer", OpRetention, false, false, governance(early), governance(late), governance(late)},
+		{"longer", OpRetention, true, false, governance(early), governance(late), governance(late)},
+		{"longer, but before", OpRetention, false, false, governance(early), governance(late), governance(early)},
+		{"stronger, although before", OpRetention, false, false, governance(early), compliance(late), compliance(late)},
+		{"stronger and shorter, but before", OpRetention, false, false, governance(late), compliance(early), governance(late)},
 		{"shorter, in compliance mode", OpRetention, true, false, compliance(late), compliance(early), compliance(late)},
 		{"shorter", OpRetention, true, false, governance(late), governance(early), governance(early)},
 		{"shorter, by another", OpTags, true, false, governance(late), governance(early), governance(late)},
@@ -242,6 +245,7 @@ func TestLocksOfReplicasAreNotMadeWeaker(t *testing.T) {
 		{"a retention beside a hold", OpRetention, true, false, Lock{Hold: HoldOn}, governance(late), Lock{bucket.Governance, late, HoldOn}},
 		{"a hold, although before", OpLegalHold, false, false, Lock{}, Lock{Hold: HoldOn}, Lock{Hold: HoldOn}},
 		{"a hold that was lifted", OpLegalHold, true, false, Lock{Hold: HoldOn}, Lock{Hold: HoldOff}, Lock{Hold: HoldOff}},
+		{"a hold, but before it was lifted", OpLegalHold, false, false, Lock{Hold: HoldOff}, Lock{Hold: HoldOn}, Lock{Hold: HoldOff}},
 		{"lifted, but before", OpLegalHold, false, false, Lock{Hold: HoldOn}, Lock{Hold: HoldOff}, Lock{Hold: HoldOn}},
 		{"a hold of its own, tagged", OpTags, true, false, Lock{Hold: HoldOn}, Lock{Hold: HoldOff}, Lock{Hold: HoldOn}},
 	} {
@@ -249,7 +253,7 @@ func TestLocksOfReplicasAreNotMadeWeaker(t *testing.T) {
 		if c.byDefault {
 			b.ObjectLock.Mode, b.ObjectLock.Days = bucket.Governance, 1
 		}
-		if got := w.objects.lockTaken(t.Context(), b, c.was, c.source, c.op, c.later); got != c.want {
+		if got := w.objects.lockTaken(t.Context(), b, c.was, c.source, c.op.aspect(), c.later); got != c.want {
 			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
 		}
 	}
@@ -305,7 +309,7 @@ func TestSourcesThatAreGone(t *testing.T) {
 	want(t, err, ErrSourceGone)
 	done := func() bool {
 		t.Helper()
-		if err := p.note(tasks[0], ReplicaCompleted); err != nil {
+		if err := p.note(tasks[0], Replica{}, ReplicaCompleted); err != nil {
 			t.Fatal(err)
 		}
 		item, err := meta.Get1(t.Context(), w.rows, []byte("planned/"+stored.VersionID))
@@ -336,7 +340,7 @@ func TestLifecycleLeavesWhatIsPending(t *testing.T) {
 	if got := w.age("src"); got != "" {
 		t.Errorf("done: %s", got)
 	}
-	if err := p.note(p.take()[0], ReplicaCompleted); err != nil {
+	if err := p.note(p.take()[0], Replica{Taken: Taken{of: allAspects}}, ReplicaCompleted); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.age("src"); got == "" {

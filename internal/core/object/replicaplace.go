@@ -36,9 +36,9 @@ func (o *Objects) placeReplica(ctx context.Context, p *replicating, r *record, i
 	return bucketGone(err)
 }
 
-// bucketGone is for a destination that was deleted under way.
+// bucketGone is for a destination that was deleted. One that is being deleted may stay.
 func bucketGone(err error) error {
-	if errors.Is(err, bucket.NoSuchBucket) || errors.Is(err, bucket.BeingDeleted) {
+	if errors.Is(err, bucket.NoSuchBucket) {
 		return &ReplicaError{Reason: dstNoBucket, Err: err}
 	}
 	return err
@@ -107,12 +107,13 @@ func (o *Objects) syncReplica(ctx context.Context, p *replicating) (out Replica,
 			return err
 		}
 		out = Replica{Marker: v.Marker, Size: v.Size, Stored: Stored{VersionID: v.wireVersion(), ETag: v.ETag, Size: v.Size, Modified: v.modified(), Checksum: v.Checksum}}
+		out.Taken = p.taken(p.Operation.aspect() | itself)
 		if v.Marker {
 			return nil
 		}
 		out.Stored.SSE = o.encryptionOf(ctx, b, v.record)
-		changed, err := o.takeOver(ctx, p, b, v.record)
-		if err != nil || !changed {
+		news, err := o.takeOver(ctx, p, b, v.record)
+		if err != nil || !news {
 			return err
 		}
 		out.Synced = true
@@ -125,55 +126,73 @@ func (o *Objects) syncReplica(ctx context.Context, p *replicating) (out Replica,
 	return out, bucketGone(err)
 }
 
-// later reports whether the source was changed after the version that the destination has. Of
-// two changes of one moment that in the bucket with the smaller UID counts, in both.
-func (p *replicating) later(dst *bucket.Bucket, v *record) bool {
-	was, is := v.Replication.Changed, p.src.r.Replication.Changed
-	return is > was || is == was && slices.Compare(p.src.b.UID[:], dst.UID[:]) < 0
+// taken says that a replica has these aspects as the source had them.
+func (p *replicating) taken(of aspect) Taken { return Taken{of, p.src.r.Replication.Changed} }
+
+// later reports whether an aspect of the source was changed after that of the version that the
+// destination has. Of two changes of one moment that in the bucket with the smaller UID
+// counts, in both.
+func (p *replicating) later(dst *bucket.Bucket, v *record, a aspect) bool {
+	was, is := *v.Replication.Changed.at(a), *p.src.r.Replication.Changed.at(a)
+	return is > was || is == was && is > 0 && slices.Compare(p.src.b.UID[:], dst.UID[:]) < 0
 }
 
-// takeOver puts what is mutable of the source into the record of its replica, and reports
-// whether that changed.
-func (o *Objects) takeOver(ctx context.Context, p *replicating, b *bucket.Bucket, v *record) (changed bool, err error) {
-	src, later := p.src.r, p.later(b, v)
-	if lock := o.lockTaken(ctx, b, v.Lock, src.Lock, p.Operation, later); lock != v.Lock {
-		v.Lock, changed = lock, true
+// takeOver puts what the operation changed, if it was changed in the source later, into the
+// record of its replica, and reports whether that changed. It takes nothing else along: whose
+// permission it rests on was asked for no more.
+func (o *Objects) takeOver(ctx context.Context, p *replicating, b *bucket.Bucket, v *record) (news bool, err error) {
+	for _, a := range changes {
+		if p.Operation.aspect()&a == 0 {
+			continue
+		}
+		took, err := o.takeOverOne(ctx, p, b, v, a)
+		if err != nil {
+			return false, err
+		}
+		if at := v.Replication.Changed.at(a); took {
+			*at, news = max(*at, *p.src.r.Replication.Changed.at(a)), true
+		}
 	}
-	if !later {
-		return changed, nil
-	}
-	if !p.WithoutTags && !slices.Equal(v.Tags, src.Tags) {
-		v.Tags, changed = src.Tags, true
-	}
-	if !p.ToOwner && b.HasACLs() {
+	return news, nil
+}
+
+func (o *Objects) takeOverOne(ctx context.Context, p *replicating, b *bucket.Bucket, v *record, a aspect) (took bool, err error) {
+	src, later := p.src.r, p.later(b, v, a)
+	switch {
+	case a == itsRetention, a == itsHold:
+		lock := o.lockTaken(ctx, b, v.Lock, src.Lock, a, later)
+		took, v.Lock = lock != v.Lock, lock
+	case !later:
+	case a == itsTags:
+		if took = !p.WithoutTags && !slices.Equal(v.Tags, src.Tags); took {
+			v.Tags = src.Tags
+		}
+	case a == itsGrants && !p.ToOwner && b.HasACLs():
 		g, err := o.replicaGranting(ctx, p, b)
 		if err != nil {
 			return false, err
 		}
-		if !slices.Equal(v.ACL, g.list) || (v.ACL == nil) != (g.list == nil) {
-			v.ACL, changed = g.list, true
+		if took = !slices.Equal(v.ACL, g.list) || (v.ACL == nil) != (g.list == nil); took {
+			v.ACL = g.list
 		}
 	}
-	if changed {
-		v.Replication.Changed = src.Replication.Changed
-	}
-	return changed, nil
+	return took, nil
 }
 
-// lockTaken returns the lock of a version that takes over what an operation made of its
-// source's. later says that the source was changed after the version. A retention may always
-// become longer, and a hold be set; weaker they become only by the later change, and never in
-// compliance mode, nor where the bucket gives a retention to all.
-func (o *Objects) lockTaken(ctx context.Context, b *bucket.Bucket, was, source Lock, op Operation, later bool) Lock {
+// lockTaken returns the lock of a version that takes over its source's retention, or its hold.
+// later says that the source's was changed after the version's. A retention in compliance mode
+// is never made weaker, and makes another one stronger whenever it came: no later change in the
+// source can take it back. Nor is a retention taken away that the bucket gives to all.
+func (o *Objects) lockTaken(ctx context.Context, b *bucket.Bucket, was, source Lock, of aspect, later bool) Lock {
 	to := was
 	switch {
 	case b.ObjectLock == nil:
-	case op == OpLegalHold && (source.Hold == HoldOn || later && source.Hold != ""):
+	case of == itsHold && source.Hold != "" && (later || was.Hold == ""):
 		to.Hold = source.Hold
-	case op == OpRetention && (source.Mode != "" || later && b.ObjectLock.Mode == ""):
+	case of == itsRetention && (later || source.Mode == bucket.Compliance) && (source.Mode != "" || b.ObjectLock.Mode == ""):
 		to.Mode, to.Until = source.Mode, source.Until
 		var bypass Bypass
-		if later { // who changed the source's was held against its retention in governance mode
+		if later || !to.Until.Before(was.Until) { // who changed the source's was held against its retention in governance mode
 			bypass = func(context.Context, VersionRef) error { return nil }
 		}
 		if o.changeable(ctx, VersionRef{}, was, to, bypass) != nil {

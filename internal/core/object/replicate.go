@@ -63,9 +63,9 @@ func (o *Objects) replicate(ctx context.Context, by iam.Caller, in Replicate) (R
 	case !errors.Is(err, NoSuchVersion):
 		return Replica{}, err
 	}
-	if state := r.Replication.state(in.Destination); state != 0 && state != ReplicaPending {
+	if r.Replication.was(in.Destination) {
 		// It was there, and somebody deleted it for good.
-		return Replica{}, &ReplicaError{Reason: dstNoVersion, Err: err}
+		return Replica{Taken: p.taken(in.Operation.aspect())}, &ReplicaError{Reason: dstNoVersion, Err: err}
 	}
 	making := o.makeReplica
 	if r.Marker {
@@ -107,11 +107,8 @@ func (o *Objects) replicaSource(ctx context.Context, p *replicating) error {
 // replicaBucket finds the bucket that is to have the replica.
 func (o *Objects) replicaBucket(ctx context.Context, p *replicating) (err error) {
 	p.dst, err = o.buckets.ForWrite(ctx, p.ref.Ref)
-	if errors.Is(err, bucket.NoSuchBucket) || errors.Is(err, bucket.BeingDeleted) {
-		return &ReplicaError{Reason: dstNoBucket, Err: err}
-	}
 	if err != nil {
-		return err
+		return bucketGone(err)
 	}
 	if d := p.Decided; d != nil && p.dst.UID != d.Destination { // deleted, and made again
 		return &ReplicaError{Reason: dstNoBucket}
@@ -317,7 +314,7 @@ func (o *Objects) publishReplica(ctx context.Context, p *replicating, s *sse.Sea
 		return o.placeReplica(ctx, p, r, placingReplica{
 			event: CreatedPut, lock: lock,
 			result: func(b *bucket.Bucket) Replica {
-				out = Replica{Made: true, Size: r.Size, Stored: o.stored(ctx, b, r, s.Applied(), fromDefault), FromSSE: p.src.applied}
+				out = Replica{Made: true, Size: r.Size, Stored: o.stored(ctx, b, r, s.Applied(), fromDefault), FromSSE: p.src.applied, Taken: p.taken(allAspects)}
 				return out
 			},
 			add: func(batch *meta.Batch) {
@@ -341,7 +338,7 @@ func (o *Objects) makeMarker(ctx context.Context, p *replicating) (out Replica, 
 		r.Owner = p.dst.Owner
 	}
 	err = o.placeReplica(ctx, p, r, placingReplica{event: Hidden, add: func(*meta.Batch) {}, result: func(*bucket.Bucket) Replica {
-		out = Replica{Made: true, Marker: true, Stored: Stored{VersionID: r.wireVersion(), Modified: r.modified()}}
+		out = Replica{Made: true, Marker: true, Stored: Stored{VersionID: r.wireVersion(), Modified: r.modified()}, Taken: p.taken(allAspects)}
 		return out
 	}})
 	return out, err

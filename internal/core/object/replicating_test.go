@@ -111,8 +111,8 @@ func (p *replicator) replicate(t task) (Replica, error) {
 	})
 }
 
-func (p *replicator) note(t task, state ReplicaState) error {
-	return p.w.objects.Replicated(p.w.t.Context(), bucket.Ref{Bucket: t.Bucket.Name}, t.Bucket.UID, t.Key, t.VersionID, t.to, state, func(b *meta.Batch) {
+func (p *replicator) note(t task, out Replica, state ReplicaState) error {
+	return p.w.objects.Replicated(p.w.t.Context(), bucket.Ref{Bucket: t.Bucket.Name}, t.Bucket.UID, t.Key, t.VersionID, t.to, state, out.Taken, func(b *meta.Batch) {
 		b.Delete([]byte("planned/" + t.VersionID))
 	})
 }
@@ -124,7 +124,7 @@ func (p *replicator) run() (reasons []string) {
 		if p.before != nil {
 			p.before()
 		}
-		_, err := p.replicate(t)
+		out, err := p.replicate(t)
 		state := ReplicaCompleted
 		var failed *ReplicaError
 		switch {
@@ -134,7 +134,7 @@ func (p *replicator) run() (reasons []string) {
 		case err != nil:
 			p.w.t.Fatalf("replicate %s: %v", t.Key, err)
 		}
-		if err := p.note(t, state); err != nil {
+		if err := p.note(t, out, state); err != nil {
 			p.w.t.Fatal(err)
 		}
 	}

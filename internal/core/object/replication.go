@@ -77,7 +77,8 @@ func (o *Objects) planChange(ctx context.Context, batch *meta.Batch, b *bucket.B
 	if !r.Replication.given() { // it has no replica, and is none
 		return nil, nil
 	}
-	r.Replication.Changed = max(time.Now().UnixNano(), r.Replication.Changed+1)
+	at := r.Replication.Changed.at(op.aspect())
+	*at = max(time.Now().UnixNano(), *at+1)
 	return o.plan(ctx, batch, b, op, r)
 }
 
@@ -96,7 +97,7 @@ func (o *Objects) plan(ctx context.Context, batch *meta.Batch, b *bucket.Bucket,
 	if err != nil {
 		return nil, fmt.Errorf("plan replication: %w", err)
 	}
-	r.Replication.plan(to, op == OpPut || op == OpMarker)
+	r.Replication.plan(to, op.aspect())
 	if committed == nil {
 		return nil, nil
 	}
@@ -110,6 +111,9 @@ type Replicate struct {
 	SourceUID      bucket.UID
 	Key, VersionID string
 	Destination    string // bucket
+	// Operation is what the source's change was: nothing else of a version that is there already is
+	// brought up to date; "" is all.
+	Operation Operation
 	// KMSKey is the key of what is under SSE-KMS or DSSE-KMS; "" replicates nothing of that.
 	KMSKey       string
 	StorageClass string // "" is the source's
@@ -117,9 +121,6 @@ type Replicate struct {
 	ToOwner bool
 	// WithoutTags leaves the source's tags behind.
 	WithoutTags bool
-	// Operation is what the source's change was. Those of locks alone change the lock of a
-	// replica that is there.
-	Operation Operation
 	// Decided is what it was decided by that this may be done; nil is nothing that could change.
 	Decided *Decided
 }
@@ -127,8 +128,8 @@ type Replicate struct {
 // Decided is what permissions to replicate are decided by, and may have changed since.
 type Decided struct {
 	Destination bucket.UID
-	Changed     int64  // as Facts has it
-	Algorithm   string // as sse.Applied has it; "" for delete markers
+	Changed     Changed // as Facts has it
+	Algorithm   string  // as sse.Applied has it; "" for delete markers
 }
 
 // ErrChanged is Replicate's error when something is not as Decided says.
@@ -142,6 +143,13 @@ type Replica struct {
 	Size    int64
 	Stored  Stored      // the replica, when it was made
 	FromSSE sse.Applied // the source's encryption, when it was read
+	Taken   Taken       // for Replicated
+}
+
+// Taken is what a replica has of its source.
+type Taken struct {
+	of      aspect
+	changed Changed
 }
 
 // ErrSourceGone is Replicate's error when there is nothing to replicate any more: the version, or
@@ -168,14 +176,16 @@ func (e *ReplicaError) Unwrap() error { return e.Err }
 // it up to date: tags, list of grants, lock. It can be repeated. Permissions for S3's actions
 // are the caller's business; the KMS decides for itself. The record of what was written may go
 // with the commit (audit.WithJoin): its result is a Replica. Errors: ErrSourceGone, ErrChanged,
-// *ReplicaError, and those that may not last.
+// *ReplicaError, and those that may not last. What it took is in the Replica also on a
+// *ReplicaError, for who takes that for no failure.
 func (o *Objects) Replicate(ctx context.Context, by iam.Caller, in Replicate) (Replica, error) {
 	return rereading(func() (Replica, error) { return o.replicate(ctx, by, in) })
 }
 
-// Replicated notes in a version what became of it for a destination. done, which may be nil,
+// Replicated notes in a version what became of it, or of a change of it, for a destination: with
+// ReplicaCompleted, that taken is replicated. It is COMPLETED when all is. done, which may be nil,
 // adds to the commit what goes with it, again for each try. A version that is gone is no error:
 // done is committed all the same.
-func (o *Objects) Replicated(ctx context.Context, ref bucket.Ref, uid bucket.UID, key, versionID, destination string, state ReplicaState, done func(*meta.Batch)) error {
-	return o.noteReplicated(ctx, VersionRef{Ref{ref, key}, versionID}, uid, destination, state, done)
+func (o *Objects) Replicated(ctx context.Context, ref bucket.Ref, uid bucket.UID, key, versionID, destination string, state ReplicaState, taken Taken, done func(*meta.Batch)) error {
+	return o.noteReplicated(ctx, VersionRef{Ref{ref, key}, versionID}, uid, destination, state, taken, done)
 }

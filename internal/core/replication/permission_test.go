@@ -247,12 +247,12 @@ func TestWhatIsDecidedIsWhatIsDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.rules(rule1("r", "copies", 1))
-		want := object.Decided{Destination: w.bucket("copies").UID, Changed: 5, Algorithm: sse.AES256}
-		w.changed = 5
+		want := object.Decided{Destination: w.bucket("copies").UID, Changed: object.Changed{5}, Algorithm: sse.AES256}
+		w.changed = object.Changed{5}
 		w.Service.cfg.Room = func(ctx context.Context) error {
 			w.must(w.Buckets.Delete(ctx, w.owner, bucket.Delete{Ref: bucket.Ref{Bucket: "copies"}}))
 			w.must(w.Buckets.Create(ctx, w.owner, bucket.Create{Bucket: "copies"}))
-			w.changed = 6
+			w.changed = object.Changed{6}
 			return nil
 		}
 		w.put("a")

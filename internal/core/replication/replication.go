@@ -55,7 +55,7 @@ type Objects interface {
 	Head(ctx context.Context, by iam.Caller, in object.Get) (*object.Object, error)
 	Facts(ctx context.Context, b *bucket.Bucket, key, version string) (object.Facts, error)
 	Replicate(ctx context.Context, by iam.Caller, in object.Replicate) (object.Replica, error)
-	Replicated(ctx context.Context, ref bucket.Ref, uid bucket.UID, key, versionID, destination string, state object.ReplicaState, done func(*meta.Batch)) error
+	Replicated(ctx context.Context, ref bucket.Ref, uid bucket.UID, key, versionID, destination string, state object.ReplicaState, taken object.Taken, done func(*meta.Batch)) error
 }
 
 // Recorder keeps audit records (audit.Trail).

@@ -57,7 +57,8 @@ type job struct {
 	destination *bucket.Access
 	by          iam.Caller
 	object      *object.Object // nil for a delete marker
-	changed     int64          // as object.Facts has it, no later than object
+	changed     object.Changed // as object.Facts has it, no later than object
+	taken       object.Taken   // what was replicated
 }
 
 // work carries a task out and ends it, or puts it off.
@@ -112,7 +113,7 @@ func (s *Service) settle(ctx context.Context, j *job, err error) error {
 // end notes in the version what became of it, and removes the task with the same commit.
 func (s *Service) end(ctx context.Context, j *job, state object.ReplicaState, reason string) error {
 	var told []func()
-	err := s.Objects.Replicated(ctx, j.ref().Ref.Ref, bucket.UID(j.UID), string(j.Key), j.VersionID, j.Destination, state, func(batch *meta.Batch) {
+	err := s.Objects.Replicated(ctx, j.ref().Ref.Ref, bucket.UID(j.UID), string(j.Key), j.VersionID, j.Destination, state, j.taken, func(batch *meta.Batch) {
 		batch.Delete(j.row)
 		told = s.tellEnd(ctx, batch, j, reason)
 	})
@@ -263,8 +264,9 @@ func (s *Service) replicate(ctx context.Context, j *job, withoutTags bool) error
 		in.StorageClass = *d.StorageClass
 	}
 	joined, recorded := s.recorded(ctx, j)
-	_, err := s.Objects.Replicate(joined, j.by, in)
+	out, err := s.Objects.Replicate(joined, j.by, in)
 	recorded(err)
+	j.taken = out.Taken
 	var failed *object.ReplicaError
 	switch {
 	case errors.Is(err, object.ErrSourceGone):

@@ -47,7 +47,7 @@ type world struct {
 	mu         sync.Mutex
 	version    object.Object             // of which all versions are
 	tags       []bucket.Tag              // of it
-	changed    int64                     // of it
+	changed    object.Changed            // of it
 	gone       bool                      // there is no version
 	made       []string                  // "key to destination", in the order in which they ended
 	states     map[string]string         // of "key to destination"
@@ -215,7 +215,7 @@ func (w *world) Replicate(ctx context.Context, by iam.Caller, in object.Replicat
 }
 
 // Replicated is Objects'.
-func (w *world) Replicated(ctx context.Context, _ bucket.Ref, _ bucket.UID, key, _, destination string, state object.ReplicaState, done func(*meta.Batch)) error {
+func (w *world) Replicated(ctx context.Context, _ bucket.Ref, _ bucket.UID, key, _, destination string, state object.ReplicaState, _ object.Taken, done func(*meta.Batch)) error {
 	if w.unnoted != nil {
 		if err := w.unnoted(key); err != nil {
 			return err
