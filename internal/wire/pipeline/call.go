@@ -64,7 +64,9 @@ type Call struct {
 	read    time.Time // when something of the body was last read
 	sending time.Time // when the answer began to go out
 
-	// Memory for the record.
+	// Memory for the body, the answer's headers and the record.
+	reading    counted
+	values     [3]string
 	facts      [12]audit.Fact
 	parameters [8]audit.Fact
 	elements   [4]audit.Fact
