@@ -140,7 +140,7 @@ func (road *Road) run(c *Call) (resp *Response, err error) {
 			resp, err = nil, fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	if !c.family.NoQuery && c.Request.URL.RawQuery != "" {
+	if !c.family.NoQuery {
 		if c.Query, err = url.ParseQuery(c.Request.URL.RawQuery); err != nil {
 			return nil, fault.New(InvalidURI, "").Because(err)
 		}
