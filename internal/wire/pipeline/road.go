@@ -82,9 +82,8 @@ func (road *Road) Families() []*Family { return road.families }
 
 // ServeHTTP serves one call.
 func (road *Road) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &Call{
-		Request: r, ID: aws.NewRequestID(), HostID: aws.NewHostID(), road: road, start: time.Now(),
-	}
+	c := &Call{Request: r, road: road, start: time.Now()}
+	c.ID, c.HostID = aws.NewIDs()
 	for _, f := range road.families {
 		if f.Match(r) {
 			c.family = f
