@@ -120,19 +120,40 @@ const requestAlphabet = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 // NewRequestID returns an S3 request id: 16 upper-case letters and digits.
 func NewRequestID() string {
-	var b [16]byte
+	var b [requestBytes]byte
 	rand.Read(b[:])
+	return requestID(b)
+}
+
+// NewHostID returns an S3 extended request id (x-amz-id-2).
+func NewHostID() string {
+	var b [hostBytes]byte
+	rand.Read(b[:])
+	return hostID(b)
+}
+
+// NewIDs returns a request id and a host id, of one draw of random bytes.
+func NewIDs() (request, host string) {
+	var b [requestBytes + hostBytes]byte
+	rand.Read(b[:])
+	return requestID([requestBytes]byte(b[:requestBytes])), hostID([hostBytes]byte(b[requestBytes:]))
+}
+
+// Random bytes in an id.
+const (
+	requestBytes = 16
+	hostBytes    = 48
+)
+
+func requestID(b [requestBytes]byte) string {
 	for i := range b {
 		b[i] = requestAlphabet[b[i]%byte(len(requestAlphabet))]
 	}
 	return string(b[:])
 }
 
-// NewHostID returns an S3 extended request id (x-amz-id-2).
-func NewHostID() string {
-	var b [48]byte
-	rand.Read(b[:])
-	var text [64]byte
+func hostID(b [hostBytes]byte) string {
+	var text [hostBytes / 3 * 4]byte
 	base64.StdEncoding.Encode(text[:], b[:])
 	return string(text[:])
 }

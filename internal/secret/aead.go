@@ -26,8 +26,8 @@ func Derive(key Bytes, label string, context []byte, n int) Bytes {
 	if key.Len() < 16 {
 		panic(fmt.Sprintf("secret: derive %s from a key of %d bytes", label, key.Len()))
 	}
-	info := make([]byte, 0, len("coffer/1/")+len(label)+1+len(context))
-	info = append(info, "coffer/1/"...)
+	var memory [96]byte // most have room in it
+	info := append(memory[:0], "coffer/1/"...)
 	info = append(info, label...)
 	info = append(info, 0)
 	info = append(info, context...)

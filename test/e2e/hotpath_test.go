@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"sync/atomic"
 	"testing"
@@ -63,13 +64,54 @@ func BenchmarkGet(b *testing.B) {
 	}
 }
 
+// What a small request allocates is most of what it costs beside the system calls, and a
+// bucket key adds next to nothing. The limits have room for what runs in the background.
+func TestAllocationsOfSmallRequests(t *testing.T) {
+	if raced {
+		t.Skip("pools are emptied at random")
+	}
+	body := bytes.Repeat([]byte("x"), 4<<10)
+	found := map[string]float64{}
+	for _, c := range hotPaths(t) {
+		if c.size != len(body) {
+			continue
+		}
+		put, get := c.signed(t, "PUT", "few", int64(len(body))), c.signed(t, "GET", "few", 0)
+		for method, request := range map[string]func(){
+			"PUT": func() {
+				r := put.Clone(t.Context())
+				r.Body = io.NopCloser(bytes.NewReader(body))
+				c.serve(t, r)
+			},
+			"GET": func() { c.serve(t, get.Clone(t.Context())) },
+		} {
+			if method == "GET" {
+				r := put.Clone(t.Context())
+				r.Body = io.NopCloser(bytes.NewReader(body))
+				c.serve(t, r)
+			}
+			least := math.Inf(1)
+			for range 5 {
+				least = min(least, testing.AllocsPerRun(100, request))
+			}
+			found[method+" "+c.bucket] = least
+		}
+	}
+	for method, most := range map[string]float64{"GET": 115, "PUT": 215} {
+		plain, keyed := found[method+" sse-s3"], found[method+" bucket-key"]
+		if plain > most || keyed > plain+10 {
+			t.Errorf("%s: %v allocations with SSE-S3 and %v with a bucket key, want at most %v and 10 more", method, plain, keyed, most)
+		}
+	}
+}
+
 type hotPath struct {
 	s            *coffertest.Server
 	name, bucket string
 	size         int
 }
 
-func hotPaths(b *testing.B) []hotPath {
+func hotPaths(b testing.TB) []hotPath {
 	s := coffertest.Start(b)
 	key := s.Key()
 	s.Bucket("sse-s3", "AES256", "", false)
@@ -83,7 +125,7 @@ func hotPaths(b *testing.B) []hotPath {
 	return all
 }
 
-func (c hotPath) signed(b *testing.B, method, key string, length int64) *http.Request {
+func (c hotPath) signed(b testing.TB, method, key string, length int64) *http.Request {
 	req, err := http.NewRequestWithContext(b.Context(), method, c.s.URL+"/"+c.bucket+"/"+key, nil)
 	if err != nil {
 		b.Fatal(err)
@@ -104,7 +146,7 @@ func (c hotPath) signed(b *testing.B, method, key string, length int64) *http.Re
 	return req
 }
 
-func (c hotPath) serve(b *testing.B, r *http.Request) {
+func (c hotPath) serve(b testing.TB, r *http.Request) {
 	w := &discard{h: make(http.Header)}
 	c.s.Core.Handler().ServeHTTP(w, r)
 	if w.status != 200 {

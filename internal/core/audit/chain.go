@@ -79,6 +79,7 @@ func unchained(line []byte) []byte {
 type chainer struct {
 	hash hash.Hash
 	sum  []byte
+	prev Chain // what is hashed escapes
 }
 
 func newChainer() chainer { return chainer{hash: sha256.New(), sum: make([]byte, 0, sha256.Size)} }
@@ -88,7 +89,8 @@ var closingBrace = []byte("}")
 // next returns the value after prev of a line {… that lacks its last brace.
 func (c *chainer) next(prev *Chain, open []byte) (value Chain) {
 	c.hash.Reset()
-	c.hash.Write(prev[:])
+	c.prev = *prev
+	c.hash.Write(c.prev[:])
 	c.hash.Write(open)
 	c.hash.Write(closingBrace)
 	c.sum = c.hash.Sum(c.sum[:0])

@@ -36,11 +36,26 @@ type journaled struct {
 }
 
 func (j journaled) encode() []byte {
-	b := make([]byte, 0, 2+len(j.from.Segment)+8+len(j.line))
-	b = binary.BigEndian.AppendUint16(b, uint16(len(j.from.Segment)))
-	b = append(b, j.from.Segment...)
-	b = binary.BigEndian.AppendUint64(b, uint64(j.from.Offset))
-	return append(b, j.line...)
+	return append(appendPosition(make([]byte, 0, positionSize(j.from)+len(j.line)), j.from), j.line...)
+}
+
+// appendPosition writes what is before the line in a row.
+func appendPosition(b []byte, at Position) []byte {
+	b = binary.BigEndian.AppendUint16(b, uint16(len(at.Segment)))
+	b = append(b, at.Segment...)
+	return binary.BigEndian.AppendUint64(b, uint64(at.Offset))
+}
+
+func positionSize(at Position) int { return 2 + len(at.Segment) + 8 }
+
+// encodeRow is the value of a record's row; the record's line is the last part of it.
+func encodeRow(from Position, r *Record) (value, line []byte, err error) {
+	n := positionSize(from)
+	value, err = encodeBehind(appendPosition(make([]byte, 0, n+typicalLine), from), r)
+	if err != nil {
+		return nil, nil, err
+	}
+	return value, value[n:], nil
 }
 
 func decodeJournaled(it meta.Item) (journaled, error) {
@@ -72,11 +87,6 @@ func (t *Trail) Join(b *meta.Batch, r Record) (committed func(), err error) {
 	if t.off {
 		return func() {}, nil
 	}
-	line, err := encode(&r)
-	if err != nil {
-		t.metrics.failures.Inc()
-		return nil, err
-	}
 	from, err := t.here()
 	if err != nil && t.relaxed {
 		var ok bool
@@ -87,9 +97,14 @@ func (t *Trail) Join(b *meta.Batch, r Record) (committed func(), err error) {
 		t.metrics.failures.Inc()
 		return nil, fault.New(Unavailable, "").Because(err)
 	}
-	row := journaled{journalKey(r.EventID), from, line}
-	b.Put(row.key, row.encode())
-	return func() { t.committed(joined{row.key, line}, kindOf(&r)) }, nil
+	value, line, err := encodeRow(from, &r)
+	if err != nil {
+		t.metrics.failures.Inc()
+		return nil, err
+	}
+	key, kind := journalKey(r.EventID), kindOf(&r)
+	b.Put(key, value)
+	return func() { t.committed(joined{key, line}, kind) }, nil
 }
 
 // committed writes a record to the trail's files, to which it may find its way only

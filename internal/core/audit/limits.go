@@ -31,6 +31,11 @@ func encodeIn(b []byte, r *Record) ([]byte, error) {
 	if b == nil {
 		b = make([]byte, 0, typicalLine)
 	}
+	return encodeBehind(b[:0], r)
+}
+
+// encodeBehind appends the line to what is there already.
+func encodeBehind(b []byte, r *Record) ([]byte, error) {
 	r.EventVersion = eventVersion
 	if r.EventID == "" {
 		r.EventID = NewEventID()
@@ -43,16 +48,21 @@ func encodeIn(b []byte, r *Record) ([]byte, error) {
 	r.ErrorCode = cut(r.ErrorCode)
 	r.ErrorMessage = cut(r.ErrorMessage)
 
-	line, err := r.appendLine(b)
+	begun := len(b)
+	b, err := r.appendLine(b)
 	if err != nil {
 		return nil, err
 	}
 	// A record shorter than the smallest limit breaks none of them, and nearly
 	// all are: the members need not be measured one by one.
-	if len(line) <= maxAdditional {
-		return line, nil
+	if len(b)-begun <= maxAdditional {
+		return b, nil
 	}
-	return shorten(*r)
+	line, err := shorten(*r)
+	if err != nil {
+		return nil, err
+	}
+	return append(b[:begun], line...), nil
 }
 
 // shorten omits the members that are over their own limits, and then as many

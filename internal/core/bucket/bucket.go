@@ -160,7 +160,7 @@ func New(store meta.Store, cfg Config) *Buckets {
 	if cfg.CanonicalID == nil {
 		cfg.CanonicalID = func(account string) string { return account }
 	}
-	return &Buckets{store: store, cfg: cfg, cache: decoded{m: map[UID]decodedRow{}}, known: newKnown()}
+	return &Buckets{store: store, cfg: cfg, cache: decoded{m: map[UID]*decodedRow{}}, known: newKnown()}
 }
 
 func nameKey(name string) []byte { return append([]byte("n/"), name...) }
@@ -238,7 +238,14 @@ func (s *Buckets) find(ctx context.Context, name string) (*Bucket, error) {
 // read returns the bucket with that UID. The guard is read in the same snapshot
 // as the record, so a commit that demands it sees no other configuration.
 func (s *Buckets) read(ctx context.Context, uid UID) (*Bucket, record, error) {
-	items, err := meta.View(ctx, s.store, guardKey(uid), recordKey(uid))
+	known := s.cache.get(uid)
+	var rows [][]byte
+	if known != nil {
+		rows = known.rows
+	} else {
+		rows = [][]byte{guardKey(uid), recordKey(uid)}
+	}
+	items, err := meta.View(ctx, s.store, rows...)
 	if err != nil {
 		return nil, record{}, fmt.Errorf("read bucket %x: %w", uid, err)
 	}
@@ -246,14 +253,14 @@ func (s *Buckets) read(ctx context.Context, uid UID) (*Bucket, record, error) {
 	if guard.Ver == 0 || row.Ver == 0 { // deleted between the two reads
 		return nil, record{}, fault.New(NoSuchBucket, "")
 	}
-	r, err := s.cache.decode(uid, row)
+	e, err := s.cache.decode(uid, known, guard, row)
 	if err != nil {
 		return nil, record{}, err
 	}
-	return r.bucket(uid, row.Ver, guard.Ver), r, nil
+	return e.bucket, e.rec, nil
 }
 
-func (r record) bucket(uid UID, ver, guard uint64) *Bucket {
+func (r *record) bucket(uid UID, ver, guard uint64) *Bucket {
 	return &Bucket{
 		UID: uid, Name: r.Name, Owner: r.Owner, Region: r.Region, Created: r.Created,
 		Versioning: r.Versioning, Encryption: r.Encryption, Tags: r.Tags,

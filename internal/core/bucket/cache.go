@@ -11,38 +11,48 @@ import (
 	"github.com/cofferstore/coffer/internal/store/meta"
 )
 
-// decoded remembers the decoded form of bucket records. The row is read for
-// every request all the same, so an entry is used only while its version is
+// decoded remembers the decoded form of bucket records. The rows are read for
+// every request all the same, so an entry is used only while its versions are
 // current: there is nothing to invalidate.
 type decoded struct {
 	mu sync.RWMutex
-	m  map[UID]decodedRow
+	m  map[UID]*decodedRow
 }
 
+// decodedRow does not change, nor does what it leads to.
 type decodedRow struct {
-	ver uint64
-	rec record
+	rows   [][]byte // the keys of the guard row and of the record's
+	rec    record
+	bucket *Bucket // with the versions of both rows
 }
 
-// maxDecoded bounds the entries: about 1 KiB each.
+// maxDecoded bounds the entries: about 1.5 KiB each.
 const maxDecoded = 4096
 
-func (d *decoded) decode(uid UID, row meta.Item) (record, error) {
+// get returns what is remembered of a bucket, or nil.
+func (d *decoded) get(uid UID) *decodedRow {
 	d.mu.RLock()
-	e, ok := d.m[uid]
-	d.mu.RUnlock()
-	if ok && e.ver == row.Ver {
-		return e.rec, nil
+	defer d.mu.RUnlock()
+	return d.m[uid]
+}
+
+// decode returns the decoded form of a bucket's rows; known is what get returned.
+func (d *decoded) decode(uid UID, known *decodedRow, guard, row meta.Item) (*decodedRow, error) {
+	if known != nil && known.bucket.ver == row.Ver && known.bucket.guard == guard.Ver {
+		return known, nil
 	}
-	var r record
-	if err := json.Unmarshal(row.Value, &r); err != nil {
-		return record{}, fault.New(meta.Damaged, "").Because(fmt.Errorf("record of bucket %x: %w", uid, err))
+	e := &decodedRow{rows: [][]byte{guardKey(uid), recordKey(uid)}}
+	if known != nil && known.bucket.ver == row.Ver {
+		e.rec = known.rec
+	} else if err := json.Unmarshal(row.Value, &e.rec); err != nil {
+		return nil, fault.New(meta.Damaged, "").Because(fmt.Errorf("record of bucket %x: %w", uid, err))
 	}
+	e.bucket = e.rec.bucket(uid, row.Ver, guard.Ver)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.m) >= maxDecoded {
 		clear(d.m)
 	}
-	d.m[uid] = decodedRow{row.Ver, r}
-	return r, nil
+	d.m[uid] = e
+	return e, nil
 }

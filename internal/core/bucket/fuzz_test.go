@@ -26,23 +26,23 @@ func FuzzRecord(f *testing.F) {
 	f.Add([]byte(`{"name":1}`))
 	f.Add([]byte(`null`))
 	f.Fuzz(func(t *testing.T, row []byte) {
-		cache := decoded{m: map[UID]decodedRow{}}
-		r, err := cache.decode(UID{1}, meta.Item{Value: row, Ver: 1})
+		cache := decoded{m: map[UID]*decodedRow{}}
+		r, err := cache.decode(UID{1}, nil, meta.Item{Ver: 1}, meta.Item{Value: row, Ver: 1})
 		if err != nil {
 			if !errors.Is(err, meta.Damaged) || len(cache.m) > 0 {
 				t.Errorf("%s: %v, %d rows kept", row, err, len(cache.m))
 			}
 			return
 		}
-		first, err := json.Marshal(r)
+		first, err := json.Marshal(r.rec)
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := cache.decode(UID{1}, meta.Item{Value: first, Ver: 2})
+		again, err := cache.decode(UID{1}, r, meta.Item{Ver: 1}, meta.Item{Value: first, Ver: 2})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if second, err := json.Marshal(again); err != nil || !bytes.Equal(first, second) {
+		if second, err := json.Marshal(again.rec); err != nil || !bytes.Equal(first, second) {
 			t.Errorf("%s is written as %s and then as %s, %v", row, first, second, err)
 		}
 	})

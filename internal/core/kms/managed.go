@@ -5,6 +5,7 @@ package kms
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/cofferstore/coffer/internal/aws"
 	"github.com/cofferstore/coffer/internal/core/iam"
@@ -20,7 +21,7 @@ const (
 // namesManaged reports whether name is the managed key's alias in the caller's
 // account.
 func (s *Service) namesManaged(by iam.Caller, name string) bool {
-	return name == managedAlias || name == aws.AliasARN(s.region, by.Account, managedAlias)
+	return name == managedAlias || strings.HasSuffix(name, ":"+managedAlias) && name == aws.AliasARN(s.region, by.Account, managedAlias)
 }
 
 // managedKey returns the key aws/s3 of the caller's account, and makes it on

@@ -5,6 +5,7 @@ package kms
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/iam"
@@ -62,16 +63,20 @@ type ViaS3 struct{ s *Service }
 // InvalidArn, AccessDenied for anonymous callers, Unavailable.
 func (v *ViaS3) Resolve(ctx context.Context, by iam.Caller, key string) (keyARN string, err error) {
 	var ref keyRef
+	var alias string
 	switch {
 	case by.IsAnonymous():
 		return "", denied(by, policy.Need{Action: "kms:GenerateDataKey", Resource: key}, facts{ViaS3: true}, policy.Decision{Layer: policy.ByIdentity})
 	case key == "" || v.s.namesManaged(by, key):
 		ref, err = v.s.managedKey(ctx, by)
 	default:
-		ref, _, err = v.s.resolve(ctx, by, "kms:GenerateDataKey", key, facts{ViaS3: true})
+		ref, alias, err = v.s.resolve(ctx, by, "kms:GenerateDataKey", key, facts{ViaS3: true})
 	}
 	if err != nil {
 		return "", err
+	}
+	if alias == "" && strings.HasPrefix(key, "arn:") { // of a key: it is what was asked for
+		return key, nil
 	}
 	return ref.arn(v.s.region), nil
 }

@@ -94,8 +94,9 @@ func cutPair(b []byte) (k, v string, rest []byte, err error) {
 	return k, v, rest, nil
 }
 
-func encodeHeaders(h []Header) []byte {
-	var b []byte
+func encodeHeaders(h []Header) []byte { return appendHeaders(nil, h) }
+
+func appendHeaders(b []byte, h []Header) []byte {
 	for _, x := range h {
 		b = appendString(appendString(b, x.Name), x.Value)
 	}
@@ -137,7 +138,10 @@ func decodeTags(b []byte, into *[]bucket.Tag) error {
 const partSize = 40
 
 func encodeParts(parts []part) []byte {
-	b := make([]byte, 0, len(parts)*partSize)
+	return appendParts(make([]byte, 0, len(parts)*partSize), parts)
+}
+
+func appendParts(b []byte, parts []part) []byte {
 	for _, p := range parts {
 		b = binary.BigEndian.AppendUint32(b, p.Number)
 		b = binary.BigEndian.AppendUint64(b, uint64(p.Size))
@@ -178,10 +182,14 @@ func decodeFormat(v []byte, into *sse.Format) error {
 }
 
 func (c Checksum) encode() []byte {
+	return c.append(nil)
+}
+
+func (c Checksum) append(b []byte) []byte {
 	if c.Algorithm == "" {
-		return nil
+		return b
 	}
-	b := appendString(nil, string(c.Algorithm))
+	b = appendString(b, string(c.Algorithm))
 	b = appendString(b, string(c.Type))
 	return append(b, c.Value...)
 }

@@ -366,7 +366,8 @@ func (o *Objects) placeOnce(ctx context.Context, b *bucket.Bucket, r *record, p 
 	if !r.Marker {
 		r.Lock = o.lockOf(b, p.lock, r.Time)
 	}
-	var batch meta.Batch
+	// The usual put: guard and current row are demanded; row, location, body and record written.
+	batch := meta.Batch{Conds: make([]meta.Cond, 0, 4), Puts: make([]meta.Put, 0, 6)}
 	guard, ver := b.Guard()
 	batch.Cond(guard, ver)
 	if p.moved {

@@ -119,61 +119,64 @@ const (
 // descriptor returns D: the digest over every immutable field, which the wrap of
 // the data key authenticates.
 func (r *record) descriptor() [32]byte {
-	e := newDescriptor()
-	e.bytes(tagBucket, r.Bucket[:])
-	e.string(tagKey, r.Key)
-	e.bytes(tagVersion, r.UID[:])
-	e.uint64(tagSize, uint64(r.Size))
-	e.string(tagETag, r.ETag)
-	e.bytes(tagChecksum, r.Checksum.encode())
-	e.bytes(tagBody, encodeFormat(r.Body))
-	e.digest(tagPartsHash, encodeParts(r.Parts))
-	e.uint64(tagPartCount, uint64(len(r.Parts)))
-	e.uint64(tagCreated, uint64(r.Created))
-	e.digest(tagHeaderHash, encodeHeaders(r.Headers))
-	e.string(tagOwner, r.Owner)
+	var memory, short [512]byte // what has more room than it needs takes no other
+	e := newDescriptor(memory[:0])
+	e = e.bytes(tagBucket, r.Bucket[:])
+	e = e.string(tagKey, r.Key)
+	e = e.bytes(tagVersion, r.UID[:])
+	e = e.uint64(tagSize, uint64(r.Size))
+	e = e.string(tagETag, r.ETag)
+	e = e.bytes(tagChecksum, r.Checksum.append(short[:0]))
+	e = e.bytes(tagBody, encodeFormat(r.Body))
+	e = e.digest(tagPartsHash, appendParts(short[:0], r.Parts))
+	e = e.uint64(tagPartCount, uint64(len(r.Parts)))
+	e = e.uint64(tagCreated, uint64(r.Created))
+	e = e.digest(tagHeaderHash, appendHeaders(short[:0], r.Headers))
+	e = e.string(tagOwner, r.Owner)
 	return e.sum()
 }
 
 // uploadDescriptor returns D of an upload: what is known when the data key is
 // made, with the upload's id for the version.
 func uploadDescriptor(b bucket.UID, key string, upload [16]byte, f sse.Format, created int64, h []Header, owner string) [32]byte {
-	e := newDescriptor()
-	e.bytes(tagBucket, b[:])
-	e.string(tagKey, key)
-	e.bytes(tagVersion, upload[:])
-	e.bytes(tagBody, encodeFormat(f))
-	e.uint64(tagCreated, uint64(created))
-	e.digest(tagHeaderHash, encodeHeaders(h))
-	e.string(tagOwner, owner)
+	var memory [512]byte
+	e := newDescriptor(memory[:0])
+	e = e.bytes(tagBucket, b[:])
+	e = e.string(tagKey, key)
+	e = e.bytes(tagVersion, upload[:])
+	e = e.bytes(tagBody, encodeFormat(f))
+	e = e.uint64(tagCreated, uint64(created))
+	e = e.digest(tagHeaderHash, encodeHeaders(h))
+	e = e.string(tagOwner, owner)
 	return e.sum()
 }
 
-// descriptor collects tagged fields, to digest them at once.
+// descriptor collects tagged fields, to digest them at once. It is passed on by value, so
+// that its memory can be the caller's.
 type descriptor []byte
 
-func newDescriptor() descriptor {
-	return append(make(descriptor, 0, 512), "coffer/1/descriptor\x00"...)
+func newDescriptor(memory []byte) descriptor {
+	return append(descriptor(memory), "coffer/1/descriptor\x00"...)
 }
 
-func (d *descriptor) bytes(tag byte, b []byte) { *d = append(d.head(tag, len(b)), b...) }
+func (d descriptor) bytes(tag byte, b []byte) descriptor { return append(d.head(tag, len(b)), b...) }
 
-func (d *descriptor) string(tag byte, s string) { *d = append(d.head(tag, len(s)), s...) }
+func (d descriptor) string(tag byte, s string) descriptor { return append(d.head(tag, len(s)), s...) }
 
-func (d *descriptor) uint64(tag byte, v uint64) {
-	*d = binary.BigEndian.AppendUint64(d.head(tag, 8), v)
+func (d descriptor) uint64(tag byte, v uint64) descriptor {
+	return binary.BigEndian.AppendUint64(d.head(tag, 8), v)
 }
 
-func (d *descriptor) digest(tag byte, b []byte) {
+func (d descriptor) digest(tag byte, b []byte) descriptor {
 	sum := sha256.Sum256(b)
-	d.bytes(tag, sum[:])
+	return d.bytes(tag, sum[:])
 }
 
-func (d *descriptor) head(tag byte, n int) descriptor {
-	return binary.BigEndian.AppendUint32(append(*d, tag), uint32(n))
+func (d descriptor) head(tag byte, n int) descriptor {
+	return binary.BigEndian.AppendUint32(append(d, tag), uint32(n))
 }
 
-func (d *descriptor) sum() [32]byte { return sha256.Sum256(*d) }
+func (d descriptor) sum() [32]byte { return sha256.Sum256(d) }
 
 // encode returns the row's value.
 func (r *record) encode() []byte {

@@ -130,9 +130,17 @@ func openInline(id blob.StreamID, sealed []byte) func(off, n int64) (io.ReadClos
 		if n >= 0 && n < int64(len(rest)) {
 			rest = rest[:n]
 		}
-		return io.NopCloser(bytes.NewReader(rest)), nil
+		r := &inlineReader{}
+		r.Reset(rest)
+		return r, nil
 	}
 }
+
+// inlineReader reads a stream that is in a row.
+type inlineReader struct{ bytes.Reader }
+
+// Close does nothing.
+func (*inlineReader) Close() error { return nil }
 
 // reportDamage marks a stream as damaged, or clean again. The mark is a report
 // for operators; reads still try.

@@ -79,6 +79,7 @@ func (k dataKeys) clear() {
 type stream struct {
 	log2   uint8
 	layers []layer // the inner one first
+	memory [maxLayers]layer
 }
 
 // layer is one sealing of a stream.
@@ -88,7 +89,8 @@ type layer struct {
 }
 
 func newStream(keys dataKeys, id blob.StreamID, log2 uint8) *stream {
-	s := &stream{log2: log2, layers: make([]layer, len(keys))}
+	s := &stream{log2: log2}
+	s.layers = s.memory[:len(keys)]
 	head := s.derivedHead(id)
 	for i, dek := range keys {
 		both := secret.Derive(dek, "stream", head[:], 64)
@@ -110,21 +112,26 @@ func (s *stream) derivedHead(id blob.StreamID) [headDerived]byte {
 
 // head returns the stream's header: what is derived from, the layers' commitments,
 // and eight zeros.
-func (s *stream) head(id blob.StreamID) []byte {
-	h := make([]byte, headSize(len(s.layers)))
+func (s *stream) head(id blob.StreamID) []byte { return s.appendHead(nil, id) }
+
+func (s *stream) appendHead(b []byte, id blob.StreamID) []byte {
 	derived := s.derivedHead(id)
-	n := copy(h, derived[:])
-	for _, l := range s.layers {
-		n += copy(h[n:], l.commitment[:])
+	b = append(b, derived[:]...)
+	for i := range s.layers {
+		b = append(b, s.layers[i].commitment[:]...)
 	}
-	return h
+	return append(b, 0, 0, 0, 0, 0, 0, 0, 0)
 }
+
+// maxHead is the length of the longest header.
+const maxHead = headDerived + maxLayers*32 + 8
 
 var errHead = errors.New("header is not this stream's")
 
 // matches returns nil when h is the stream's header.
 func (s *stream) matches(id blob.StreamID, h []byte) error {
-	if subtle.ConstantTimeCompare(h, s.head(id)) != 1 {
+	var memory [maxHead]byte
+	if subtle.ConstantTimeCompare(h, s.appendHead(memory[:0], id)) != 1 {
 		return errHead
 	}
 	return nil
@@ -136,6 +143,7 @@ func (s *stream) overhead() int { return len(s.layers) * secret.Overhead }
 // scratch holds what sealing and opening need of memory beside their buffers.
 type scratch struct {
 	aad   [16]byte
+	head  [maxHead]byte
 	inner []byte // a segment between two layers
 }
 

@@ -46,21 +46,18 @@ func (a Applied) ByService() bool { return a.Algorithm == AES256 || a.Algorithm 
 // Audited is the encryption's name in an audit record, as SSEApplied: "" for what is
 // reported as not encrypted.
 func (a Applied) Audited(fromDefault bool) string {
-	name := ""
-	switch a.Algorithm {
-	case AES256:
-		name = "SSE_S3"
-	case KMS:
-		name = "SSE_KMS"
-	case DSSE:
-		name = "DSSE_KMS"
-	case Customer:
-		name = "SSE_C"
+	name := audited[a.Algorithm]
+	if fromDefault {
+		return name.byDefault
 	}
-	if fromDefault && name != "" {
-		name = "Default_" + name
-	}
-	return name
+	return name.asked
+}
+
+var audited = map[string]struct{ asked, byDefault string }{
+	AES256:   {"SSE_S3", "Default_SSE_S3"},
+	KMS:      {"SSE_KMS", "Default_SSE_KMS"},
+	DSSE:     {"DSSE_KMS", "Default_DSSE_KMS"},
+	Customer: {"SSE_C", "Default_SSE_C"},
 }
 
 // Keys makes the keys that objects are sealed with and opens them again. It is

@@ -31,7 +31,10 @@ func newReader(deks dataKeys, id blob.StreamID, size int64, open func(off, n int
 	return &Reader{id: id, size: size, open: open, deks: deks, bufs: bufs, usual: newStream(deks, id, bufs.log2)}
 }
 
-var errRange = errors.New("sse: range is not within the stream")
+var (
+	errRange  = errors.New("sse: range is not within the stream")
+	errClosed = errors.New("sse: read of a closed range")
+)
 
 // Range returns a reader of n bytes of plaintext from off on. It opens the stream
 // when it is first read. What it yields belongs to segments that were verified as a
@@ -115,7 +118,7 @@ func (s *section) Close() error {
 		s.plain, s.sealed, s.ready = nil, nil, nil
 	}
 	if s.err == nil || s.err == io.EOF {
-		s.err = errors.New("sse: read of a closed range")
+		s.err = errClosed
 	}
 	return err
 }
@@ -224,7 +227,7 @@ func (s *section) start() error {
 		}
 		s.src = src
 	}
-	keys, err := s.r.verify(s.src)
+	keys, err := s.r.verify(s.src, &s.with)
 	if err != nil {
 		return err
 	}
@@ -255,8 +258,8 @@ func (s *section) seek(from int64) error {
 
 // verify reads a header and returns the stream that it names: this one, in the
 // usual segment size or another that was usual once.
-func (r *Reader) verify(src io.Reader) (*stream, error) {
-	head := make([]byte, headSize(len(r.deks)))
+func (r *Reader) verify(src io.Reader, x *scratch) (*stream, error) {
+	head := x.head[:headSize(len(r.deks))]
 	if _, err := io.ReadFull(src, head); err != nil {
 		return nil, err
 	}

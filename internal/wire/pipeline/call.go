@@ -64,7 +64,9 @@ type Call struct {
 	read    time.Time // when something of the body was last read
 	sending time.Time // when the answer began to go out
 
-	// Memory for the record.
+	// Memory for the body, the answer's headers and the record.
+	reading    counted
+	values     [3]string
 	facts      [12]audit.Fact
 	parameters [8]audit.Fact
 	elements   [4]audit.Fact
@@ -249,14 +251,13 @@ func (r *counted) Read(p []byte) (int, error) {
 		r.c.read = time.Now()
 	}
 	r.ended = r.ended || err != nil
-	var tooLarge *http.MaxBytesError
 	switch {
 	case err == nil:
 	case err == io.EOF:
 		// A deadline that stood would end the call while it is being answered: the
 		// server goes on reading the connection to learn when the client has gone.
 		_ = r.rc.SetReadDeadline(time.Time{})
-	case errors.As(err, &tooLarge):
+	case isTooLarge(err):
 		err = fault.New(BodyTooLarge, "").Because(err)
 	case isTimeout(err):
 		err = fault.New(SlowClient, "").Because(err)
@@ -283,6 +284,8 @@ func (r *counted) linger() time.Time {
 	_ = r.rc.SetReadDeadline(by)
 	return by
 }
+
+func isTooLarge(err error) bool { return errors.As(err, new(*http.MaxBytesError)) }
 
 func isTimeout(err error) bool {
 	var t interface{ Timeout() bool }

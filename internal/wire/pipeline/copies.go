@@ -35,7 +35,9 @@ func (c *Call) FindOwner(ctx context.Context) {
 
 // addressed decides whose trail has the call's record, and whose the bucket in it is.
 func (c *Call) addressed(r *audit.Record) {
-	c.FindOwner(context.WithoutCancel(c.Request.Context()))
+	if c.owner == "" {
+		c.FindOwner(context.WithoutCancel(c.Request.Context()))
+	}
 	r.RecipientAccountID = c.Caller.Account
 	if c.Caller.IsAnonymous() {
 		// Nobody has a trail. What nobody did in a bucket is for its owner to know.

@@ -117,36 +117,39 @@ func Define[In, Out any](
 		if err != nil {
 			return nil, err
 		}
-		if r, ok := any(in).(Recorded); ok {
+		request := any(in) // once: it takes memory
+		if r, ok := request.(Recorded); ok {
 			r.Record(&c.record)
 		}
-		if n, ok := any(in).(Needer); ok {
+		if n, ok := request.(Needer); ok {
 			if err := c.authorize(ctx, n); err != nil {
 				return nil, err
 			}
 			c.allowed = true
 		}
-		answer := func(out Out) (*Response, error) {
-			if r, ok := any(out).(Recorded); ok {
-				r.Record(&c.record)
-			}
-			return encode(c, out)
-		}
 		if t := c.Op.Traits; t.Has(Data) && !t.Has(Read) {
 			own := func(result any) bool { _, ok := result.(Out); return ok }
-			ctx = c.join(ctx, own, func(result any) (*Response, error) { return answer(result.(Out)) })
+			ctx = c.join(ctx, own, func(result any) (*Response, error) { return answer(c, result.(Out), encode) })
 		}
 		out, err := do(ctx, c.Caller, in)
 		switch {
 		case err != nil && c.family.Failed != nil:
-			return nil, c.family.Failed(ctx, c, in, err)
+			return nil, c.family.Failed(ctx, c, request, err)
 		case err != nil:
 			return nil, err
 		case c.joining != nil: // what was recorded is what is answered
 			return c.joining.resp, nil
 		}
-		return answer(out)
+		return answer(c, out, encode)
 	}}
+}
+
+// answer makes the answer of a result.
+func answer[Out any](c *Call, out Out, encode func(*Call, Out) (*Response, error)) (*Response, error) {
+	if r, ok := any(out).(Recorded); ok {
+		r.Record(&c.record)
+	}
+	return encode(c, out)
 }
 
 // Unsupported makes an operation that is known and refused: its fault comes before

@@ -82,9 +82,8 @@ func (road *Road) Families() []*Family { return road.families }
 
 // ServeHTTP serves one call.
 func (road *Road) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &Call{
-		Request: r, ID: aws.NewRequestID(), HostID: aws.NewHostID(), road: road, start: time.Now(),
-	}
+	c := &Call{Request: r, road: road, start: time.Now()}
+	c.ID, c.HostID = aws.NewIDs()
 	for _, f := range road.families {
 		if f.Match(r) {
 			c.family = f
@@ -99,7 +98,8 @@ func (road *Road) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength == 0 && r.Header["Expect"] != nil {
 		goOn(w, r)
 	}
-	c.body = &counted{c: c, src: r.Body, rc: rc, ended: r.ContentLength == 0}
+	c.body = &c.reading
+	c.reading = counted{c: c, src: r.Body, rc: rc, ended: r.ContentLength == 0}
 	road.connection(c)
 	resp, err := road.run(c)
 	switch {
@@ -261,9 +261,8 @@ func (road *Road) send(w http.ResponseWriter, c *Call, resp *Response) (int64, e
 	for name, values := range resp.Header {
 		h[name] = values
 	}
-	h.Set("X-Amz-Request-Id", c.ID)
-	h.Set("X-Amz-Id-2", c.HostID)
-	h.Set("Server", "Coffer")
+	c.values = [...]string{c.ID, c.HostID, "Coffer"}
+	h["X-Amz-Request-Id"], h["X-Amz-Id-2"], h["Server"] = c.values[0:1:1], c.values[1:2:2], c.values[2:3:3]
 	head := c.Request.Method == http.MethodHead
 	bodyless := resp.Status == http.StatusNoContent || resp.Status == http.StatusNotModified
 	switch {

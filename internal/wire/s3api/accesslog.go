@@ -39,14 +39,16 @@ func (a *API) watch(c *pipeline.Call) {
 	if a.Logs == nil || c.Bucket == "" {
 		return
 	}
-	n := logNotes{to: a.Buckets.Logged(c.Bucket), size: -1}
+	to := a.Buckets.Logged(c.Bucket)
+	var from *bucket.Logged
+	var source object.VersionRef
 	if copies(c) {
 		if ref, err := parseCopySource(value(c, copySourceHeader)); err == nil {
-			n.source, n.from = ref, a.Buckets.Logged(ref.Bucket)
+			source, from = ref, a.Buckets.Logged(ref.Bucket)
 		}
 	}
-	if n.to != nil || n.from != nil {
-		c.Notes = &n
+	if to != nil || from != nil {
+		c.Notes = &logNotes{to: to, from: from, source: source, size: -1}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/core/object"
+	"github.com/cofferstore/coffer/internal/core/sse"
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/wire/pipeline"
 	"github.com/cofferstore/coffer/internal/wire/sigv4"
@@ -87,6 +88,14 @@ func setHeader(h http.Header, name, value string) {
 		h[name] = []string{value}
 	}
 }
+
+// Values of many answers' headers, which nobody changes.
+var (
+	bytesRanges = []string{"bytes"}
+	binary      = []string{"binary/octet-stream"}
+	yes         = []string{"true"}
+	algorithms  = map[string][]string{sse.AES256: {sse.AES256}, sse.KMS: {sse.KMS}, sse.DSSE: {sse.DSSE}}
+)
 
 // quote writes an ETag as S3 does.
 func quote(etag string) string { return `"` + etag + `"` }
@@ -183,7 +192,7 @@ func representable(text string) bool {
 
 // setStored sets the headers that were kept with an object.
 func setStored(h http.Header, kept []object.Header) {
-	setHeader(h, "Content-Type", "binary/octet-stream")
+	h["Content-Type"] = binary
 	for _, k := range kept {
 		name := k.Name
 		if known, ok := systemHeaders[name]; ok {

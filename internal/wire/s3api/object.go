@@ -194,13 +194,13 @@ func (a *API) encodeHead(c *pipeline.Call, out *object.Object) (*pipeline.Respon
 // describe returns status and headers of an object as read.
 func describe(c *pipeline.Call, out *object.Object) (status int, h http.Header) {
 	noteSize(c, out.Size)
-	status, h = http.StatusOK, make(http.Header)
+	status, h = http.StatusOK, make(http.Header, 12)
 	setStored(h, out.Headers)
 	replaced, _ := overrides(c) // decodeGet has seen to the error
 	for name, v := range replaced {
 		setHeader(h, name, v)
 	}
-	setHeader(h, "Accept-Ranges", "bytes")
+	h["Accept-Ranges"] = bytesRanges
 	setHeader(h, "Last-Modified", out.Modified.UTC().Format(http.TimeFormat))
 	setHeader(h, "ETag", quote(out.ETag))
 	setHeader(h, "x-amz-version-id", out.VersionID)

@@ -95,10 +95,12 @@ func setEncryption(h http.Header, a sse.Applied) {
 	if a.Algorithm == sse.Customer || a.Algorithm == sse.NotSSE {
 		return
 	}
-	setHeader(h, sse.AlgorithmHeader, a.Algorithm)
+	if v := algorithms[a.Algorithm]; v != nil {
+		h[sse.AlgorithmHeader] = v
+	}
 	setHeader(h, sse.KeyIDHeader, a.KeyARN)
 	if a.BucketKey {
-		setHeader(h, sse.BucketKeyHeader, "true")
+		h[sse.BucketKeyHeader] = yes
 	}
 }
 

@@ -4,7 +4,6 @@ package sigv4
 
 import (
 	"bytes"
-	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
@@ -12,8 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/cofferstore/coffer/internal/secret"
 )
 
 // head is the signed part of a request, and how to write it canonically.
@@ -48,6 +45,7 @@ func headOf(r *http.Request) *head {
 type scratch struct {
 	text       []byte // the canonical request
 	toSign     []byte
+	sum        []byte // its code
 	parameters []byte // the query's, encoded
 	order      []parameter
 	name       []byte // of a header
@@ -61,6 +59,7 @@ type parameter struct{ name, value, end int }
 func (s *scratch) clear() bool {
 	clear(s.text)
 	clear(s.parameters)
+	clear(s.sum)
 	return cap(s.text)+cap(s.parameters) <= 64<<10
 }
 
@@ -274,18 +273,16 @@ func (s *scratch) stringToSign(c *claim) {
 }
 
 // matches reports whether the claimed signature is that of s.text.
-func (s *scratch) matches(c *claim, key secret.Bytes) bool {
+func (s *scratch) matches(c *claim, key *signingKey) bool {
 	s.stringToSign(c)
-	return signs(key, s.toSign, c.signature)
+	s.sum = key.sign(s.sum[:0], s.toSign)
+	return isHex(s.sum, c.signature)
 }
 
-// signs compares a signature in lower-case hex in constant time.
-func signs(key secret.Bytes, text []byte, signature string) bool {
-	mac := hmac.New(sha256.New, key.Reveal())
-	mac.Write(text)
-	var sum [sha256.Size]byte
+// isHex compares a code with a signature in lower-case hex in constant time.
+func isHex(sum []byte, signature string) bool {
 	var want [2 * sha256.Size]byte
-	hex.Encode(want[:], mac.Sum(sum[:0]))
+	hex.Encode(want[:], sum)
 	return subtle.ConstantTimeCompare(want[:], []byte(signature)) == 1
 }
 

@@ -64,7 +64,7 @@ func (v *Verifier) VerifyForm(ctx context.Context, f PostForm, services ...strin
 	if err != nil {
 		return nil, err
 	}
-	if !signs(key, []byte(f.Policy), f.Signature) {
+	if !isHex(key.sign(nil, []byte(f.Policy)), f.Signature) {
 		return nil, signatureMismatch(c.accessKey, []byte(f.Policy), f.Signature)
 	}
 	return c.result(cred.Principal, payload{}, key), nil

@@ -5,6 +5,7 @@ package sigv4
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"hash"
 	"strings"
 	"sync"
 
@@ -12,8 +13,8 @@ import (
 )
 
 // generation is how many signing keys are kept at least, and half of how many
-// are kept at most. One takes about 300 bytes, so all of them 600 KiB; an access
-// key in use has one a day for each service and region.
+// are kept at most. One takes about 400 bytes, and 600 more while it is in use, so all of
+// them 2 MiB; an access key in use has one a day for each service and region.
 const generation = 1024
 
 // keyCache keeps derived signing keys, for deriving one costs four HMACs. The
@@ -23,7 +24,26 @@ const generation = 1024
 // the young one, and when that is full the old one is dropped.
 type keyCache struct {
 	mu         sync.Mutex
-	young, old map[keyID]secret.Bytes
+	young, old map[keyID]*signingKey
+}
+
+// signingKey is a derived key, and HMAC states with it: to make one hashes the key twice.
+type signingKey struct {
+	key  secret.Bytes
+	macs sync.Pool // of hash.Hash
+}
+
+func newSigningKey(key secret.Bytes) *signingKey {
+	return &signingKey{key: key, macs: sync.Pool{New: func() any { return hmac.New(sha256.New, key.Reveal()) }}}
+}
+
+// sign appends the code of a text to b.
+func (k *signingKey) sign(b, text []byte) []byte {
+	mac := k.macs.Get().(hash.Hash)
+	defer k.macs.Put(mac)
+	mac.Reset()
+	mac.Write(text)
+	return mac.Sum(b)
 }
 
 // keyID identifies a signing key by the secret that it follows from, not by the
@@ -34,7 +54,7 @@ type keyID struct {
 }
 
 // get returns the signing key. Its secret stays the cache's own.
-func (k *keyCache) get(s secret.Bytes, date, region, service string) secret.Bytes {
+func (k *keyCache) get(s secret.Bytes, date, region, service string) *signingKey {
 	id := keyID{sha256.Sum256(s.Reveal()), date, region, service}
 	k.mu.Lock()
 	key, ok := k.young[id]
@@ -47,7 +67,7 @@ func (k *keyCache) get(s secret.Bytes, date, region, service string) secret.Byte
 	if ok {
 		return key
 	}
-	key = derive(s, date, region, service)
+	key = newSigningKey(derive(s, date, region, service))
 	// The claim's strings are parts of a whole header; keep no more than them.
 	id.date, id.region, id.service = strings.Clone(date), strings.Clone(region), strings.Clone(service)
 	k.mu.Lock()
@@ -58,9 +78,9 @@ func (k *keyCache) get(s secret.Bytes, date, region, service string) secret.Byte
 
 // add needs k.mu. Keys that fall out are not cleared: a request may be using
 // them.
-func (k *keyCache) add(id keyID, key secret.Bytes) {
+func (k *keyCache) add(id keyID, key *signingKey) {
 	if k.young == nil || len(k.young) >= generation {
-		k.old, k.young = k.young, make(map[keyID]secret.Bytes)
+		k.old, k.young = k.young, make(map[keyID]*signingKey)
 	}
 	k.young[id] = key
 }

@@ -23,23 +23,23 @@ func TestKeyCache(t *testing.T) {
 	var k keyCache
 	first := secret.New([]byte("a secret access key"))
 	key := k.get(first, "20130524", "us-east-1", "s3")
-	if &k.get(secret.Copy(first.Reveal()), "20130524", "us-east-1", "s3").Reveal()[0] != &key.Reveal()[0] {
+	if &k.get(secret.Copy(first.Reveal()), "20130524", "us-east-1", "s3").key.Reveal()[0] != &key.key.Reveal()[0] {
 		t.Error("the key is derived again")
 	}
-	for _, other := range []secret.Bytes{
+	for _, other := range []*signingKey{
 		k.get(secret.New([]byte("another secret key!")), "20130524", "us-east-1", "s3"),
 		k.get(first, "20130525", "us-east-1", "s3"),
 		k.get(first, "20130524", "eu-west-1", "s3"),
 		k.get(first, "20130524", "us-east-1", "kms"),
 	} {
-		if other.Equal(key) {
+		if other.key.Equal(key.key) {
 			t.Error("another scope has the same key")
 		}
 	}
 	for i := range 5 * generation {
 		k.get(first, "20130524", fmt.Sprint("region-", i), "s3")
 		if i%500 == 0 { // in use, so it stays
-			if &k.get(first, "20130524", "us-east-1", "s3").Reveal()[0] != &key.Reveal()[0] {
+			if &k.get(first, "20130524", "us-east-1", "s3").key.Reveal()[0] != &key.key.Reveal()[0] {
 				t.Fatalf("dropped while in use, after %d others", i)
 			}
 		}
@@ -57,7 +57,7 @@ func TestKeyCacheConcurrently(t *testing.T) {
 			for i := range 300 {
 				region := fmt.Sprint("region-", i%50)
 				s := secret.New([]byte("a secret access key"))
-				if !k.get(s, "20130524", region, "s3").Equal(derive(s, "20130524", region, "s3")) {
+				if !k.get(s, "20130524", region, "s3").key.Equal(derive(s, "20130524", region, "s3")) {
 					t.Errorf("wrong key for %s", region)
 				}
 			}

@@ -191,32 +191,32 @@ func anonymous(p payload) *Result {
 }
 
 // result is what a claim has proved.
-func (c *claim) result(who iam.Principal, p payload, key secret.Bytes) *Result {
+func (c *claim) result(who iam.Principal, p payload, key *signingKey) *Result {
 	return &Result{
 		Principal: who, Method: c.method, Service: c.service, Region: c.region, SignedAt: c.at,
 		Payload: p.mode, payload: p,
-		chain: chain{key: key, accessKey: c.accessKey, timestamp: c.timestamp, scope: c.scope, seed: c.signature},
+		chain: chain{key: key.key, accessKey: c.accessKey, timestamp: c.timestamp, scope: c.scope, seed: c.signature},
 	}
 }
 
 // lookUp finds the claim's credential and the signing key that follows from it.
-func (v *Verifier) lookUp(ctx context.Context, c *claim) (Credential, secret.Bytes, error) {
+func (v *Verifier) lookUp(ctx context.Context, c *claim) (Credential, *signingKey, error) {
 	cred, err := v.credentials.Credential(ctx, c.accessKey, c.token)
 	switch {
 	case errors.Is(err, iam.NoSuchAccessKey):
-		return Credential{}, secret.Bytes{},
+		return Credential{}, nil,
 			fault.New(UnknownAccessKey, "").With("AWSAccessKeyId", c.accessKey).Because(err)
 	case err != nil:
-		return Credential{}, secret.Bytes{}, fmt.Errorf("look up access key: %w", err)
+		return Credential{}, nil, fmt.Errorf("look up access key: %w", err)
 	case cred.Secret.Len() < MinSecret:
-		return Credential{}, secret.Bytes{},
+		return Credential{}, nil,
 			fmt.Errorf("the secret of access key %q has fewer than %d characters", c.accessKey, MinSecret)
 	}
 	return cred, v.keys.get(cred.Secret, c.date, c.region, c.service), nil
 }
 
 // checkSignature compares the signature of a head with the claimed one.
-func (v *Verifier) checkSignature(h *head, c *claim, key secret.Bytes) error {
+func (v *Verifier) checkSignature(h *head, c *claim, key *signingKey) error {
 	s := v.scratches.Get().(*scratch)
 	defer func() {
 		if s.clear() {

@@ -17,6 +17,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/secret"
@@ -155,8 +156,18 @@ func (s *store) Commit(ctx context.Context, b *meta.Batch) (uint64, error) {
 		size += len(p.Value) + trailerSize
 	}
 	// One piece of memory for all values; the caller's may have room behind them
-	// that is not ours.
-	values := make([]byte, 0, size)
+	// that is not ours. Nobody keeps it after the commit.
+	memory := valueMemory.Get().(*[]byte)
+	values := (*memory)[:0]
+	if cap(values) < size {
+		values = make([]byte, 0, size)
+	}
+	defer func() {
+		if cap(values) <= maxKept {
+			*memory = values
+			valueMemory.Put(memory)
+		}
+	}()
 	for i, p := range b.Puts {
 		start := len(values)
 		values = append(values, p.Value...)
@@ -165,6 +176,12 @@ func (s *store) Commit(ctx context.Context, b *meta.Batch) (uint64, error) {
 	}
 	return s.below.Commit(ctx, &signed)
 }
+
+// valueMemory is for the values of a commit.
+var valueMemory = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxKept is the most memory that is used again.
+const maxKept = 64 << 10
 
 // Watch is meta.Store.Watch.
 func (s *store) Watch(ctx context.Context, prefix []byte) <-chan struct{} {

@@ -56,17 +56,21 @@ func Wrap(s meta.Store, cfg Config) meta.Store {
 	return w
 }
 
-func (s *store) shardOf(key []byte) int { return int(maphash.Bytes(s.seed, key) % shardCount) }
+func (s *store) hash(key []byte) uint64 { return maphash.Bytes(s.seed, key) }
+
+func shardOf(hash uint64) int { return int(hash % shardCount) }
 
 // places are the shards of some keys: each key's, and all of them once.
 type places struct {
+	hash     [maxKeys]uint64
 	of, room [maxKeys]int
 	shards   int
 }
 
 func (p *places) locate(s *store, keys [][]byte) {
 	for i, key := range keys {
-		p.of[i] = s.shardOf(key)
+		p.hash[i] = s.hash(key)
+		p.of[i] = shardOf(p.hash[i])
 		p.room[i] = p.of[i]
 	}
 	slices.Sort(p.room[:len(keys)])
@@ -145,7 +149,7 @@ func (s *store) view(ctx context.Context, keys [][]byte) (items []meta.Item, kep
 		if it.Ver == meta.CounterVersion || len(it.Key)+len(it.Value) > maxRow {
 			continue
 		}
-		s.shards[at.of[i]].keep(it, seen[i])
+		s.shards[at.of[i]].keep(it, at.hash[i], seen[i])
 	}
 	return read, false, nil
 }
@@ -156,7 +160,7 @@ func (s *store) View1(ctx context.Context, key []byte) (meta.Item, error) {
 		return meta.Item{}, err
 	}
 	if !s.skip(key) {
-		shard := &s.shards[s.shardOf(key)]
+		shard := &s.shards[shardOf(s.hash(key))]
 		shard.mu.Lock()
 		it, found := shard.get(key)
 		shard.mu.Unlock()
@@ -193,12 +197,13 @@ func (s *store) Commit(ctx context.Context, b *meta.Batch) (uint64, error) {
 }
 
 // each calls f for each row that the batch writes.
-func (s *store) each(b *meta.Batch, f func(*shard, []byte)) {
+func (s *store) each(b *meta.Batch, f func(*shard, []byte, uint64)) {
 	do := func(key []byte) {
-		shard := &s.shards[s.shardOf(key)]
+		hash := s.hash(key)
+		shard := &s.shards[shardOf(hash)]
 		shard.mu.Lock()
 		defer shard.mu.Unlock()
-		f(shard, key)
+		f(shard, key, hash)
 	}
 	for _, p := range b.Puts {
 		do(p.Key)

@@ -19,8 +19,9 @@ type shard struct {
 	room  int64
 	items map[string]*list.Element // of kept rows
 	order list.List                // of *entry, the latest first
-	// underWay counts the commits that are writing a row.
-	underWay map[string]int
+	// underWay counts the commits that are writing a row, by the hash of its key. Two keys of
+	// one hash keep each other from being kept, and that is all.
+	underWay map[uint64]int
 	// changes counts how often a row began or ceased to be written. A row that was
 	// read while it stood still is current.
 	changes uint64
@@ -36,7 +37,7 @@ func (e *entry) size() int64 { return int64(len(e.key)+len(e.item.Value)) + over
 
 func (s *shard) init(room int64) {
 	s.room = room
-	s.items, s.underWay = map[string]*list.Element{}, map[string]int{}
+	s.items, s.underWay = map[string]*list.Element{}, map[uint64]int{}
 }
 
 // get returns a row that is kept. mu is held.
@@ -51,11 +52,11 @@ func (s *shard) get(key []byte) (meta.Item, bool) {
 
 // keep keeps a row that was read when the shard had seen so many changes, unless it
 // has seen more since.
-func (s *shard) keep(it meta.Item, changes uint64) {
+func (s *shard) keep(it meta.Item, hash, changes uint64) {
 	e := &entry{string(it.Key), meta.Item{Value: bytes.Clone(it.Value), Ver: it.Ver}}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.changes != changes || s.underWay[e.key] > 0 || s.items[e.key] != nil {
+	if s.closed || s.changes != changes || s.underWay[hash] > 0 || s.items[e.key] != nil {
 		return
 	}
 	s.items[e.key] = s.order.PushFront(e)
@@ -73,19 +74,19 @@ func (s *shard) drop(at *list.Element) {
 }
 
 // begin says that a commit is going to write the row. mu is held.
-func (s *shard) begin(key []byte) {
+func (s *shard) begin(key []byte, hash uint64) {
 	s.changes++
-	s.underWay[string(key)]++
+	s.underWay[hash]++
 	if at := s.items[string(key)]; at != nil {
 		s.drop(at)
 	}
 }
 
 // end says that it is over. mu is held.
-func (s *shard) end(key []byte) {
+func (s *shard) end(_ []byte, hash uint64) {
 	s.changes++
-	if s.underWay[string(key)]--; s.underWay[string(key)] == 0 {
-		delete(s.underWay, string(key))
+	if s.underWay[hash]--; s.underWay[hash] == 0 {
+		delete(s.underWay, hash)
 	}
 }
 
