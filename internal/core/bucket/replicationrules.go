@@ -125,7 +125,7 @@ func (r *ReplicationRule) check(second bool) error {
 	if key != nil && r.KMSObjects == "" {
 		return fault.New(InvalidReplication, "SseKmsEncryptedObjects must be specified if EncryptionConfiguration is present.")
 	}
-	if r.KMSObjects != "" && key == nil {
+	if r.KMSObjects != "" && (key == nil || *key == "") {
 		return fault.New(InvalidReplication, "ReplicaKmsKeyID must be specified if SseKmsEncryptedObjects tag is present.")
 	}
 	return r.Destination.check()

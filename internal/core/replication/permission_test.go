@@ -163,6 +163,9 @@ func TestWhatIsFinal(t *testing.T) {
 			w.run()
 			synctest.Wait()
 			failed := failuresOf(t, w, c.reason)
+			if all := w.recordedAs(); len(all) == 0 || !strings.HasSuffix(all[len(all)-1], "InternalError") && !strings.HasSuffix(all[len(all)-1], "AccessDenied") {
+				t.Errorf("%s: recorded %q", c.reason, all)
+			}
 			if w.state("a", "copies") != "FAILED" || w.tasks() != 0 || len(w.made) != 0 || failed != 1 {
 				t.Errorf("%s: state %q, %d tasks, counted %v", c.reason, w.state("a", "copies"), w.tasks(), failed)
 			}

@@ -15,6 +15,7 @@ import (
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/object"
 	"github.com/cofferstore/coffer/internal/core/sse"
+	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/store/meta"
 )
 
@@ -168,18 +169,21 @@ func (s *Service) copies(r audit.Record, owner string) []audit.Record {
 // written.
 func (s *Service) recordRefused(ctx context.Context, j *job, err error) {
 	failed, ok := asFailure(err)
-	if !ok || j.destination == nil {
+	if !ok {
 		return
 	}
-	name, in, owner := j.writes(), j.Destination, j.destination.Owner
-	if ofSource(failed.Reason) {
+	name, in, owner := j.writes(), j.Destination, "" // whose a bucket is that is not fit is nobody's to know
+	switch {
+	case ofSource(failed.Reason):
 		name, in, owner = "GetObject", j.Bucket, j.source.Owner
+	case j.destination != nil:
+		owner = j.destination.Owner
 	}
 	r := s.record(j, name, in, owner)
 	r.ReadOnly = name == "GetObject"
 	r.ResponseElements = nil
 	r.ErrorCode, r.ErrorMessage = "AccessDenied", failed.Reason
-	if failed.Err != nil {
+	if _, named := fault.As(failed.Err); named {
 		r.ErrorCode, r.ErrorMessage = s.cfg.Name(failed.Err)
 		given(r.AdditionalEventData, "cofferKmsEventId", audit.EventOf(failed.Err))
 	}

@@ -22,11 +22,7 @@ func choose(r *bucket.Replication, c *object.ReplicaChange) (rules []*bucket.Rep
 	if anew && (c.Replica || archived(c.Class)) {
 		return nil
 	}
-	tags := c.Tags
-	if !anew { // it was chosen by those that it had
-		tags = nil
-	}
-	for _, rule := range winners(r, c.Key, tags, !anew) {
+	for _, rule := range candidates(r, c, anew) {
 		name := rule.Destination.Name()
 		switch {
 		case anew && !takes(r, rule, c):
@@ -34,6 +30,22 @@ func choose(r *bucket.Replication, c *object.ReplicaChange) (rules []*bucket.Rep
 		case !anew && !c.Replica && !slices.Contains(c.Replicated, name):
 		case c.Operation == object.OpACL && toOwner(rule):
 		default:
+			rules = append(rules, rule)
+		}
+	}
+	return rules
+}
+
+// candidates returns the rules that decide about a change, one for each destination. A version
+// that has a replica got it by the tags that it had then: where none matches those that it has
+// now, tags do not count.
+func candidates(r *bucket.Replication, c *object.ReplicaChange, anew bool) []*bucket.ReplicationRule {
+	rules := winners(r, c.Key, c.Tags, false)
+	if anew {
+		return rules
+	}
+	for _, rule := range winners(r, c.Key, nil, true) {
+		if !slices.ContainsFunc(rules, func(o *bucket.ReplicationRule) bool { return o.Destination.Bucket == rule.Destination.Bucket }) {
 			rules = append(rules, rule)
 		}
 	}

@@ -114,6 +114,8 @@ func TestRulesThatApply(t *testing.T) {
 		{"grants", []rule{rule1("r", "b", 1)}, put(as(object.OpACL), has("b")), "r"},
 		{"grants of another owner's", []rule{rule1("r", "b", 1, owned)}, put(as(object.OpACL), has("b")), ""},
 		{"retention of another owner's", []rule{rule1("r", "b", 1, owned)}, put(as(object.OpRetention), has("b")), "r"},
+		{"grants, by the rule of its tags", []rule{rule1("low", "b", 1, tagged("k", "v")), rule1("high", "b", 2, tagged("k", "w"), owned)}, put(as(object.OpACL), has("b"), with("k", "v")), "low"},
+		{"tags that are no rule's, by the highest", []rule{rule1("low", "b", 1, tagged("k", "v")), rule1("high", "b", 2, tagged("k", "w"))}, put(as(object.OpTags), has("b"), with("k", "x")), "high"},
 		{"tags of a replica", []rule{rule1("r", "b", 1)}, put(as(object.OpTags), replica), ""},
 		{"tags of a replica, wanted", []rule{rule1("r", "b", 1, takesBack)}, put(as(object.OpTags), replica), "r"},
 	} {

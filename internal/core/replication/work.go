@@ -183,19 +183,17 @@ func (s *Service) carryOut(ctx context.Context, j *job) error {
 	if j.rule.Status != enabled {
 		return errPaused
 	}
-	if j.Algorithm == sse.Customer {
-		return failure(dstPutObjectNotPermitted, errors.New("a customer's key is not kept"))
-	}
 	if underKMS(j.Algorithm) && j.anew() && j.rule.KMSObjects != enabled {
 		return errDropped // it is not for those any more
-	}
-	if j.anew() && j.object != nil && archived(j.object.StorageClass) { // a change needs none of its bytes
-		return failure(srcObjectNotEligible, nil)
 	}
 	if j.by, err = s.session(ctx, b, r.Role); err != nil {
 		return err
 	}
-	if err := s.findDestination(ctx, j); err != nil {
+	if err = eligible(j); err == nil {
+		err = s.findDestination(ctx, j)
+	}
+	if err != nil {
+		s.recordRefused(ctx, j, err)
 		return err
 	}
 	withoutTags, err := s.permitted(ctx, j)
@@ -226,6 +224,17 @@ func (s *Service) look(ctx context.Context, j *job) (facts object.Facts, err err
 	}
 	j.changed = facts.Changed
 	return facts, err
+}
+
+// eligible faults versions of which no replica can be made.
+func eligible(j *job) error {
+	switch {
+	case j.Algorithm == sse.Customer:
+		return failure(dstPutObjectNotPermitted, errors.New("a customer's key is not kept"))
+	case j.anew() && j.object != nil && archived(j.object.StorageClass): // a change needs none of its bytes
+		return failure(srcObjectNotEligible, nil)
+	}
+	return nil
 }
 
 // findDestination finds the bucket of the replica. It must be whose the rule says it is: a

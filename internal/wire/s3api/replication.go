@@ -83,7 +83,9 @@ func (s *schema) replicationRule(n *node) (r bucket.ReplicationRule) {
 	}
 	if e := s.maybe(d, "EncryptionConfiguration"); e != nil {
 		s.only(e, "ReplicaKmsKeyID")
-		r.Destination.KMSKey = s.optional(e, "ReplicaKmsKeyID")
+		if r.Destination.KMSKey = s.optional(e, "ReplicaKmsKeyID"); r.Destination.KMSKey == nil {
+			r.Destination.KMSKey = new(string) // which is none
+		}
 	}
 	return r
 }

@@ -107,6 +107,8 @@ func TestReplication(t *testing.T) {
 		{replicationOf(rule2("<Filter></Filter>", `<Filter><And><Tag><Key>a</Key><Value>b</Value></Tag><Tag><Key>a</Key><Value>c</Value></Tag></And></Filter>`)), request, "Duplicate Tag Keys are not allowed."},
 		{replicationOf(rule2("<Destination>", criteria(""))), request, "SourceSelectionCriteria cannot be empty."},
 		{replicationOf(rule2(end, keyARN)), request, "SseKmsEncryptedObjects must be specified if EncryptionConfiguration is present."},
+		{replicationOf(rule2(end, `<EncryptionConfiguration/>`+end)), request, "SseKmsEncryptedObjects must be specified if EncryptionConfiguration is present."},
+		{replicationOf(rule2("<Destination>", criteria(kms), end, `<EncryptionConfiguration/>`+end)), request, "ReplicaKmsKeyID must be specified if SseKmsEncryptedObjects tag is present."},
 		{replicationOf(rule2("<Destination>", criteria(kms))), request, "ReplicaKmsKeyID must be specified if SseKmsEncryptedObjects tag is present."},
 		{replicationOf(rule2("<Destination>", criteria(kms), end, key("k"))), argument, "Invalid ReplicaKmsKeyID ARN."},
 		{replicationOf(rule2(end, `<AccessControlTranslation><Owner>Destination</Owner></AccessControlTranslation>`+end)), request, "Account must be specified"},
