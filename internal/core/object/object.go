@@ -106,6 +106,7 @@ type Objects struct {
 	cfg     Config
 	reads   readers
 	turns   turns
+	making  making
 	clock   clock
 
 	notifier   Notifier   // nil: nobody is told of changes

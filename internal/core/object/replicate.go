@@ -201,6 +201,7 @@ func (o *Objects) makeReplica(ctx context.Context, p *replicating) (Replica, err
 		return Replica{}, err
 	}
 	made, err := o.replicaStreams(ctx, p, plain, s, r)
+	defer o.making.remove(made)
 	if err == nil {
 		var out Replica
 		out, err = o.publishReplica(ctx, p, s, r, made, choice.FromDefault)
@@ -291,6 +292,7 @@ func (o *Objects) replicaStreams(ctx context.Context, p *replicating, plain *bod
 		if err != nil {
 			return made, err
 		}
+		o.making.add(st)
 		made = append(made, st)
 		to := st.part
 		to.Number, to.Checksum = from.Number, from.Checksum
@@ -300,6 +302,7 @@ func (o *Objects) replicaStreams(ctx context.Context, p *replicating, plain *bod
 		return made, nil
 	}
 	beside, err := o.copyAnnotations(ctx, p.src, plain.opening, s, "", r)
+	o.making.add(beside...)
 	return append(made, beside...), err
 }
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/cofferstore/coffer/internal/store/blob"
@@ -88,7 +89,7 @@ func (o *Objects) sweepStreams(ctx context.Context) (moved int, failed error) {
 		}
 		for _, info := range infos {
 			after = info
-			if time.Since(info.Modified) < orphanAge {
+			if time.Since(info.Modified) < orphanAge || o.making.has(info.ID) {
 				continue
 			}
 			orphan, err := o.claim(ctx, info.ID)
@@ -110,6 +111,38 @@ func (o *Objects) sweepStreams(ctx context.Context) (moved int, failed error) {
 		failed = cmp.Or(failed, fmt.Errorf("empty trash: %w", err))
 	}
 	return moved, failed
+}
+
+// making are streams that no row names yet, and that may become older than orphans do: an object
+// of many parts is replicated at once.
+type making struct {
+	mu  sync.Mutex
+	ids map[blob.StreamID]bool
+}
+
+func (m *making) add(streams ...stream) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.ids == nil {
+		m.ids = map[blob.StreamID]bool{}
+	}
+	for i := range streams {
+		m.ids[streams[i].Stream] = true
+	}
+}
+
+func (m *making) remove(streams []stream) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range streams {
+		delete(m.ids, streams[i].Stream)
+	}
+}
+
+func (m *making) has(id blob.StreamID) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.ids[id]
 }
 
 // claim reports whether the stream is an orphan; if so, no commit can name it any
