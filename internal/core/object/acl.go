@@ -167,17 +167,17 @@ func (o *Objects) PutACL(ctx context.Context, by iam.Caller, in PutACL) (ACL, er
 		if err != nil {
 			return err
 		}
-		if b.HasACLs() {
-			v.ACL = list
-		}
-		out = o.aclOf(b, v.record)
 		var batch meta.Batch
 		guard, ver := b.Guard() // do lists count still?
 		batch.Cond(guard, ver)
-		notes, err := o.planChange(ctx, &batch, b, OpACL, v.record)
-		if err != nil {
-			return err
+		var notes []note
+		if b.HasACLs() {
+			v.ACL = list
+			if notes, err = o.planChange(ctx, &batch, b, OpACL, v.record); err != nil {
+				return err
+			}
 		}
+		out = o.aclOf(b, v.record)
 		batch.PutIf(v.row, v.encode(), v.ver)
 		return o.commit(ctx, &batch, append(notes, o.changed(b, ACLPut, by, v.record)...)...)
 	})

@@ -12,7 +12,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/cofferstore/coffer/internal/core/acl"
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	"github.com/cofferstore/coffer/internal/store/meta"
 	metamem "github.com/cofferstore/coffer/internal/store/meta/mem"
@@ -86,6 +88,8 @@ func (m *mirror) all(name string) string {
 		if !e.Marker {
 			tags, err := m.w.objects.Tagging(ctx, alice, GetTagging{VersionRef{ref(name, e.Key), e.VersionID}})
 			data, o := m.w.get(read(name, e.Key, e.VersionID))
+			list, failed := m.w.objects.GetACL(ctx, alice, GetACL{VersionRef{ref(name, e.Key), e.VersionID}})
+			line += fmt.Sprint(list.Grants, failed, o.Lock)
 			line += fmt.Sprint(tags.Tags, err, len(data), o.Replication == StatusPending || o.Replication == StatusFailed || o.Replication == "")
 		}
 		out = append(out, line)
@@ -108,10 +112,19 @@ func TestTwoBucketsConverge(t *testing.T) {
 		for _, name := range []string{"one", "two"} {
 			w.bucket(name, bucket.Enabled)
 			m.uids[name] = w.uid(name)
+			w.lockable(name)
+			w.writers(name)
 			w.delete(name, "warm", w.put(put(name, "warm", nil)).VersionID)
 		}
 		p.from("one", "two")
 		p.from("two", "one")
+		var both [2]string // versions that are in both buckets
+		for i, name := range []string{"one", "two"} {
+			both[i] = w.put(put(name, fmt.Sprint("k", i), pattern(i))).VersionID
+		}
+		if left, err := m.work(t.Context()); left > 0 || err != nil {
+			t.Fatal(left, err)
+		}
 		rows.direct(unreliable(seed + round))
 		ctx := t.Context()
 		var clients sync.WaitGroup
@@ -119,15 +132,27 @@ func TestTwoBucketsConverge(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed+round, uint64(c)))
 			clients.Go(func() {
 				for n := range 12 {
-					name, key := []string{"one", "two"}[rng.IntN(2)], fmt.Sprint("k", rng.IntN(2))
-					switch rng.IntN(5) {
+					k := rng.IntN(2)
+					name, key := []string{"one", "two"}[rng.IntN(2)], fmt.Sprint("k", k)
+					at := VersionRef{Ref: ref(name, key)}
+					if rng.IntN(2) == 0 {
+						at.VersionID = both[k]
+					}
+					switch rng.IntN(9) {
 					case 0, 1:
 						_, _ = w.objects.Put(ctx, alice, put(name, key, pattern(rng.IntN(300))))
 					case 2:
 						_, _ = w.objects.Delete(ctx, alice, Delete{VersionRef: VersionRef{Ref: ref(name, key)}})
+					case 3:
+						_, _ = w.objects.PutACL(ctx, alice, PutACL{VersionRef: at, ACL: acl.Asked{Grants: acl.List{{ID: fmt.Sprintf("%064x", c), Permission: acl.Read}}}})
+					case 4, 5:
+						_, _ = w.objects.PutLegalHold(ctx, alice, PutLegalHold{VersionRef: at, Hold: []LegalHold{HoldOn, HoldOff}[rng.IntN(2)]})
+					case 6:
+						until := time.Now().Add(time.Duration(1+rng.IntN(5)) * time.Hour)
+						_, _ = w.objects.PutRetention(ctx, alice, PutRetention{VersionRef: at, Mode: bucket.Governance, Until: until, May: may})
 					default:
 						tags := []bucket.Tag{{Key: "by", Value: fmt.Sprint(c, n)}}
-						_, _ = w.objects.PutTagging(ctx, alice, PutTagging{VersionRef: VersionRef{Ref: ref(name, key)}, Tags: tags})
+						_, _ = w.objects.PutTagging(ctx, alice, PutTagging{VersionRef: at, Tags: tags})
 					}
 				}
 			})
@@ -135,7 +160,7 @@ func TestTwoBucketsConverge(t *testing.T) {
 		done := make(chan struct{})
 		var worker sync.WaitGroup
 		worker.Go(func() {
-			for {
+			for round%2 == 0 { // else each bucket is by itself until the end
 				_, _ = m.work(ctx)
 				select {
 				case <-done:

@@ -167,7 +167,7 @@ func (o *Objects) takeOverOne(ctx context.Context, p *replicating, b *bucket.Buc
 		if took = !p.WithoutTags && !slices.Equal(v.Tags, src.Tags); took {
 			v.Tags = src.Tags
 		}
-	case a == itsGrants && !p.ToOwner && b.HasACLs():
+	case a == itsGrants && !p.ToOwner && b.HasACLs() && p.src.b.HasACLs():
 		g, err := o.replicaGranting(ctx, p, b)
 		if err != nil {
 			return false, err

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cofferstore/coffer/internal/core/acl"
 	"github.com/cofferstore/coffer/internal/core/bucket"
 	metamem "github.com/cofferstore/coffer/internal/store/meta/mem"
 )
@@ -189,4 +190,25 @@ func TestBucketsThatArePerhapsDeleted(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Where lists of grants are disabled, setting one changes nothing: not the replica's either.
+func TestListsThatDoNotCountAreNotReplicated(t *testing.T) {
+	w, p := newReplicating(t, small)
+	w.writers("dst")
+	stored := w.put(put("src", "k", pattern(10)))
+	p.run()
+	there := VersionRef{ref("dst", "k"), stored.VersionID}
+	grants := acl.List{{ID: account, Permission: acl.Read}}
+	if _, err := w.objects.PutACL(t.Context(), alice, PutACL{VersionRef: there, ACL: acl.Asked{Grants: grants}}); err != nil {
+		t.Fatal(err)
+	}
+	at := VersionRef{ref("src", "k"), stored.VersionID}
+	if _, err := w.objects.PutACL(t.Context(), alice, PutACL{VersionRef: at, ACL: acl.Asked{Canned: acl.BucketOwnerFullControl}}); err != nil {
+		t.Fatal(err)
+	}
+	if tasks := p.take(); tasks != nil {
+		t.Errorf("%+v", tasks)
+	}
+	w.status("src", "k", "", StatusCompleted)
 }
