@@ -24,7 +24,6 @@ const (
 
 	pageRows  = 256 // read at a time
 	pageBytes = 1 << 20
-	maxReady  = 4096 // tasks that are known and wait for others of their key
 )
 
 // backoff returns for how long a task is put off that was tried so many times.
@@ -66,120 +65,94 @@ type queued struct {
 
 // queue is what Run knows of the rows. It belongs to Run's goroutine.
 //
-// It is always read from its beginning: a row may become visible after others that are behind
-// it.
+// The rows are read in passes, each from the beginning: a row may become visible after others
+// that are behind it.
 type queue struct {
-	s     *Service
-	ready []*queued
-	known map[string]bool  // rows that are ready or under way
-	busy  map[place]bool   // that are worked on
-	crowd map[place]*crowd // of what is ready
-	share int              // how many tasks of one object are ready at most
-	more  bool             // the rows may hold what is not known
-	until time.Time        // when the first row is due that was not, as it was last looked; zero: none
+	s      *Service
+	lanes  map[string]*lane // what is ready or under way, by source bucket
+	known  map[string]bool  // rows that are ready or under way
+	busy   map[place]bool   // that are worked on
+	crowds map[place]*placeCrowd
+	share  int          // how many tasks of one object are ready at most
+	more   bool         // the rows may hold what is not known
+	pass   []meta.Range // what is still to be read
+	began  time.Time    // the pass
+	until  time.Time    // when the first row is due that was not, as it was last looked; zero: none
 }
 
 func newQueue(s *Service) *queue {
 	return &queue{
-		s: s, known: map[string]bool{}, busy: map[place]bool{}, crowd: map[place]*crowd{}, more: true,
+		s: s, lanes: map[string]*lane{}, known: map[string]bool{}, busy: map[place]bool{}, crowds: map[place]*placeCrowd{}, more: true,
 		// Each worker keeps two objects from others: what is ready of those must not be all there is.
-		share: max(maxReady/(2*s.cfg.Workers), 1),
+		share: max(s.maxReady/(2*s.cfg.Workers), 1),
 	}
 }
 
-// next returns a task that may begin; nil when there is none for that long. Tasks of one
-// object, read or written, are not carried out at the same time: of two buckets that replicate
-// to each other they would exchange what they have.
-func (q *queue) next(ctx context.Context) (t *queued, until time.Duration, err error) {
-	for {
-		for i, t := range q.ready {
-			if of := t.places(); !q.busy[of[0]] && !q.busy[of[1]] {
-				q.ready = append(q.ready[:i], q.ready[i+1:]...)
-				for _, p := range of {
-					q.busy[p] = true
-					if q.crowd[p].ready--; q.crowd[p].ready == 0 {
-						delete(q.crowd, p)
-					}
-				}
-				return t, 0, nil
-			}
-		}
-		if !q.more || len(q.ready) >= maxReady {
-			if q.until.IsZero() {
-				return nil, lookEvery, nil
-			}
-			return nil, time.Until(q.until), nil
-		}
-		if err := q.fill(ctx); err != nil {
-			return nil, 0, err
-		}
+// passEvery is how often the rows are read while there is enough to do.
+const passEvery = time.Second
+
+// behind returns after how long there is something to read; idle says that workers wait for it.
+func (q *queue) behind(idle bool) time.Duration {
+	switch {
+	case len(q.pass) > 0 || q.more && idle:
+		return 0
+	case q.more:
+		return max(time.Until(q.began.Add(passEvery)), 0)
+	case q.until.IsZero():
+		return lookEvery
 	}
+	return min(lookEvery, max(time.Until(q.until), time.Millisecond))
 }
 
-// ended forgets a task that is over, or put off.
-func (q *queue) ended(t *queued) {
-	delete(q.known, string(t.row))
-	for _, p := range t.places() {
-		delete(q.busy, p)
-	}
-	q.more = q.more || t.off
-}
-
-// fill reads some tasks that are due and not known yet.
-func (q *queue) fill(ctx context.Context) error {
-	now := time.Now()
-	q.until, q.more = time.Time{}, false
-	ranges := []meta.Range{
-		{Start: []byte(taskRows), End: taskKey(now.Add(time.Millisecond), 0)},
-		{Start: taskKey(now.Add(horizon), 0), End: meta.PrefixEnd([]byte(taskRows))},
-	}
-	for _, r := range ranges {
-		full, err := q.read(ctx, r)
-		if err != nil || full {
-			q.more = true
-			return err
+// read reads some of the rows that are due, and takes in what is not known yet.
+func (q *queue) read(ctx context.Context) error {
+	if len(q.pass) == 0 {
+		q.began, q.more = time.Now(), false
+		q.pass = []meta.Range{
+			{Start: []byte(taskRows), End: taskKey(q.began.Add(time.Millisecond), 0), Limit: pageRows, MaxBytes: pageBytes},
+			{Start: taskKey(q.began.Add(horizon), 0), End: meta.PrefixEnd([]byte(taskRows)), Limit: pageRows, MaxBytes: pageBytes},
 		}
 	}
-	page, err := q.s.Rows.Scan(ctx, meta.Range{Start: taskKey(now.Add(time.Millisecond), 0), End: taskKey(now.Add(horizon), 0), Limit: 1, KeysOnly: true})
+	err := q.readPage(ctx, &q.pass[0])
 	if err != nil {
-		q.more = true
+		q.pass, q.more = nil, true
+	}
+	return err
+}
+
+// readPage reads a page of a range, and what follows if that was the last one.
+func (q *queue) readPage(ctx context.Context, r *meta.Range) error {
+	page, err := q.s.Rows.Scan(ctx, *r)
+	if errors.Is(err, meta.Damaged) {
+		return q.dropDamaged(ctx, *r, err)
+	}
+	if err != nil {
+		return fmt.Errorf("read tasks: %w", err)
+	}
+	if err := q.take(ctx, page.Items); err != nil {
+		return err
+	}
+	if page.More {
+		r.Start = page.Next
+		return nil
+	}
+	if q.pass = q.pass[1:]; len(q.pass) > 0 {
+		return nil
+	}
+	next := meta.Range{Start: taskKey(q.began.Add(time.Millisecond), 0), End: taskKey(q.began.Add(horizon), 0), Limit: 1, KeysOnly: true}
+	if page, err = q.s.Rows.Scan(ctx, next); err != nil {
 		return fmt.Errorf("look for the next task: %w", err)
 	}
+	q.until = time.Time{}
 	if len(page.Items) == 1 {
 		q.until, _, _ = splitTaskKey(page.Items[0].Key)
 	}
 	return nil
 }
 
-// read takes in what is due in a range. full says that there may be more.
-func (q *queue) read(ctx context.Context, r meta.Range) (full bool, err error) {
-	r.Limit, r.MaxBytes = pageRows, pageBytes
-	for found := 0; ; {
-		page, err := q.s.Rows.Scan(ctx, r)
-		if errors.Is(err, meta.Damaged) {
-			return true, q.dropDamaged(ctx, r, err)
-		}
-		if err != nil {
-			return false, fmt.Errorf("read tasks: %w", err)
-		}
-		n, err := q.take(ctx, page.Items)
-		if err != nil {
-			return false, err
-		}
-		found += n
-		if !page.More {
-			return false, nil
-		}
-		if found > 0 || len(q.ready) >= maxReady {
-			return true, nil
-		}
-		r.Start = page.Next
-	}
-}
-
 // take adds rows that are not known to what is ready. Those whose rule is paused are put off,
 // and those of which there are too many, many with one commit.
-func (q *queue) take(ctx context.Context, items []meta.Item) (n int, err error) {
+func (q *queue) take(ctx context.Context, items []meta.Item) error {
 	var off meta.Batch
 	for _, item := range items {
 		if q.known[string(item.Key)] {
@@ -189,7 +162,7 @@ func (q *queue) take(ctx context.Context, items []meta.Item) (n int, err error) 
 		t, err := decodeTask(item.Value)
 		if err != nil || !ok {
 			if err := q.drop(ctx, item.Key, err); err != nil {
-				return 0, err
+				return err
 			}
 			continue
 		}
@@ -198,19 +171,17 @@ func (q *queue) take(ctx context.Context, items []meta.Item) (n int, err error) 
 			err = one.putOff(&off, 0)
 		} else if later := q.join(one); !later.IsZero() {
 			err = one.move(&off, later)
-		} else {
-			n++
 		}
 		if err != nil {
-			return 0, err
+			return err
 		}
 	}
 	if len(off.Puts) > 0 {
 		if _, err := q.s.Rows.Commit(ctx, &off); err != nil {
-			return 0, fmt.Errorf("put off tasks: %w", err)
+			return fmt.Errorf("put off tasks: %w", err)
 		}
 	}
-	return n, nil
+	return nil
 }
 
 // paused reports whether the rule by which a task was planned is there and disabled. Who

@@ -100,6 +100,7 @@ type Service struct {
 	clock    clock
 	sessions sessions
 	wake     chan struct{}
+	maxReady int // tasks in memory, unless they are of very many buckets
 }
 
 // Open returns the service. What an earlier process has left is replicated once Run runs.
@@ -113,7 +114,7 @@ func Open(ctx context.Context, parts Parts, cfg Config) (*Service, error) {
 	if cfg.Name == nil {
 		cfg.Name = func(err error) (string, string) { return "InternalError", "" }
 	}
-	s := &Service{Parts: parts, cfg: cfg, log: cfg.Log, metrics: newMetrics(cfg.Metrics), wake: make(chan struct{}, 1)}
+	s := &Service{Parts: parts, cfg: cfg, log: cfg.Log, metrics: newMetrics(cfg.Metrics), wake: make(chan struct{}, 1), maxReady: 4096}
 	if err := s.recover(ctx); err != nil {
 		return nil, fmt.Errorf("read what is to be replicated: %w", err)
 	}
@@ -169,25 +170,34 @@ func (s *Service) Run(ctx context.Context) {
 	ended := make(chan *queued, s.cfg.Workers)
 	q := newQueue(s)
 	for free := s.cfg.Workers; ctx.Err() == nil; {
-		wait := lookEvery
+		var t *queued
 		if free > 0 {
-			t, until, err := q.next(ctx)
-			switch {
-			case err != nil:
+			t = q.next()
+		}
+		if t != nil {
+			free--
+			workers.Go(func() {
+				s.work(ctx, t)
+				ended <- t
+			})
+		}
+		wait := q.behind(t == nil && free > 0)
+		if wait == 0 {
+			if err := q.read(ctx); err != nil {
 				if ctx.Err() == nil {
 					s.log.Error("what is to be replicated could not be read", "error", err)
 				}
 				wait = time.Second
-			case t != nil:
-				free--
-				workers.Go(func() {
-					s.work(ctx, t)
-					ended <- t
-				})
-				continue
-			default:
-				wait = min(wait, max(until, time.Millisecond))
 			}
+		}
+		if t != nil && free > 0 || wait == 0 {
+			select {
+			case t := <-ended:
+				q.ended(t)
+				free++
+			default:
+			}
+			continue
 		}
 		timer := time.NewTimer(wait)
 		select {

@@ -34,13 +34,14 @@ func (w *world) planned(edit func(*task)) {
 func TestKeyWithManyTasksHoldsUpNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
+		w.maxReady = 256
 		w.rules(rule1("r", "copies", 1))
 		w.wait = func(in object.Replicate) {
 			if in.Key == "slow" {
 				time.Sleep(time.Hour)
 			}
 		}
-		for i := range maxReady + 500 {
+		for i := range w.maxReady + 100 {
 			w.planned(func(t *task) { t.Key, t.VersionID = []byte("slow"), fmt.Sprint(i) })
 		}
 		w.put("other")
@@ -91,6 +92,7 @@ func TestSameKeyOfOtherBuckets(t *testing.T) {
 func TestConfigurationThatCannotBeRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
+		w.maxReady = 256
 		w.rules(rule1("r", "copies", 1))
 		w.must(w.Buckets.Create(t.Context(), w.owner, bucket.Create{Bucket: "broken"}))
 		w.must(w.Buckets.PutVersioning(t.Context(), w.owner, bucket.PutVersioning{Ref: bucket.Ref{Bucket: "broken"}, Status: bucket.Enabled}))
@@ -123,6 +125,7 @@ func TestConfigurationThatCannotBeRead(t *testing.T) {
 func TestOutcomesThatCannotBeNoted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
+		w.maxReady = 256
 		w.rules(rule1("r", "copies", 1))
 		w.unnoted = func(key string) error {
 			if key != "good" {
@@ -144,4 +147,65 @@ func TestOutcomesThatCannotBeNoted(t *testing.T) {
 			t.Errorf("the good one is %q; %d were made", got, made)
 		}
 	})
+}
+
+// A bucket of which there is very much to replicate, slowly, shares the workers with others.
+func TestBacklogOfABucketHoldsUpNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.maxReady = 256
+		w.rules(rule1("r", "copies", 1))
+		for _, name := range []string{"strangers", "strange-copies"} {
+			w.must(w.Buckets.Create(t.Context(), w.owner, bucket.Create{Bucket: name}))
+			w.must(w.Buckets.PutVersioning(t.Context(), w.owner, bucket.PutVersioning{Ref: bucket.Ref{Bucket: name}, Status: bucket.Enabled}))
+		}
+		w.must(w.Buckets.PutReplication(t.Context(), w.owner, bucket.PutReplication{
+			Ref: bucket.Ref{Bucket: "strangers"}, Replication: &bucket.Replication{Role: roleARN, Rules: []rule{rule1("r", "strange-copies", 1)}},
+		}))
+		w.trustAll = true
+		w.wait = func(in object.Replicate) {
+			if in.Destination == "strange-copies" {
+				time.Sleep(time.Minute)
+			}
+		}
+		strangers := w.bucket("strangers")
+		for i := range w.maxReady + 100 {
+			w.planned(func(t *task) {
+				t.Bucket, t.UID, t.Destination, t.Key = strangers.Name, [16]byte(strangers.UID), "strange-copies", []byte(fmt.Sprint(i))
+			})
+		}
+		w.run()
+		synctest.Wait()
+		for i := range 10 {
+			w.put(fmt.Sprint("own", i))
+		}
+		time.Sleep(3 * time.Minute)
+		synctest.Wait()
+		for i := range 10 {
+			if got := w.state(fmt.Sprint("own", i), "copies"); got != "COMPLETED" {
+				t.Errorf("own%d is %q", i, got)
+			}
+		}
+		if w.most != 4 || w.twice {
+			t.Errorf("%d at the same time, two of one key: %t", w.most, w.twice)
+		}
+	})
+}
+
+// However much is due, and of how few buckets or objects, what is in memory is bounded.
+func TestTasksInMemoryAreBounded(t *testing.T) {
+	w := newWorld(t)
+	w.maxReady = 256
+	for _, c := range []struct{ buckets, keys, most int }{{1, 10000, 128}, {1, 1, 32}, {10, 1000, 512}, {1000, 10000, 8 * 1000}} {
+		q := newQueue(w.Service)
+		for i := range 10000 {
+			one := &queued{row: fmt.Append(nil, i), task: task{Bucket: fmt.Sprint(i % c.buckets), Destination: "copies", Key: []byte(fmt.Sprint(i % c.keys))}}
+			if later := q.join(one); !later.IsZero() && time.Until(later) > maxWait {
+				t.Fatalf("put off until %s", later)
+			}
+		}
+		if n := len(q.known); n > c.most || n < c.most/4 {
+			t.Errorf("%d buckets, %d keys: %d tasks in memory", c.buckets, c.keys, n)
+		}
+	}
 }
