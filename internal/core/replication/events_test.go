@@ -155,3 +155,17 @@ func TestRecords(t *testing.T) {
 		}
 	})
 }
+
+// A change that comes where the version is not yet makes it: that is what is recorded.
+func TestRecordsOfReplicasThatChangesMake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.rules(rule1("r", "copies", 1))
+		w.change(object.OpTags, "a")
+		w.run()
+		synctest.Wait()
+		if got, want := w.recordedAs(), []string{"AssumeRole", "GetObject photos", "PutObject copies"}; !slices.Equal(got, want) {
+			t.Errorf("recorded %q, want %q", got, want)
+		}
+	})
+}

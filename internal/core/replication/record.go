@@ -61,7 +61,11 @@ func (s *Service) records(j *job, r *object.Replica) (all []audit.Record) {
 		encryption(&read, r.FromSSE, false)
 		all = append(all, read)
 	}
-	write := s.record(j, j.writes(), j.Destination, j.destination.Owner)
+	name := j.writes()
+	if r.Made && !r.Marker { // whatever it was that came first
+		name = "PutObject"
+	}
+	write := s.record(j, name, j.Destination, j.destination.Owner)
 	if !r.Made {
 		return append(all, write)
 	}
