@@ -3,11 +3,13 @@
 package replication
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/cofferstore/coffer/internal/core/bucket"
@@ -131,6 +133,40 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%v were replicated, %v bytes", n, b)
 		}
 	})
+}
+
+// Buckets that come and go do not fill the memory with their counters.
+func TestCountersAreBounded(t *testing.T) {
+	m := newMetrics(nil)
+	end := func(i int, reason string) {
+		one := &task{Bucket: "photos", Destination: fmt.Sprint(i), Operation: object.OpPut}
+		m.queued(one)
+		m.retried(one)
+		m.ended(one, reason)
+	}
+	for i := range 3 * maxPairs {
+		end(i, "")
+		end(i, dstPutObjectNotPermitted)
+	}
+	for _, c := range []prometheus.Collector{m.replicated, m.bytes, m.failures, m.retries} {
+		if n := testutil.CollectAndCount(c); n != maxPairs {
+			t.Errorf("%d counters", n)
+		}
+	}
+	// Those that have something to do keep theirs.
+	for i := range maxPairs {
+		one := &task{Bucket: "photos", Destination: fmt.Sprint(2*maxPairs + i), Operation: object.OpPut}
+		m.queued(one)
+		m.retried(one)
+	}
+	m.queued(&task{Bucket: "photos", Destination: "more", Operation: object.OpPut})
+	end(0, "")
+	if n := testutil.ToFloat64(m.replicated.WithLabelValues(others.source, others.destination)); n != 1 {
+		t.Errorf("%v of the others were counted", n)
+	}
+	if n := testutil.CollectAndCount(m, "coffer_replication_pending_operations"); n != maxPairs+1 {
+		t.Errorf("%d pairs have something to do", n)
+	}
 }
 
 // Each replica has its records, and says by whom it was made.

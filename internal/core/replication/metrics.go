@@ -10,8 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics of replication, by source and destination: as many as there are buckets that are
-// replicated.
+// metrics of replication, by source and destination. The counters of a pair go when it has
+// nothing to do and others need the room.
 type metrics struct {
 	replicated, bytes, failures, retries, dropped *prometheus.CounterVec
 
@@ -21,9 +21,17 @@ type metrics struct {
 
 	mu    sync.Mutex
 	pairs map[pair]*open
+	named map[pair]time.Time // those that have counters, and since when nothing was counted
 }
 
 type pair struct{ source, destination string }
+
+// maxPairs bounds the pairs that have counters of their own: buckets come and go, and a bucket may
+// have a thousand destinations.
+const maxPairs = 1000
+
+// others stands for the pairs for which there is no room.
+var others = pair{"(other)", "(other)"}
 
 // open is what is to be replicated from one bucket to another.
 type open struct{ tasks, bytes int64 }
@@ -45,7 +53,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		took: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "coffer_replication_duration_seconds", Help: "Time that one try of an operation takes.", Buckets: prometheus.ExponentialBuckets(0.001, 4, 9),
 		}),
-		pairs: map[pair]*open{},
+		pairs: map[pair]*open{}, named: map[pair]time.Time{},
 	}
 	if r != nil {
 		r.MustRegister(m.replicated, m.bytes, m.failures, m.retries, m.dropped, m.broken, m.took, m)
@@ -74,24 +82,60 @@ func (m *metrics) waiting(t *task, n int64) {
 	}
 }
 
+// of returns by what a task is counted.
+func (m *metrics) of(t *task) pair {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := pair{t.Bucket, t.Destination}
+	if _, ok := m.named[p]; !ok && len(m.named) >= maxPairs && !m.makeRoom() {
+		return others
+	}
+	m.named[p] = time.Now()
+	return p
+}
+
+// makeRoom removes the counters of the pair that has nothing to do for longest. mu is held.
+func (m *metrics) makeRoom() bool {
+	var idle pair
+	for p, since := range m.named {
+		if m.pairs[p] == nil && (idle == pair{} || since.Before(m.named[idle])) {
+			idle = p
+		}
+	}
+	if idle == (pair{}) {
+		return false
+	}
+	delete(m.named, idle)
+	of := prometheus.Labels{"source": idle.source, "destination": idle.destination}
+	for _, c := range []*prometheus.CounterVec{m.replicated, m.bytes, m.failures, m.retries, m.dropped} {
+		c.DeletePartialMatch(of)
+	}
+	return true
+}
+
 func (m *metrics) ended(t *task, reason string) {
+	p := m.of(t)
 	m.waiting(t, -1)
 	if reason != "" {
-		m.failures.WithLabelValues(t.Bucket, t.Destination, reason).Inc()
+		m.failures.WithLabelValues(p.source, p.destination, reason).Inc()
 		return
 	}
-	m.replicated.WithLabelValues(t.Bucket, t.Destination).Inc()
+	m.replicated.WithLabelValues(p.source, p.destination).Inc()
 	if t.anew() {
-		m.bytes.WithLabelValues(t.Bucket, t.Destination).Add(float64(t.Size))
+		m.bytes.WithLabelValues(p.source, p.destination).Add(float64(t.Size))
 	}
 }
 
 func (m *metrics) forgotten(t *task) {
+	p := m.of(t)
 	m.waiting(t, -1)
-	m.dropped.WithLabelValues(t.Bucket, t.Destination).Inc()
+	m.dropped.WithLabelValues(p.source, p.destination).Inc()
 }
 
-func (m *metrics) retried(t *task) { m.retries.WithLabelValues(t.Bucket, t.Destination).Inc() }
+func (m *metrics) retried(t *task) {
+	p := m.of(t)
+	m.retries.WithLabelValues(p.source, p.destination).Inc()
+}
 
 var (
 	pendingDesc = prometheus.NewDesc("coffer_replication_pending_operations", "Versions, and changes of versions, that are to be replicated.", labels, nil)
@@ -115,7 +159,15 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 	to <- prometheus.MustNewConstMetric(lagDesc, prometheus.GaugeValue, lag)
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	shown := map[pair]open{}
 	for p, o := range m.pairs {
+		if _, ok := shown[p]; !ok && len(shown) >= maxPairs {
+			p = others
+		}
+		sum := shown[p]
+		shown[p] = open{sum.tasks + o.tasks, sum.bytes + o.bytes}
+	}
+	for p, o := range shown {
 		gauge := func(d *prometheus.Desc, v float64) {
 			to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, p.source, p.destination)
 		}
