@@ -171,9 +171,30 @@ func decodeHeadBucket(c *pipeline.Call) (bucket.Head, error) {
 func encodeHeadBucket(_ *pipeline.Call, b *bucket.Bucket) (*pipeline.Response, error) {
 	h := http.Header{"Content-Type": {"application/xml"}}
 	setHeader(h, "x-amz-bucket-arn", b.ARN())
-	setHeader(h, "x-amz-bucket-region", b.Region)
 	setHeader(h, "x-amz-access-point-alias", "false")
 	return &pipeline.Response{Status: http.StatusOK, Header: h}, nil
+}
+
+// answerRegion says where the bucket is in every answer to HeadBucket and to listings of
+// current objects, refusals too: SDKs learn a bucket's Region there before they can sign
+// for it, or without any credentials (S3 API Reference, GetBucketLocation).
+func (a *API) answerRegion(c *pipeline.Call, resp *pipeline.Response) {
+	if c.Op == nil {
+		return
+	}
+	switch c.Op.Name {
+	case "HeadBucket", "ListObjects", "ListObjectsV2":
+	default:
+		return
+	}
+	b, err := a.Buckets.Access(c.Request.Context(), c.Bucket)
+	if err != nil {
+		return
+	}
+	if resp.Header == nil {
+		resp.Header = make(http.Header)
+	}
+	setHeader(resp.Header, "x-amz-bucket-region", b.Region)
 }
 
 func decodeDeleteBucket(c *pipeline.Call) (bucket.Delete, error) {

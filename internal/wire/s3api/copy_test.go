@@ -125,7 +125,7 @@ func TestCopyAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := xmlHeader + `<CopyObjectResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><LastModified>2026-03-04T05:06:07.000Z</LastModified>` +
-		`<ETag>&#34;e1&#34;</ETag><ChecksumType>FULL_OBJECT</ChecksumType><ChecksumCRC32>AQIDBA==</ChecksumCRC32></CopyObjectResult>`
+		`<ETag>&quot;e1&quot;</ETag><ChecksumType>FULL_OBJECT</ChecksumType><ChecksumCRC32>AQIDBA==</ChecksumCRC32></CopyObjectResult>`
 	if string(r.Body) != want {
 		t.Errorf("got  %s\nwant %s", r.Body, want)
 	}

@@ -181,6 +181,7 @@ func (a *API) answering(c *pipeline.Call, resp *pipeline.Response) {
 		a.answerPage(c, resp)
 	}
 	a.answerPayer(c, resp)
+	a.answerRegion(c, resp)
 }
 
 // answerPage lets a page of another site read an answer, whatever that is, if the bucket's

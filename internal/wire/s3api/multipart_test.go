@@ -162,7 +162,7 @@ func TestCompleteAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := xmlHeader + `<CompleteMultipartUploadResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Location>http://s3.example.com/photos/a%20b</Location>` +
-		`<Bucket>photos</Bucket><Key>a b</Key><ETag>&#34;e1-2&#34;</ETag><ChecksumType>COMPOSITE</ChecksumType><ChecksumCRC32>AQIDBA==-2</ChecksumCRC32></CompleteMultipartUploadResult>`
+		`<Bucket>photos</Bucket><Key>a b</Key><ETag>&quot;e1-2&quot;</ETag><ChecksumType>COMPOSITE</ChecksumType><ChecksumCRC32>AQIDBA==-2</ChecksumCRC32></CompleteMultipartUploadResult>`
 	if string(r.Body) != want {
 		t.Errorf("got  %s\nwant %s", r.Body, want)
 	}

@@ -48,7 +48,7 @@ func TestListPartsAnswers(t *testing.T) {
 		`<Initiator><ID>arn:aws:iam::111122223333:user/alice</ID><DisplayName>alice</DisplayName></Initiator><Owner><ID>` + canonicalID("111122223333") + `</ID></Owner>` +
 		`<StorageClass>STANDARD</StorageClass><PartNumberMarker>1</PartNumberMarker><NextPartNumberMarker>2</NextPartNumberMarker>` +
 		`<MaxParts>1</MaxParts><IsTruncated>true</IsTruncated><ChecksumAlgorithm>CRC32</ChecksumAlgorithm><ChecksumType>COMPOSITE</ChecksumType>` +
-		`<Part><PartNumber>2</PartNumber><LastModified>2026-03-04T05:06:07.000Z</LastModified><ETag>&#34;e2&#34;</ETag><Size>5</Size>` +
+		`<Part><PartNumber>2</PartNumber><LastModified>2026-03-04T05:06:07.000Z</LastModified><ETag>&quot;e2&quot;</ETag><Size>5</Size>` +
 		`<ChecksumCRC32>AQIDBA==</ChecksumCRC32></Part></ListPartsResult>`
 	if err != nil || string(r.Body) != want {
 		t.Errorf("got  %s, %v\nwant %s", r.Body, err, want)

@@ -142,8 +142,12 @@ func encodeXML(status int, v any) (*pipeline.Response, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode %T: %w", v, err)
 	}
-	return xmlResponse(status, append([]byte(xmlHeader), b...)), nil
+	return xmlResponse(status, append([]byte(xmlHeader), named.Replace(string(b))...)), nil
 }
+
+// named writes quotes as S3 does, and as markup does: small clients know &quot; and
+// nothing of the numbers that encoding/xml has for it.
+var named = strings.NewReplacer("&#34;", "&quot;", "&#39;", "'")
 
 func xmlResponse(status int, body []byte) *pipeline.Response {
 	return &pipeline.Response{
