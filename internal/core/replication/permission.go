@@ -143,9 +143,10 @@ func (s *Service) encryptionOf(ctx context.Context, j *job) (map[string][]string
 	algorithm, key := j.object.SSE.Algorithm, ""
 	switch {
 	case underKMS(algorithm):
-		if j.rule.Destination.KMSKey != nil {
-			key = *j.rule.Destination.KMSKey
+		if j.rule.Destination.KMSKey == nil { // a replica that is there keeps the key that it has
+			return map[string][]string{"s3:" + sse.AlgorithmHeader: {algorithm}}, nil
 		}
+		key = *j.rule.Destination.KMSKey
 	case algorithm == sse.NotSSE:
 		d := sse.Effective(sse.Request{}, j.destination.Default())
 		algorithm, key = d.Algorithm, d.KeyID

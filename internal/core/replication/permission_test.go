@@ -267,4 +267,15 @@ func TestWhatIsDecidedIsWhatIsDone(t *testing.T) {
 	})
 }
 
+// A rule without a key says none, and has none made.
+func TestEncryptionByARuleWithoutAKey(t *testing.T) {
+	w := newWorld(t)
+	w.unresolved = errBusy
+	r := rule1("r", "copies", 1)
+	got, err := w.encryptionOf(t.Context(), &job{queued: new(queued), rule: &r, object: &object.Object{SSE: sse.Applied{Algorithm: sse.KMS}}})
+	if err != nil || len(got) != 1 || one(got["s3:x-amz-server-side-encryption"]) != sse.KMS {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
 func one(values []string) string { return strings.Join(values, ",") }
