@@ -59,6 +59,7 @@ func (c *clock) atLeast(n uint64) {
 type queued struct {
 	task
 	row      []byte
+	ver      uint64 // of the row
 	sequence uint64
 	off      bool // it was put off
 }
@@ -166,7 +167,7 @@ func (q *queue) take(ctx context.Context, items []meta.Item) error {
 			}
 			continue
 		}
-		one := &queued{task: t, row: item.Key, sequence: sequence}
+		one := &queued{task: t, row: item.Key, ver: item.Ver, sequence: sequence}
 		if q.s.paused(ctx, one) {
 			err = one.putOff(&off, 0)
 		} else if later := q.join(one); !later.IsZero() {

@@ -71,13 +71,28 @@ func (s *Service) work(ctx context.Context, t *queued) {
 	}
 	if err := s.settle(ctx, j, err); err != nil && ctx.Err() == nil {
 		s.log.Error("what became of a replica could not be noted", "bucket", t.Bucket, "destination", t.Destination, "error", err)
-		if s.putOff(ctx, j) != nil {
+		if s.again(ctx, t) != nil {
 			// The row is as it was: it is read again.
 			t.off = true
 			pause(ctx, firstWait)
 		}
 	}
 	s.metrics.took.Observe(time.Since(began).Seconds())
+}
+
+// again puts a task off of which could not be noted what became of it, unless it was: a commit
+// that failed may have been made.
+func (s *Service) again(ctx context.Context, t *queued) error {
+	var batch meta.Batch
+	batch.Cond(t.row, t.ver)
+	if err := t.putOff(&batch, 0); err != nil {
+		return err
+	}
+	_, err := s.Rows.Commit(ctx, &batch)
+	if conflict := (*meta.ConflictError)(nil); errors.As(err, &conflict) {
+		return nil
+	}
+	return err
 }
 
 func pause(ctx context.Context, d time.Duration) {

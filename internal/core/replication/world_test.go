@@ -55,6 +55,7 @@ type world struct {
 	wait       func(in object.Replicate) // in Replicate
 	unnoted    func(key string) error    // what Replicated returns
 	unresolved error                     // what Resolve returns
+	unsure     bool                      // Replicated does what it is to do, and does not know it
 	denied     map[string]bool           // actions that no policy allows
 	explicit   map[string]bool           // actions that a policy denies
 	asked      []string                  // "action resource"
@@ -225,6 +226,9 @@ func (w *world) Replicated(ctx context.Context, _ bucket.Ref, _ bucket.UID, key,
 	done(&batch)
 	if _, err := w.rows.Commit(ctx, &batch); err != nil {
 		return err
+	}
+	if w.unsure {
+		return errBusy
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
