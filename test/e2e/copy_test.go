@@ -149,6 +149,10 @@ func testCopyOfVersions(t *testing.T, s *coffertest.Server) {
 	marker := do(t, s.S3.DeleteObject, &s3.DeleteObjectInput{Bucket: aws.String("copied-versions"), Key: aws.String("k")})
 	up := do(t, s.S3.CreateMultipartUpload, &s3.CreateMultipartUploadInput{Bucket: aws.String("copied-versions"), Key: aws.String("m")})
 	part := "PUT /copied-versions/m?partNumber=1&uploadId=" + *up.UploadId
+	unknown := (*first.VersionId)[:31] + "_"
+	if unknown == *first.VersionId {
+		unknown = unknown[:31] + "."
+	}
 	cases := []struct {
 		source     string
 		status     int
@@ -157,7 +161,7 @@ func testCopyOfVersions(t *testing.T, s *coffertest.Server) {
 	}{
 		{"copied-versions/k", 404, "NoSuchKey", "", []string{"Key=k"}},
 		{"copied-versions/k?versionId=" + *marker.VersionId, 400, "InvalidRequest", "The source of a copy request may not specifically refer to a delete marker by version id.", nil},
-		{"copied-versions/k?versionId=" + string(*first.VersionId)[:31] + "_", 404, "NoSuchVersion", "", []string{"Key=k", "VersionId"}},
+		{"copied-versions/k?versionId=" + unknown, 404, "NoSuchVersion", "", []string{"Key=k", "VersionId"}},
 		{"copied-versions/k?versionId=x", 400, "InvalidArgument", "Invalid version id specified", []string{"ArgumentName=versionId", "ArgumentValue=x"}},
 		{"copied-versions/k?versionId=", 400, "InvalidArgument", "Version id cannot be the empty string", []string{"ArgumentName=x-amz-copy-source", "ArgumentValue"}},
 		{"copied-versions/k?x=1", 400, "InvalidArgument", "Unsupported copy source parameter.", []string{"ArgumentName=x-amz-copy-source", "ArgumentValue"}},

@@ -141,7 +141,7 @@ func testConfigurationsThatAreRefused(t *testing.T, s *coffertest.Server) {
 		{"no document", put("/bad-documents?encryption", ""), 400, "MalformedXML", "well-formed", nil},
 		{"no XML", put("/bad-documents?encryption", `{"Rules":[]}`), 400, "MalformedXML", "well-formed", nil},
 		{"an entity", put("/bad-documents?encryption", `<!DOCTYPE x [<!ENTITY e "AES256">]><ServerSideEncryptionConfiguration>`+rule("&e;", "")+`</ServerSideEncryptionConfiguration>`), 400, "MalformedXML", "well-formed", nil},
-		{"no digest", request{method: "PUT", target: "/bad-documents?encryption", body: "<x/>"}, 400, "InvalidRequest", "Content-MD5", nil},
+		{"no digest", request{method: "PUT", target: "/bad-documents?lifecycle", body: "<x/>"}, 400, "InvalidRequest", "Content-MD5", nil},
 		{"no bucket before no XML", put("/nobody?encryption", "nonsense"), 404, "NoSuchBucket", "", []string{"BucketName=nobody"}},
 		{"nobody's", request{method: "GET", target: "/nobody?encryption"}, 404, "NoSuchBucket", "", []string{"BucketName=nobody"}},
 		{"nobody's to delete", request{method: "DELETE", target: "/nobody?encryption"}, 404, "NoSuchBucket", "", []string{"BucketName=nobody"}},

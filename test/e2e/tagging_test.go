@@ -118,7 +118,7 @@ func testTagsThatAreRefused(t *testing.T, s *coffertest.Server) {
 		{"no value", put(object, "<Tag><Key>a</Key></Tag>"), 400, "MalformedXML", "well-formed", nil},
 		{"no key", put(bucket, "<Tag><Value>a</Value></Tag>"), 400, "MalformedXML", "well-formed", nil},
 		{"no set", request{method: "PUT", target: object, body: "<Tagging/>", headers: md5Header("<Tagging/>")}, 400, "MalformedXML", "well-formed", nil},
-		{"no digest", request{method: "PUT", target: object, body: "<Tagging/>"}, 400, "InvalidRequest", "Content-MD5", nil},
+		{"no digest", request{method: "PUT", target: bucket, body: "<Tagging/>"}, 400, "InvalidRequest", "Content-MD5", nil},
 		{"no object", put("/bad-tags/missing?tagging", tag("a", "1")), 404, "NoSuchKey", "", []string{"Key=missing"}},
 		header("a key twice", "a=1&a=2"), header("a bad escape", "a=%zz"), header("no UTF-8", "a=%ff"), header("a bare equals sign", "a=b=c"),
 		{"header a strange character", request{method: "PUT", target: "/bad-tags/new", body: "x", headers: []string{"X-Amz-Tagging", "a=%3F"}}, 400, "InvalidTag", "The TagValue you have provided is invalid", []string{"TagKey=a", "TagValue=?"}},
