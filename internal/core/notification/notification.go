@@ -27,6 +27,7 @@ import (
 	"github.com/cofferstore/coffer/internal/core/object"
 	"github.com/cofferstore/coffer/internal/fault"
 	"github.com/cofferstore/coffer/internal/link/event"
+	"github.com/cofferstore/coffer/internal/sequence"
 	"github.com/cofferstore/coffer/internal/store/meta"
 )
 
@@ -59,7 +60,7 @@ type Service struct {
 	cfg     Config
 	log     *slog.Logger
 	metrics metrics
-	clock   clock
+	clock   sequence.Clock
 	pumps   map[string]*pump
 }
 
@@ -199,7 +200,7 @@ func (s *Service) test(batch *meta.Batch, b *bucket.Bucket, by iam.Caller, n *bu
 		if err != nil {
 			return nil, err
 		}
-		f, err := p.queue(batch, s.clock.next(), waiting{Bucket: b.Name, Account: b.Owner, Test: true, Record: text})
+		f, err := p.queue(batch, s.clock.Next(), waiting{Bucket: b.Name, Account: b.Owner, Test: true, Record: text})
 		if err != nil {
 			return nil, err
 		}
@@ -249,7 +250,7 @@ func (s *Service) queue(batch *meta.Batch, c object.Change, r *bucket.Notificati
 	if p == nil {
 		return func() { s.metrics.unrouted.Inc() }, nil
 	}
-	sequence := s.clock.next()
+	sequence := s.clock.Next()
 	text, err := encodeRecord(c, r.ID, sequence)
 	if err != nil {
 		return nil, err

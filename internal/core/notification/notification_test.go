@@ -205,7 +205,7 @@ func TestRestart(t *testing.T) {
 		synctest.Wait()
 		a.Down(true)
 		w.change(object.CreatedPut, "k")
-		w.service.clock.atLeast(uint64(time.Now().Add(time.Hour).UnixNano()))
+		w.service.clock.AtLeast(uint64(time.Now().Add(time.Hour).UnixNano()))
 		w.change(object.CreatedPut, "k2")
 		w.stop()
 		if w.rowsLeft() != 2 {
@@ -231,10 +231,10 @@ func TestRestart(t *testing.T) {
 			}
 		}
 		// Nothing is in the queue now: the clock is behind what was in it all the same.
-		highest := w.service.clock.last.Load()
+		highest := w.service.clock.Last()
 		w.stop()
 		w.start()
-		if w.service.clock.next() <= highest {
+		if w.service.clock.Next() <= highest {
 			t.Error("the order of events begins again")
 		}
 	})
@@ -246,7 +246,7 @@ func TestClockSetBack(t *testing.T) {
 		a := eventtest.NewFake("a", 10)
 		w := newWorld(t, a)
 		w.put(rule("a", "", "s3:ObjectCreated:*"))
-		w.service.clock.atLeast(uint64(time.Now().Add(365 * 24 * time.Hour).UnixNano()))
+		w.service.clock.AtLeast(uint64(time.Now().Add(365 * 24 * time.Hour).UnixNano()))
 		a.Down(true)
 		w.change(object.CreatedPut, "k")
 		time.Sleep(time.Hour)

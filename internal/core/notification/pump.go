@@ -199,7 +199,7 @@ func (p *pump) dropDamaged(ctx context.Context, why error) error {
 func (p *pump) remove(ctx context.Context, keys [][]byte) error {
 	batch := meta.Batch{Deletes: keys}
 	// The clock must not go back behind what is not in the queue any more.
-	batch.Put(clockKey(p.name), binary.BigEndian.AppendUint64(nil, p.s.clock.last.Load()))
+	batch.Put(clockKey(p.name), binary.BigEndian.AppendUint64(nil, p.s.clock.Last()))
 	if _, err := p.s.rows.Commit(ctx, &batch); err != nil {
 		return fmt.Errorf("take from the queue: %w", err)
 	}

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/cofferstore/coffer/internal/store/meta"
@@ -85,27 +84,6 @@ func decodeWaiting(row []byte) (w waiting, err error) {
 	return w, nil
 }
 
-// clock gives places in the order of events: nanoseconds since 1970, or one more than the last
-// where that is not later. A commit takes its place after it has read what it rests on, so of
-// two changes of one version the later one has the later place.
-type clock struct{ last atomic.Uint64 }
-
-func (c *clock) next() uint64 {
-	for {
-		last := c.last.Load()
-		now := max(uint64(time.Now().UnixNano()), last+1)
-		if c.last.CompareAndSwap(last, now) {
-			return now
-		}
-	}
-}
-
-// atLeast moves the clock on.
-func (c *clock) atLeast(n uint64) {
-	for last := c.last.Load(); last < n && !c.last.CompareAndSwap(last, n); last = c.last.Load() {
-	}
-}
-
 // at returns when a place was given.
 func at(sequence uint64) time.Time { return time.Unix(0, int64(sequence)) }
 
@@ -136,7 +114,7 @@ func (s *Service) recover(ctx context.Context) error {
 		if !ok {
 			return fmt.Errorf("row %q is none of a queue", item.Key)
 		}
-		s.clock.atLeast(sequence)
+		s.clock.AtLeast(sequence)
 		if p := s.pumps[name]; p == nil {
 			gone[name]++
 		} else {
@@ -160,7 +138,7 @@ func (s *Service) recover(ctx context.Context) error {
 		case err != nil:
 			return err
 		default:
-			s.clock.atLeast(binary.BigEndian.Uint64(item.Value))
+			s.clock.AtLeast(binary.BigEndian.Uint64(item.Value))
 		}
 		return nil
 	})

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"sync/atomic"
 	"time"
 
 	"github.com/cofferstore/coffer/internal/core/bucket"
@@ -33,26 +32,6 @@ func backoff(tries int) time.Duration {
 		wait = min(maxWait, firstWait<<max(tries-1, 0))
 	}
 	return wait/2 + rand.N(wait/2+1)
-}
-
-// clock gives places in the queue: nanoseconds since 1970, or one more than the last where
-// that is not later.
-type clock struct{ last atomic.Uint64 }
-
-func (c *clock) next() uint64 {
-	for {
-		last := c.last.Load()
-		now := max(uint64(time.Now().UnixNano()), last+1)
-		if c.last.CompareAndSwap(last, now) {
-			return now
-		}
-	}
-}
-
-// atLeast moves the clock on.
-func (c *clock) atLeast(n uint64) {
-	for last := c.last.Load(); last < n && !c.last.CompareAndSwap(last, n); last = c.last.Load() {
-	}
 }
 
 // queued is a task and its row.
@@ -287,7 +266,7 @@ func (s *Service) recover(ctx context.Context) error {
 		}
 		for _, item := range page.Items {
 			if len(item.Key) == taskKeySize {
-				s.clock.atLeast(binary.BigEndian.Uint64(item.Key[taskKeySize-8:]))
+				s.clock.AtLeast(binary.BigEndian.Uint64(item.Key[taskKeySize-8:]))
 			}
 			if t, err := decodeTask(item.Value); err == nil {
 				s.metrics.waiting(&t, 1)

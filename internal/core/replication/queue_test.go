@@ -203,7 +203,7 @@ func TestClockThatIsSetBack(t *testing.T) {
 		batch.Put(taskKey(year, uint64(year.UnixNano())), page.Items[0].Value)
 		w.must(w.rows.Commit(t.Context(), &batch))
 		w.Service = w.open(w.Buckets)
-		if next := w.clock.next(); next <= uint64(year.UnixNano()) {
+		if next := w.clock.Next(); next <= uint64(year.UnixNano()) {
 			t.Error("a place that was given is given again")
 		}
 		w.run()

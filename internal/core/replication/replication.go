@@ -26,6 +26,7 @@ import (
 	"github.com/cofferstore/coffer/internal/core/iam"
 	"github.com/cofferstore/coffer/internal/core/object"
 	"github.com/cofferstore/coffer/internal/core/policy"
+	"github.com/cofferstore/coffer/internal/sequence"
 	"github.com/cofferstore/coffer/internal/store/meta"
 )
 
@@ -97,7 +98,7 @@ type Service struct {
 	cfg      Config
 	log      *slog.Logger
 	metrics  *metrics
-	clock    clock
+	clock    sequence.Clock
 	sessions sessions
 	wake     chan struct{}
 	maxReady int // tasks in memory, unless they are of very many buckets
@@ -138,7 +139,7 @@ func (s *Service) Plan(ctx context.Context, batch *meta.Batch, c object.ReplicaC
 		if err != nil {
 			return nil, nil, fmt.Errorf("encode task: %w", err)
 		}
-		batch.Put(taskKey(time.Now(), s.clock.next()), row)
+		batch.Put(taskKey(time.Now(), s.clock.Next()), row)
 		destinations = append(destinations, tasks[i].Destination)
 	}
 	return destinations, func() {

@@ -25,7 +25,7 @@ func (w *world) planned(edit func(*task)) {
 	row, err := t.encode()
 	w.must(nil, err)
 	var batch meta.Batch
-	batch.Put(taskKey(time.Now(), w.clock.next()), row)
+	batch.Put(taskKey(time.Now(), w.clock.Next()), row)
 	w.must(w.rows.Commit(w.t.Context(), &batch))
 	w.metrics.queued(&t)
 }
