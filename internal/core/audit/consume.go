@@ -63,12 +63,19 @@ func (t *Trail) End() Position {
 // the next one. Lines that are no records are passed over, and that is told to the log
 // and the metrics. What cannot be read is an error: a consumer does not pass over it.
 func (t *Trail) Consume(ctx context.Context, at Position, fn func(Line) error) (Position, error) {
-	return t.consume(ctx, at, Filter{Skipped: t.damaged}, fn)
+	return t.consume(ctx, at, newReader(t.fs, t.dir, Filter{Skipped: t.damaged}), fn)
 }
 
-func (t *Trail) consume(ctx context.Context, at Position, f Filter, fn func(Line) error) (Position, error) {
+// Skim is Consume for who goes through each line anyway: a line is not held against the
+// chain, and fn returns ErrNoRecord of one that is no JSON.
+func (t *Trail) Skim(ctx context.Context, at Position, fn func(Line) error) (Position, error) {
+	r := newReader(t.fs, t.dir, Filter{Skipped: t.damaged})
+	r.skims = true
+	return t.consume(ctx, at, r, fn)
+}
+
+func (t *Trail) consume(ctx context.Context, at Position, r *reader, fn func(Line) error) (Position, error) {
 	head := t.Head()
-	r := newReader(t.fs, t.dir, f)
 	names, err := listSegments(t.fs, t.dir)
 	if err != nil {
 		return at, err
@@ -189,7 +196,8 @@ func (t *Trail) damaged(file string, offset int64, err error) {
 	t.log.Error("audit record is damaged, and passed over", "file", file, "offset", offset, "error", err)
 }
 
-var errNoRecord = errors.New("the line is no JSON record")
+// ErrNoRecord says that a line of the trail is no record.
+var ErrNoRecord = errors.New("the line is no JSON record")
 
 // lines calls fn with the records of a file from a position up to an offset.
 func (r *reader) lines(ctx context.Context, at Position, end int64, fn func(Line) error) (Position, error) {
@@ -197,12 +205,14 @@ func (r *reader) lines(ctx context.Context, at Position, end int64, fn func(Line
 	return r.raw(ctx, at, end, func(line []byte) error {
 		next := Position{at.Segment, at.Offset + int64(len(line))}
 		text := bytes.TrimSuffix(line, []byte("\n"))
-		if check.valid(text) {
-			if err := fn(Line{at, next, unchained(text)}); err != nil {
-				return err
-			}
-		} else {
-			r.filter.Skipped(at.Segment, at.Offset, errNoRecord)
+		err := ErrNoRecord
+		if r.skims && isRecord(text) || !r.skims && check.valid(text) {
+			err = fn(Line{at, next, unchained(text)})
+		}
+		if errors.Is(err, ErrNoRecord) {
+			r.filter.Skipped(at.Segment, at.Offset, ErrNoRecord)
+		} else if err != nil {
+			return err
 		}
 		at = next
 		return nil

@@ -4,6 +4,7 @@ package audit
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -31,6 +32,24 @@ func TestConsumersPassOverDamage(t *testing.T) {
 	}
 	if n := gathered(t, metrics, "coffer_audit_damaged_")["records_total"]; n != 1 {
 		t.Errorf("%v damaged records, want 1", n)
+	}
+
+	// Who goes through the lines itself says of which they are.
+	ids = nil
+	skim := func(l Line) error {
+		var r Record
+		if json.Unmarshal(l.JSON, &r) != nil {
+			return ErrNoRecord
+		}
+		ids = append(ids, r.RequestID)
+		return nil
+	}
+	if _, err := trail.Skim(t.Context(), Position{}, skim); err != nil {
+		t.Fatal(err)
+	}
+	wantIDs(t, ids, "0-0", "0-1", "0-2", "0-3", "0-4", "1-0", "1-1", "1-3", "9-9", "2-0", "2-1", "2-2", "2-3", "2-4")
+	if n := gathered(t, metrics, "coffer_audit_damaged_")["records_total"]; n != 2 {
+		t.Errorf("%v damaged records were told of, want 1 more", n)
 	}
 }
 

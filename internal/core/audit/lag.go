@@ -57,7 +57,7 @@ var errFound = errors.New("audit: found")
 
 // lag returns the age of the first durable event from a position on.
 func (t *Trail) lag(at Position) (age time.Duration, err error) {
-	_, err = t.consume(context.Background(), at, Filter{}, func(l Line) error { // takes nothing
+	_, err = t.consume(context.Background(), at, newReader(t.fs, t.dir, Filter{}), func(l Line) error { // takes nothing
 		var r struct {
 			Time time.Time `json:"eventTime"`
 		}

@@ -28,7 +28,7 @@ func Lines(ctx context.Context, dir string, since time.Time, skipped func(file s
 	for _, name := range r.since(names) {
 		at := Position{Segment: name}
 		_, err := r.raw(ctx, at, math.MaxInt64, func(line []byte) error {
-			err := fn(at, bytes.TrimSuffix(line, []byte("\n")))
+			err := fn(at, bytes.Clone(bytes.TrimSuffix(line, []byte("\n"))))
 			at.Offset += int64(len(line))
 			return err
 		})

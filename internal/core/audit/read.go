@@ -60,6 +60,7 @@ type reader struct {
 	dir    string
 	filter Filter
 	strict bool // what cannot be read is an error, and not passed over
+	skims  bool // lines that only look like records are taken for them
 }
 
 func newReader(fs vfs.FS, dir string, f Filter) *reader {
@@ -207,7 +208,7 @@ func (r *reader) file(ctx context.Context, at Position, fn func(Entry) error) (P
 	offset := at.Offset
 	at, err := r.raw(ctx, at, math.MaxInt64, func(line []byte) error {
 		size := int64(len(line))
-		e := Entry{JSON: unchained(bytes.TrimSuffix(line, []byte("\n")))}
+		e := Entry{JSON: unchained(bytes.Clone(bytes.TrimSuffix(line, []byte("\n"))))}
 		if err := json.Unmarshal(e.JSON, &e.Record); err != nil {
 			r.filter.Skipped(at.Segment, offset, err)
 		} else if r.chosen(e.Record) {
@@ -231,8 +232,8 @@ type unreadable struct{ error }
 func (u unreadable) Unwrap() error { return u.error }
 
 // raw calls fn with the complete lines of a file, with their newlines, from a position up
-// to an offset, and returns the position after the last one that fn took. A line is the
-// receiver's own.
+// to an offset, and returns the position after the last one that fn took. A line is valid
+// until fn returns, and until then fn's to change.
 func (r *reader) raw(ctx context.Context, at Position, end int64, fn func(line []byte) error) (Position, error) {
 	f, err := r.fs.Open(r.fs.PathJoin(r.dir, at.Segment))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -247,7 +248,7 @@ func (r *reader) raw(ctx context.Context, at Position, end int64, fn func(line [
 		if err := ctx.Err(); err != nil {
 			return at, err
 		}
-		line, err := lines.ReadBytes('\n')
+		line, err := readLine(lines)
 		if err == io.EOF {
 			return at, nil
 		}
@@ -259,6 +260,17 @@ func (r *reader) raw(ctx context.Context, at Position, end int64, fn func(line [
 		}
 		at.Offset += int64(len(line))
 	}
+}
+
+// readLine returns the next line, valid until the next read.
+func readLine(r *bufio.Reader) ([]byte, error) {
+	line, err := r.ReadSlice('\n')
+	if err != bufio.ErrBufferFull {
+		return line, err
+	}
+	long := bytes.Clone(line)
+	rest, err := r.ReadBytes('\n')
+	return append(long, rest...), err
 }
 
 // reportTorn reports what follows the last complete line of a file that is read.

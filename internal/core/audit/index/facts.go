@@ -42,88 +42,82 @@ func (f *facts) add(field Field, value []byte) {
 	}
 }
 
-// of reads a record. What it finds is part of the line.
-func (f *facts) of(line []byte) {
+// of reads a record, and reports whether the line can be one. What it finds is part of the
+// line.
+func (f *facts) of(line []byte) bool {
 	*f = facts{list: f.list[:0], resources: f.resources[:0]}
-	var identity, parameters, response, additional, resources, source []byte
-	eachMember(line, func(name, value []byte) {
+	s := scanner{b: line}
+	var source, later []byte
+	s.object(func(name []byte) {
 		switch string(name) {
 		case "eventTime":
-			f.time, f.ok = parseTime(text(value))
+			f.time, f.ok = parseTime(s.text())
 		case "userIdentity":
-			identity = value
+			f.identity(&s)
 		case "eventSource":
-			source = text(value)
+			source = s.text()
 			f.add(EventSource, source)
 		case "eventName":
-			f.add(EventName, text(value))
+			f.add(EventName, s.text())
 		case "sourceIPAddress":
-			f.add(SourceIP, text(value))
+			f.add(SourceIP, s.text())
 		case "errorCode":
-			f.add(ErrorCode, text(value))
+			f.add(ErrorCode, s.text())
 		case "requestParameters":
-			parameters = value
+			if source == nil {
+				later = s.value()
+				return
+			}
+			f.parameters(&s, source)
 		case "responseElements":
-			response = value
+			f.response(&s)
 		case "additionalEventData":
-			additional = value
+			f.additional(&s)
 		case "requestID":
-			f.add(RequestID, text(value))
+			f.add(RequestID, s.text())
 		case "eventID":
-			f.add(EventID, text(value))
+			f.add(EventID, s.text())
 		case "sharedEventID":
-			f.add(SharedEvent, text(value))
+			f.add(SharedEvent, s.text())
 		case "readOnly":
-			f.add(ReadOnly, value)
+			f.add(ReadOnly, s.value())
 		case "resources":
-			resources = value
+			s.array(func() { f.resource(&s) })
 		case "recipientAccountId":
-			f.add(Account, text(value))
+			f.add(Account, s.text())
 		case "eventCategory":
-			f.add(Category, text(value))
+			f.add(Category, s.text())
 		}
 	})
-	f.identity(identity)
-	eachElement(resources, f.resource)
-	f.parameters(parameters, string(source))
-	eachMember(response, func(name, value []byte) {
-		if string(name) == "x-amz-server-side-encryption-aws-kms-key-id" {
-			f.key(text(value))
-		}
-	})
-	f.additional(additional)
+	if later != nil {
+		f.parameters(&scanner{b: later}, source)
+	}
+	f.ok = f.ok && s.whole()
+	return s.whole()
 }
 
 // identity reads userIdentity. The user's name is as LookupEvents has it: of a user,
 // the name; of a session, its own; "root"; of a service, its name.
-func (f *facts) identity(identity []byte) {
+func (f *facts) identity(s *scanner) {
 	var kind, principal, arn, account, user, invokedBy []byte
-	eachMember(identity, func(name, value []byte) {
+	s.object(func(name []byte) {
 		switch string(name) {
 		case "type":
-			kind = text(value)
+			kind = s.text()
 		case "principalId":
-			principal = text(value)
+			principal = s.text()
 		case "arn":
-			arn = text(value)
+			arn = s.text()
 		case "accountId":
-			account = text(value)
+			account = s.text()
 		case "accessKeyId":
-			f.add(AccessKeyID, text(value))
+			f.add(AccessKeyID, s.text())
 		case "userName":
-			user = text(value)
+			user = s.text()
 		case "invokedBy":
-			invokedBy = text(value)
+			invokedBy = s.text()
 		case "sessionContext":
-			eachMember(value, func(name, value []byte) {
-				if string(name) == "sessionIssuer" {
-					eachMember(value, func(name, value []byte) {
-						if string(name) == "arn" {
-							f.add(Principal, text(value)) // the role of a session
-						}
-					})
-				}
-			})
+			f.session(s)
 		}
 	})
 	f.add(Principal, arn)
@@ -147,14 +141,35 @@ func (f *facts) identity(identity []byte) {
 	f.add(Username, f.username)
 }
 
-func (f *facts) resource(resource []byte) {
+// session reads a sessionContext, of which the role is the issuer.
+func (f *facts) session(s *scanner) {
+	s.object(func(name []byte) {
+		if string(name) == "sessionIssuer" {
+			s.object(func(name []byte) {
+				if string(name) == "arn" {
+					f.add(Principal, s.text())
+				}
+			})
+		}
+	})
+}
+
+func (f *facts) response(s *scanner) {
+	s.object(func(name []byte) {
+		if string(name) == "x-amz-server-side-encryption-aws-kms-key-id" {
+			f.key(s.text())
+		}
+	})
+}
+
+func (f *facts) resource(s *scanner) {
 	var kind, arn []byte
-	eachMember(resource, func(name, value []byte) {
+	s.object(func(name []byte) {
 		switch string(name) {
 		case "type":
-			kind = text(value)
+			kind = s.text()
 		case "ARN":
-			arn = text(value)
+			arn = s.text()
 		}
 	})
 	switch string(kind) {
@@ -218,30 +233,36 @@ func copied(header []byte) []byte {
 
 // parameters reads requestParameters: of S3, the bucket and what is copied; of KMS requests for a bucket or
 // an object, both; of the others, what has a name in them and no ARN in resources.
-func (f *facts) parameters(parameters []byte, source string) {
-	eachMember(parameters, func(name, value []byte) {
+func (f *facts) parameters(s *scanner, source []byte) {
+	kinds := kinds[string(source)]
+	s.object(func(name []byte) {
 		switch string(name) {
 		case "bucketName":
-			f.add(Bucket, text(value))
+			f.add(Bucket, s.text())
 		case "x-amz-copy-source":
-			f.source = copied(text(value))
+			f.source = copied(s.text())
 			f.objectARN(f.source)
 		case "encryptionContext", "sourceEncryptionContext", "destinationEncryptionContext":
-			eachMember(value, func(name, value []byte) {
-				if string(name) != "aws:s3:arn" {
-					return
-				}
-				arn := text(value)
-				f.bucketARN(arn)
-				if bytes.IndexByte(arn, '/') >= 0 {
-					f.add(Object, arn)
-				}
-			})
+			f.context(s)
 		default:
-			if kind := kinds[source][string(name)]; kind != "" {
-				name := text(value)
+			if kind := kinds[string(name)]; kind != "" {
+				name := s.text()
 				f.name([]byte(kind), name, afterSlash(name))
 			}
+		}
+	})
+}
+
+// context reads an encryption context, of which S3 writes one pair.
+func (f *facts) context(s *scanner) {
+	s.object(func(name []byte) {
+		if string(name) != "aws:s3:arn" {
+			return
+		}
+		arn := s.text()
+		f.bucketARN(arn)
+		if bytes.IndexByte(arn, '/') >= 0 {
+			f.add(Object, arn)
 		}
 	})
 }
@@ -258,22 +279,22 @@ var kinds = map[string]map[string]string{
 }
 
 // additional reads Coffer's own facts.
-func (f *facts) additional(additional []byte) {
-	eachMember(additional, func(name, value []byte) {
+func (f *facts) additional(s *scanner) {
+	s.object(func(name []byte) {
 		switch string(name) {
 		case "cofferClientIp":
-			f.add(SourceIP, text(value))
+			f.add(SourceIP, s.text())
 		case "cofferParentRequestId":
-			f.add(RequestID, text(value))
+			f.add(RequestID, s.text())
 		case "cofferKeyArn", "cofferSourceKeyArn":
-			f.key(text(value))
+			f.key(s.text())
 		case "cofferGeneration", "cofferSourceGeneration":
-			f.add(Generation, text(value))
+			f.add(Generation, s.text())
 		case "cofferKmsEventId":
-			f.covering = text(value)
+			f.covering = s.text()
 			f.add(KMSEvent, f.covering)
 		case "cofferSourceKmsEventId":
-			f.sourceCovers = text(value)
+			f.sourceCovers = s.text()
 			f.add(KMSEvent, f.sourceCovers)
 		}
 	})

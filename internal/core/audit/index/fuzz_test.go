@@ -108,12 +108,17 @@ func FuzzRecord(f *testing.F) {
 			return
 		}
 		got := map[string]string{}
-		eachMember(line, func(name, value []byte) {
-			if s := text(append(append([]byte{'"'}, name...), '"')); s != nil {
-				name = s
+		s := scanner{b: line}
+		s.object(func(name []byte) {
+			quoted := scanner{b: append(append([]byte{'"'}, name...), '"')}
+			if said := quoted.text(); said != nil {
+				name = said
 			}
-			got[string(name)] = string(value)
+			got[string(name)] = string(s.value())
 		})
+		if !s.whole() {
+			t.Fatalf("the rest is passed over: %q", line)
+		}
 		if len(got) != len(want) {
 			t.Fatalf("%d members of %d: %q", len(got), len(want), line)
 		}

@@ -145,11 +145,13 @@ func (x *Index) index(ctx context.Context, segment string) (audit.Position, erro
 	x.mu.Unlock()
 	var f facts
 	taken := 0
-	next, err := x.trail.Consume(ctx, at, func(l audit.Line) error {
+	next, err := x.trail.Skim(ctx, at, func(l audit.Line) error {
 		if l.At.Segment != segment {
 			return errNextSegment
 		}
-		f.of(l.JSON)
+		if !f.of(l.JSON) {
+			return audit.ErrNoRecord
+		}
 		x.mu.Lock()
 		defer x.mu.Unlock()
 		x.add(cur, l.At.Offset, l.Next.Offset, &f)

@@ -7,134 +7,174 @@ import (
 	"encoding/json"
 )
 
-// Every record of the trail is looked at to index it, so its members are found in the
-// text: decoding it takes ten times as long. The text may be anything: what is no JSON
-// has no members, or some.
-
-// eachMember calls fn with the members of a JSON object: the name without its quotes,
-// and the text of the value.
-func eachMember(object []byte, fn func(name, value []byte)) {
-	i := skipSpace(object, 0)
-	if i >= len(object) || object[i] != '{' {
-		return
-	}
-	for i = skipSpace(object, i+1); i < len(object) && object[i] == '"'; {
-		end := skipString(object, i)
-		if end < 0 {
-			return
-		}
-		name := object[i+1 : end-1]
-		if i = skipSpace(object, end); i >= len(object) || object[i] != ':' {
-			return
-		}
-		i = skipSpace(object, i+1)
-		if end = skipValue(object, i); end < 0 {
-			return
-		}
-		fn(name, object[i:end])
-		if i = skipSpace(object, end); i >= len(object) || object[i] != ',' {
-			return
-		}
-		i = skipSpace(object, i+1)
-	}
+// scanner goes once through the text of a JSON value. Every record of the trail is looked
+// at to index it, so its members are found in the text: decoding it takes ten times as
+// long. The text may be anything: what is no JSON has no members, or some.
+type scanner struct {
+	b      []byte
+	i      int
+	failed bool // what is at i is no JSON
 }
 
-// eachElement calls fn with the text of each element of a JSON array.
-func eachElement(array []byte, fn func(value []byte)) {
-	i := skipSpace(array, 0)
-	if i >= len(array) || array[i] != '[' {
+// object calls fn for the members of the object that comes next, with the name without
+// its quotes. fn takes the value with a method of the scanner, or leaves it. What is no
+// object has no members.
+func (s *scanner) object(fn func(name []byte)) {
+	if s.peek() != '{' {
+		s.skip()
 		return
 	}
-	for i = skipSpace(array, i+1); i < len(array) && array[i] != ']'; {
-		end := skipValue(array, i)
-		if end < 0 {
+	for s.i++; s.peek() == '"'; s.i++ {
+		name := s.string()
+		if s.peek() != ':' {
+			s.failed = true
 			return
 		}
-		fn(array[i:end])
-		if i = skipSpace(array, end); i >= len(array) || array[i] != ',' {
-			return
+		s.i++
+		s.peek()
+		begin := s.i
+		fn(name)
+		if s.i == begin {
+			s.skip()
 		}
-		i = skipSpace(array, i+1)
+		if s.peek() != ',' {
+			break
+		}
 	}
+	s.closed('}')
 }
 
-// text returns what a JSON string says; nil for another value.
-func text(value []byte) []byte {
-	if len(value) < 2 || value[0] != '"' {
+// array calls fn for the elements of the array that comes next, as object does.
+func (s *scanner) array(fn func()) {
+	if s.peek() != '[' {
+		s.skip()
+		return
+	}
+	for s.i++; s.peek() != ']'; s.i++ {
+		begin := s.i
+		fn()
+		if s.i == begin {
+			s.skip()
+		}
+		if s.peek() != ',' {
+			break
+		}
+	}
+	s.closed(']')
+}
+
+// text returns what the string that comes next says; nil for another value.
+func (s *scanner) text() []byte {
+	if s.peek() != '"' {
+		s.skip()
 		return nil
 	}
-	inner := value[1 : len(value)-1]
+	begin := s.i
+	inner := s.string()
 	if bytes.IndexByte(inner, '\\') < 0 {
 		return inner
 	}
-	var s string
-	if json.Unmarshal(value, &s) != nil {
+	var said string
+	if s.failed || json.Unmarshal(s.b[begin:s.i], &said) != nil {
 		return nil
 	}
-	return []byte(s)
+	return []byte(said)
 }
 
-func skipSpace(b []byte, i int) int {
-	for i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == '\r' || b[i] == '\n') {
-		i++
+// value returns the text of the value that comes next.
+func (s *scanner) value() []byte {
+	s.peek()
+	begin := s.i
+	s.skip()
+	return s.b[begin:s.i]
+}
+
+// whole reports whether nothing comes next, and all before was JSON as far as that was
+// looked at.
+func (s *scanner) whole() bool { return s.peek() == 0 && !s.failed && s.i == len(s.b) }
+
+// peek passes over space and returns the next byte, 0 if there is none.
+func (s *scanner) peek() byte {
+	if s.failed {
+		return 0
 	}
-	return i
+	for s.i < len(s.b) {
+		c := s.b[s.i]
+		if c > ' ' || c != ' ' && c != '\t' && c != '\r' && c != '\n' {
+			return c
+		}
+		s.i++
+	}
+	return 0
 }
 
-// skipString returns the end of the string that begins at i, or -1.
-func skipString(b []byte, i int) int {
-	for i++; i < len(b); i++ {
-		n := bytes.IndexByte(b[i:], '"')
+// closed takes the bracket that ends an object or an array.
+func (s *scanner) closed(bracket byte) {
+	if s.peek() != bracket {
+		s.failed = true
+		return
+	}
+	s.i++
+}
+
+// string takes the string at i, and returns it without its quotes.
+func (s *scanner) string() []byte {
+	begin := s.i + 1
+	for i := begin; i < len(s.b); i++ {
+		n := bytes.IndexByte(s.b[i:], '"')
 		if n < 0 {
-			return -1
+			break
 		}
 		i += n
 		slashes := 0
-		for b[i-1-slashes] == '\\' {
+		for s.b[i-1-slashes] == '\\' {
 			slashes++ // ends at the string's own quote, at the latest
 		}
 		if slashes%2 == 0 {
-			return i + 1
+			s.i = i + 1
+			return s.b[begin:i]
 		}
 	}
-	return -1
+	s.failed = true
+	return nil
 }
 
-// skipValue returns the end of the value that begins at i, or -1.
-func skipValue(b []byte, i int) int {
-	if i >= len(b) {
-		return -1
-	}
-	switch b[i] {
+// skip takes a value.
+func (s *scanner) skip() {
+	switch s.peek() {
 	case '"':
-		return skipString(b, i)
+		s.string()
+		return
 	case '{', '[':
 	default:
-		begin := i
-		for i < len(b) && b[i] != ',' && b[i] != '}' && b[i] != ']' && b[i] > ' ' {
-			i++
+		begin := s.i
+		for s.i < len(s.b) && inLiteral(s.b[s.i]) {
+			s.i++
 		}
-		if i == begin {
-			return -1
-		}
-		return i
+		s.failed = s.failed || s.i == begin
+		return
 	}
-	depth := 0
-	for i < len(b) {
-		switch b[i] {
+	for depth := 0; s.i < len(s.b); {
+		switch s.b[s.i] {
 		case '"':
-			if i = skipString(b, i); i < 0 {
-				return -1
+			if s.string(); s.failed {
+				return
 			}
 			continue
 		case '{', '[':
 			depth++
 		case '}', ']':
 			if depth--; depth == 0 {
-				return i + 1
+				s.i++
+				return
 			}
 		}
-		i++
+		s.i++
 	}
-	return -1
+	s.failed = true
+}
+
+// inLiteral reports whether a byte occurs in numbers, true, false and null.
+func inLiteral(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || c == '.' || c == '-' || c == '+' || c == 'E'
 }

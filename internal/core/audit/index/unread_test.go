@@ -11,6 +11,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/cofferstore/coffer/internal/core/audit"
 )
@@ -169,4 +170,60 @@ func TestBadSector(t *testing.T) {
 		}
 		slices.Reverse(want)
 	}
+}
+
+// A line that is no JSON is told of and not indexed; what is behind it is.
+func TestDamagedLine(t *testing.T) {
+	w := newWorld(t, 1<<20)
+	w.some(20)
+	w.close() // makes all durable
+	names, err := w.fs.List("audit")
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := "audit/" + names[slices.IndexFunc(names, func(n string) bool { return strings.HasSuffix(n, ".jsonl") })]
+	f, err := w.fs.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	lines := strings.SplitAfter(string(text), "\n")
+	lines[7] = strings.Replace(lines[7], `"eventID":"`, `"eventID":`, 1)
+	out, err := w.fs.Create(name, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Write([]byte(strings.Join(lines, ""))); err != nil {
+		t.Fatal(err)
+	}
+	out.Close()
+
+	metrics := prometheus.NewRegistry()
+	if w.trail, err = audit.Open(t.Context(), "audit", audit.Config{FS: w.fs, Metrics: metrics}); err != nil {
+		t.Fatal(err)
+	}
+	if w.index, err = Open(w.trail, "audit", Config{FS: w.fs}); err != nil {
+		t.Fatal(err)
+	}
+	w.step()
+	if got := w.found(Query{Terms: []Term{{Field: Account, Value: "111122223333"}}}); len(got) != 19 {
+		t.Errorf("%d events of 19 that are whole", len(got))
+	}
+	families, err := metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() == "coffer_audit_damaged_records_total" {
+			if n := family.Metric[0].Counter.GetValue(); n != 1 {
+				t.Errorf("%v damaged records are told of, want 1", n)
+			}
+			return
+		}
+	}
+	t.Error("damaged records are not counted")
 }
