@@ -107,11 +107,11 @@ func (s *Service) freshKey(ctx context.Context, ref keyRef) (*key, error) {
 
 // cachedKey returns a key's row from memory. Error: NotFound.
 func (s *Service) cachedKey(ctx context.Context, ref keyRef) (*key, error) {
-	k, err := lookupKey(ctx, s.view, ref)
+	at := time.Now()
+	k, err := lookupKey(ctx, s.view, ref, at)
 	if err != nil {
 		return nil, err
 	}
-	at := time.Now()
 	if k == nil || k.gone(at) {
 		return nil, s.noKey(ref)
 	}

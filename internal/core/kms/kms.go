@@ -30,6 +30,7 @@ import (
 	"github.com/cofferstore/coffer/internal/core/audit"
 	"github.com/cofferstore/coffer/internal/core/spending"
 	"github.com/cofferstore/coffer/internal/link/keystore"
+	"github.com/cofferstore/coffer/internal/memo"
 	"github.com/cofferstore/coffer/internal/store/meta"
 )
 
@@ -79,6 +80,7 @@ type Service struct {
 	s3         *ViaS3
 	owned      *Owned
 	quota      quota
+	refs       memo.Memo[keyRef] // of key ARNs
 	uses       uses
 	granting   [64]sync.Mutex     // by key: see oneByOne
 	rotations  singleflight.Group // automatic ones, by key id

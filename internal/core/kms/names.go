@@ -28,6 +28,18 @@ func (s *Service) keyNamed(by iam.Caller, name string) (keyRef, error) {
 		}
 		return keyRef{by.Account, name}, nil
 	}
+	if ref, ok := s.refs.Get(name); ok {
+		return *ref, nil
+	}
+	ref, err := s.keyOfARN(strings.Clone(name))
+	if err != nil {
+		return keyRef{}, err
+	}
+	return *s.refs.Put(name, ref), nil
+}
+
+// keyOfARN reads a key ARN. Errors: NotFound, InvalidArn.
+func (s *Service) keyOfARN(name string) (keyRef, error) {
 	account, resource, err := s.parseARN(name)
 	if err != nil {
 		return keyRef{}, err

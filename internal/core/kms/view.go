@@ -47,7 +47,7 @@ func newView(store meta.Store, max int) *view {
 // lookup returns the decoded row, or nil when there is none. Absence is not
 // remembered. Errors: Unavailable, Internal.
 func lookup[R any](ctx context.Context, v *view, row string, decode func([]byte, uint64) (*R, error)) (*R, error) {
-	if err := v.refresh(ctx); err != nil {
+	if err := v.refresh(ctx, time.Now()); err != nil {
 		return nil, err
 	}
 	v.mu.RLock()
@@ -60,20 +60,17 @@ func lookup[R any](ctx context.Context, v *view, row string, decode func([]byte,
 	return load(ctx, v, row, drops, decode)
 }
 
-// lookupKey is lookup of a key's row.
-func lookupKey(ctx context.Context, v *view, ref keyRef) (*key, error) {
-	if err := v.refresh(ctx); err != nil {
-		return nil, err
-	}
+// lookupKey is lookup of a key's row, at a time that is now.
+func lookupKey(ctx context.Context, v *view, ref keyRef, now time.Time) (*key, error) {
 	row := ref.appendRow(make([]byte, 0, 96))
 	v.mu.RLock()
 	found, ok := v.rows[string(row)]
-	drops := v.drops
+	fresh := v.fresh(now)
 	v.mu.RUnlock()
-	if ok {
+	if ok && fresh {
 		return found.(*key), nil
 	}
-	return load(ctx, v, string(row), drops, decodeKey)
+	return lookup(ctx, v, string(row), decodeKey)
 }
 
 // load reads a row and keeps it.
@@ -161,12 +158,11 @@ func (v *view) forget(row string) {
 
 // refresh reads the epoch when the last reading is too old. All callers wait
 // for one reading. When it fails, the view serves until epochLimit.
-func (v *view) refresh(ctx context.Context) error {
-	now := time.Now()
+func (v *view) refresh(ctx context.Context, now time.Time) error {
 	v.mu.RLock()
-	age, sinceFailure := now.Sub(v.read), now.Sub(v.failed)
+	fresh, age := v.fresh(now), now.Sub(v.read)
 	v.mu.RUnlock()
-	if age < epochPoll || age < epochLimit && sinceFailure < epochRetry {
+	if fresh {
 		return nil
 	}
 	reading := v.epoch.DoChan("", func() (any, error) { return nil, v.readEpoch() })
@@ -179,6 +175,12 @@ func (v *view) refresh(ctx context.Context) error {
 	case <-ctx.Done():
 		return fault.New(Unavailable, "").Because(ctx.Err())
 	}
+}
+
+// fresh reports whether the epoch need not be read. v.mu is held.
+func (v *view) fresh(now time.Time) bool {
+	age := now.Sub(v.read)
+	return age < epochPoll || age < epochLimit && now.Sub(v.failed) < epochRetry
 }
 
 // readEpoch is not bound to the caller's context, because others wait for it.

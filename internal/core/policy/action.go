@@ -2,7 +2,11 @@
 
 package policy
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/cofferstore/coffer/internal/memo"
+)
 
 // action is a pattern of Action or NotAction. Actions are compared without regard to
 // case.
@@ -56,8 +60,14 @@ type lowered struct {
 	whole, service, name string
 }
 
-func lower(action string) lowered {
+// lowerings are of the actions that were asked for lately: each request asks for some.
+var lowerings memo.Memo[lowered]
+
+func lower(action string) *lowered {
+	if l, ok := lowerings.Get(action); ok {
+		return l
+	}
 	l := lowered{whole: strings.ToLower(action)}
 	l.service, l.name, _ = strings.Cut(l.whole, ":")
-	return l
+	return lowerings.Put(action, l)
 }

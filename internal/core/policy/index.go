@@ -177,7 +177,7 @@ func folder(arn string) string {
 }
 
 // each calls visit for all statements that may match.
-func (x *index) each(action lowered, resource string, visit func(*entry)) {
+func (x *index) each(action *lowered, resource string, visit func(*entry)) {
 	if x.literal == nil {
 		for _, e := range x.all {
 			visit(e)

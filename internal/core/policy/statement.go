@@ -4,7 +4,7 @@ package policy
 
 // asked is a question made ready for its statements.
 type asked struct {
-	action   lowered
+	action   *lowered
 	resource string
 	who      *Principal
 	context  Context
