@@ -254,7 +254,7 @@ func (c *Cache) Opener(ctx context.Context, by iam.Caller, k ForRead) (*Opener, 
 	if err != nil {
 		return nil, err
 	}
-	if !namesBucket(gen.Context, k.Bucket.Name) {
+	if !gen.Names(k.Bucket.Name) {
 		return nil, fault.New(Damaged, "").Because(fmt.Errorf("generation %v is not bound to bucket %q", gen.ID, k.Bucket.Name))
 	}
 	denial := c.keys.Check(ctx, by, kms.Decrypt, gen.KeyARN, gen.Context)

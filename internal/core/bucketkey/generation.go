@@ -127,6 +127,9 @@ func namesBucket(ec kms.Context, name string) bool {
 	return ok && rest == name
 }
 
+// Names reports whether the generation is bound to the bucket of that name.
+func (g *Generation) Names(bucket string) bool { return namesBucket(g.Context, bucket) }
+
 func (g *Generation) bucketName() string {
 	return strings.TrimPrefix(g.Context[bucketARN], aws.BucketARN(""))
 }

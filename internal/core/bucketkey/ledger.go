@@ -295,7 +295,7 @@ func (l *Ledger) successor(ctx context.Context, b Owned, m Merge, now time.Time)
 // data keys from it to its successor, or into it with successor zero. Faults: those
 // of the key service, Damaged.
 func (l *Ledger) Open(ctx context.Context, b Owned, e *Entry, successor uuid.UUID) (*Opener, *Sealer, error) {
-	if e.Bucket != b.UID || !namesBucket(e.Context, b.Name) {
+	if e.Bucket != b.UID || !e.Names(b.Name) {
 		return nil, nil, fault.New(Damaged, "").Because(fmt.Errorf("generation %v is not bound to bucket %q", e.ID, b.Name))
 	}
 	key, err := l.keys.Open(ctx, e.KeyARN, e.blob, e.Context, b.purpose(e.ID, successor))

@@ -256,7 +256,7 @@ func (k *Keys) applied(ctx context.Context, b bucketkey.Bucket, objectKey string
 		if err != nil {
 			return Applied{}, err
 		}
-		if gen.Context[arnPair] != aws.BucketARN(b.Name) {
+		if !gen.Names(b.Name) {
 			return Applied{}, errElsewhere(b, objectKey)
 		}
 		return Applied{Algorithm: KMS, KeyARN: gen.KeyARN, BucketKey: true, Generation: gen.ID}, nil
