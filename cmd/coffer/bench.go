@@ -24,7 +24,8 @@ import (
 // benchOptions is what `coffer bench` can be told.
 type benchOptions struct {
 	endpoint, dir, only, svg string
-	concurrency, kmsQuota    int
+	concurrency, rounds      int
+	kmsQuota                 int
 	kmsLatency               time.Duration
 	quick, asJSON            bool
 }
@@ -52,6 +53,7 @@ scheduled for deletion.`,
 	f.StringVar(&o.endpoint, "endpoint", "", "URL of a running server to measure")
 	f.StringVar(&o.dir, "dir", "", "where the temporary directory is made: on the disk that is to be measured")
 	f.IntVar(&o.concurrency, "concurrency", 16, "requests under way at a time; fewer for large objects")
+	f.IntVar(&o.rounds, "rounds", 0, "slices of each cell: with 60 small differences show (default 5, 3 of large objects)")
 	f.DurationVar(&o.kmsLatency, "kms-latency", 0, "hold up each KMS request that S3 makes, as a key service elsewhere would")
 	f.IntVar(&o.kmsQuota, "kms-request-quota", 0, "KMS requests per second that the server allows; those beyond are throttled (503) and counted")
 	f.StringVar(&o.only, "only", "", `only cells whose names match this regular expression, such as "put 4 kib" or ": SSE-KMS"`)
@@ -108,6 +110,12 @@ func (o benchOptions) config(ctx context.Context) (cfg bench.Config, err error) 
 	}
 	if o.quick {
 		cfg.Scale = bench.Quick()
+	}
+	if o.rounds < 0 {
+		return cfg, errors.New("--rounds is a number of slices, at least 1")
+	}
+	if o.rounds > 0 {
+		cfg.Scale.Rounds, cfg.Scale.LargeRounds = o.rounds, o.rounds
 	}
 	if o.only != "" {
 		if _, err := regexp.Compile(o.only); err != nil { // as it was written

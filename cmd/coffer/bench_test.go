@@ -12,6 +12,7 @@ func TestBenchRefuses(t *testing.T) {
 		args, says string
 	}{
 		{"--concurrency 0", "--concurrency is a number"},
+		{"--rounds -1", "--rounds is a number"},
 		{"--only (", "--only: error parsing regexp"},
 		{"--only zzz", "no cell matches"},
 		{"--endpoint localhost:9000 --only list", "is no URL like http://127.0.0.1:9000"},

@@ -24,6 +24,7 @@ type Report struct {
 	KMSLatency  string    `json:"kmsLatency"`
 	KMSQuota    int       `json:"kmsQuota,omitempty"` // KMS requests per second that the run's server allows
 	Slice       string    `json:"slice"`
+	Rounds      int       `json:"rounds"` // slices of each cell that moves no large objects
 	Groups      []Group   `json:"groups"`
 }
 
@@ -67,7 +68,7 @@ type Cell struct {
 func (r *run) report(start time.Time) *Report {
 	out := &Report{
 		Started: start.UTC().Truncate(time.Second), Seconds: time.Since(start).Seconds(), Machine: r.machine,
-		Concurrency: r.cfg.Concurrency, KMSLatency: r.cfg.KMSLatency.String(), KMSQuota: r.cfg.KMSQuota, Slice: r.cfg.Scale.Slice.String(),
+		Concurrency: r.cfg.Concurrency, KMSLatency: r.cfg.KMSLatency.String(), KMSQuota: r.cfg.KMSQuota, Slice: r.cfg.Scale.Slice.String(), Rounds: r.cfg.Scale.Rounds,
 	}
 	if r.cfg.Remote != nil {
 		out.Endpoint = r.cfg.Remote.Endpoint

@@ -34,7 +34,7 @@ func sample() *Report {
 	add(bare, usage{ok: true}, 10000, 10000)
 	return &Report{
 		Started: time.Date(2026, 3, 4, 5, 6, 0, 0, time.UTC), Seconds: 12, Machine: Machine{CPU: "Fast CPU", Cores: 2, OS: "linux", Arch: "amd64", Go: "go1.26", FileSystem: "ext4", Load: "0.25"},
-		Concurrency: 16, KMSLatency: "5ms", Slice: "500ms", Groups: []Group{g.report()},
+		Concurrency: 16, KMSLatency: "5ms", Slice: "500ms", Rounds: 5, Groups: []Group{g.report()},
 	}
 }
 
@@ -45,7 +45,7 @@ func TestText(t *testing.T) {
 	}
 	for _, line := range []string{
 		"Fast CPU, 2 cores, linux/amd64, go1.26, ext4, load 0.25 before",
-		"server and load generator share it; KMS latency 5ms; slices of 500ms; 2026-03-04 05:06Z, 12 s",
+		"server and load generator share it; KMS latency 5ms; 5 slices of 500ms; 2026-03-04 05:06Z, 12 s",
 		"PUT <4> KiB, 16 connections",
 		"ops/s ± MB/s p50 ms p99 ms CPU µs client µs KMS /SSE-S3 /SSE-KMS /bare",
 		"SSE-S3 2000 50 % 8.19 10.0 29.6 250 50 0 2.00 0.20",

@@ -60,7 +60,7 @@ func (r *Report) heading() (where, how string) {
 	if r.KMSQuota != 0 {
 		how += fmt.Sprintf("; %d KMS requests a second allowed", r.KMSQuota)
 	}
-	return strings.Join(parts, ", "), fmt.Sprintf("%s; slices of %s; %s, %.0f s", how, r.Slice, r.Started.Format("2006-01-02 15:04Z"), r.Seconds)
+	return strings.Join(parts, ", "), fmt.Sprintf("%s; %d slices of %s; %s, %.0f s", how, r.Rounds, r.Slice, r.Started.Format("2006-01-02 15:04Z"), r.Seconds)
 }
 
 func (g Group) table(b *bytes.Buffer, width int) {
