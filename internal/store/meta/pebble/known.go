@@ -86,8 +86,9 @@ func (f *familySet) add(family []byte) {
 	f.keys[string(family)] = struct{}{}
 }
 
-// versionSet remembers the versions of rows that commits demand and do not write: the
-// guard of a bucket, say, in every commit into it. An entry is put under the row's
+// versionSet remembers the versions of rows that commits demand and do not write, the
+// guard of a bucket, say, in every commit into it; and, as version 0, rows that a Get did
+// not find: whoever asked mostly goes on to make them. An entry is put under the row's
 // shared lock and removed under the exclusive one, before the row changes.
 type versionSet struct {
 	mu   sync.RWMutex

@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cofferstore/coffer/internal/store/meta"
 )
@@ -20,7 +21,33 @@ const stripes = 1024
 type locks struct {
 	once   sync.Once
 	seed   maphash.Seed
-	stripe [stripes]sync.RWMutex
+	stripe [stripes]stripe
+}
+
+type stripe struct {
+	sync.RWMutex
+	changes atomic.Uint64 // how often it was held exclusively, and is no more
+}
+
+func (l *locks) of(key []byte) uint64 {
+	l.once.Do(func() { l.seed = maphash.MakeSeed() })
+	return maphash.Bytes(l.seed, key) % stripes
+}
+
+// changes is a moment of a row, for unchanged.
+func (l *locks) changes(key []byte) uint64 { return l.stripe[l.of(key)].changes.Load() }
+
+// unchanged calls do, if the row has not changed since a moment and nobody is about to
+// change it, while it does not change.
+func (l *locks) unchanged(key []byte, since uint64, do func()) {
+	s := &l.stripe[l.of(key)]
+	if !s.TryRLock() {
+		return
+	}
+	defer s.RUnlock()
+	if s.changes.Load() == since {
+		do()
+	}
 }
 
 // held is what a commit has locked: stripe<<1 | exclusive, ascending.
@@ -32,10 +59,9 @@ type held struct {
 // acquire locks the rows of the steps. All commits go through the stripes in
 // one order, so they cannot wait for each other in a circle.
 func (l *locks) acquire(steps []meta.Step) held {
-	l.once.Do(func() { l.seed = maphash.MakeSeed() })
 	ids := make([]uint32, len(steps))
 	for i, s := range steps {
-		ids[i] = uint32(maphash.Bytes(l.seed, s.Key)%stripes) << 1
+		ids[i] = uint32(l.of(s.Key)) << 1
 		if s.Op == meta.Write || s.Op == meta.Remove {
 			ids[i] |= 1
 		}
@@ -63,6 +89,7 @@ func (l *locks) acquire(steps []meta.Step) held {
 func (h held) release() {
 	for _, id := range h.ids {
 		if id&1 == 1 {
+			h.l.stripe[id>>1].changes.Add(1)
 			h.l.stripe[id>>1].Unlock()
 		} else {
 			h.l.stripe[id>>1].RUnlock()

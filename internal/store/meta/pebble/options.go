@@ -17,8 +17,9 @@ import (
 // cache.
 func (s *Store) options() *engine.Options {
 	o := &engine.Options{
-		FS:           watchedFS{vfs.OnDiskFull(s.cfg.FS, s.space.full), s.fail},
-		Cache:        engine.NewCache(s.cfg.CacheBytes),
+		FS: watchedFS{vfs.OnDiskFull(s.cfg.FS, s.space.full), s.fail},
+		// Pebble takes the memory of memtables, which are mostly two, out of the cache.
+		Cache:        engine.NewCache(s.cfg.CacheBytes + 2*int64(s.cfg.MemTableBytes)),
 		MemTableSize: s.cfg.MemTableBytes,
 		// Writers go on while full memtables are written out, but not without end.
 		MemTableStopWritesThreshold: 4,

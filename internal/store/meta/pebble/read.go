@@ -27,13 +27,19 @@ func (s *Store) Get(ctx context.Context, keys ...[]byte) ([]meta.Item, error) {
 		from = snapshot
 	}
 	items := make([]meta.Item, len(keys))
-	var newest uint64
+	var newest, since uint64
+	if len(keys) == 1 {
+		since = s.locks.changes(keys[0])
+	}
 	buf := make([]byte, 0, 256)
 	for i, key := range keys {
 		buf = rowKey(buf[:0], key)
 		it, ver, err := s.get(from, buf)
 		if err != nil {
 			return nil, err
+		}
+		if ver == 0 && len(keys) == 1 {
+			s.locks.unchanged(key, since, func() { s.known.put(key, 0) })
 		}
 		if ver == 0 {
 			ver = s.gate.deleted(key)

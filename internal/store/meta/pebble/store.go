@@ -58,7 +58,7 @@ import (
 type Config struct {
 	FS            vfs.FS       // nil: the real one
 	Logger        *slog.Logger // nil: no logging
-	CacheBytes    int64        // block cache; 0: 64 MiB
+	CacheBytes    int64        // block cache, beside the memtables; 0: 32 MiB
 	MemTableBytes uint64       // rows collected in memory before they are written as a table; 0: 32 MiB
 	BallastBytes  int64        // kept free for when the disk is full; 0: 64 MiB, negative: none
 
@@ -87,7 +87,7 @@ type Store struct {
 	counters counterSet
 	counted  familySet // where there may be counters
 	marked   familySet // the same, as the log has it
-	demanded versionSet
+	known    versionSet
 	failed   atomic.Bool
 
 	mu     sync.Mutex // guards closed and additions to ops
@@ -142,7 +142,7 @@ func (cfg Config) withDefaults() Config {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	if cfg.CacheBytes == 0 {
-		cfg.CacheBytes = 64 << 20
+		cfg.CacheBytes = 32 << 20
 	}
 	if cfg.MemTableBytes == 0 {
 		cfg.MemTableBytes = 32 << 20
