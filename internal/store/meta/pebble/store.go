@@ -58,8 +58,8 @@ import (
 type Config struct {
 	FS            vfs.FS       // nil: the real one
 	Logger        *slog.Logger // nil: no logging
-	CacheBytes    int64        // block cache, beside the memtables; 0: 32 MiB
-	MemTableBytes uint64       // rows collected in memory before they are written as a table; 0: 32 MiB
+	CacheBytes    int64        // block cache, beside the memtables; 0: 16 MiB
+	MemTableBytes uint64       // rows collected in memory before they are written as a table; 0: 24 MiB
 	BallastBytes  int64        // kept free for when the disk is full; 0: 64 MiB, negative: none
 
 	// Fatal is told of an error after which the process must end, because
@@ -142,10 +142,10 @@ func (cfg Config) withDefaults() Config {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	if cfg.CacheBytes == 0 {
-		cfg.CacheBytes = 32 << 20
+		cfg.CacheBytes = 16 << 20
 	}
 	if cfg.MemTableBytes == 0 {
-		cfg.MemTableBytes = 32 << 20
+		cfg.MemTableBytes = 24 << 20
 	}
 	if cfg.BallastBytes == 0 {
 		cfg.BallastBytes = 64 << 20
