@@ -51,6 +51,7 @@ func TestRefused(t *testing.T) {
 	}{
 		{func(q *request) { q.body = "Version=2011-06-15" }, 400, "MissingAction", ""},
 		{func(q *request) { q.body = "Action=Fly&Version=2011-06-15" }, 400, "InvalidAction", "Could not find operation Fly for version 2011-06-15"},
+		{func(q *request) { q.body = "Action=a%22b%27%3C&Version=2011-06-15" }, 400, "InvalidAction", "operation a&quot;b'&lt; for"},
 		{func(q *request) { q.body = "Action=GetCallerIdentity" }, 400, "InvalidAction", "for version NO_VERSION_SPECIFIED"},
 		{func(q *request) { q.body = "Action=GetCallerIdentity&Version=2010-05-08" }, 400, "InvalidAction", "for version 2010-05-08"},
 		{func(q *request) { q.service = "iam"; q.body = identity }, 400, "InvalidAction", "GetCallerIdentity"},
@@ -224,7 +225,7 @@ func TestMembersRefused(t *testing.T) {
 		"UserName=a&Names.member.1=aa&Names.member.2=aa&Names.member.3=aa&Names.member.4=aa": "Value at 'names' failed to satisfy constraint: Member must have length less than or equal to 3",
 	} {
 		w := request{key: "AKIAHOME", service: "iam", body: "Action=Brew&Version=2010-05-08&" + members}.send(t, road)
-		text := strings.NewReplacer("&#39;", "'", "&amp;", "&").Replace(w.Body.String())
+		text := strings.ReplaceAll(w.Body.String(), "&amp;", "&")
 		if w.Code != 400 || !strings.Contains(text, "<Code>ValidationError</Code><Message>") || !strings.Contains(text, want) {
 			t.Errorf("%s: %d %s, want %s", members, w.Code, text, want)
 		}

@@ -69,9 +69,23 @@ func (e *encoder) close(name string) { e.WriteString("</" + name + ">") }
 
 func (e *encoder) element(name, text string) {
 	e.open(name)
-	_ = xml.EscapeText(e, []byte(text)) // a Buffer takes everything
+	e.text(text)
 	e.close(name)
 }
+
+// text writes quotes as the service does: encoding/xml has numbers for them, of which
+// small clients know nothing. A Buffer takes everything.
+func (e *encoder) text(text string) {
+	if !strings.ContainsAny(text, `"'`) {
+		_ = xml.EscapeText(e, []byte(text))
+		return
+	}
+	var numbered bytes.Buffer
+	_ = xml.EscapeText(&numbered, []byte(text))
+	_, _ = named.WriteString(e, numbered.String())
+}
+
+var named = strings.NewReplacer("&#34;", "&quot;", "&#39;", "'")
 
 func (e *encoder) fields(v reflect.Value) {
 	t := v.Type()
