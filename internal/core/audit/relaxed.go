@@ -100,7 +100,7 @@ func (t *Trail) missed(err error) {
 func (t *Trail) sayMissed() {
 	t.mu.Lock()
 	g := t.missing
-	t.missing = gap{}
+	t.missing, t.saying = gap{}, g
 	t.mu.Unlock()
 	if g.Calls == 0 {
 		return
@@ -115,10 +115,13 @@ func (t *Trail) sayMissed() {
 	}
 	if err == nil {
 		t.log.Warn("calls were served without an audit record; that is recorded", "calls", g.Calls, "from", g.From, "to", g.To)
-		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.saying = gap{}
+	if err == nil {
+		return
+	}
 	if t.missing.Calls > 0 {
 		g.To = t.missing.To
 	}

@@ -97,6 +97,7 @@ type Trail struct {
 	cut       *Cut                // where the trail begins since files were dropped
 	doubted   string              // the first file that could not be synced
 	missing   gap                 // calls that were served without a record
+	saying    gap                 // of which the record is being made
 	noted     Anchor              // what the metadata store knows of the head; of the background alone
 	notedAt   time.Time
 	toSay     []Record    // of the start, that are still to be recorded
