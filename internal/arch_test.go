@@ -31,7 +31,7 @@ var layers = map[string][]string{
 }
 
 // leaves import of Coffer only other leaves.
-var leaves = []string{"aws", "background", "chart", "checksum", "config", "fault", "fips", "memo", "secret", "sequence"}
+var leaves = []string{"aws", "background", "chart", "checksum", "config", "fault", "fips", "jsonscan", "memo", "secret", "sequence"}
 
 // composers build the object graph: they may import everything, and nothing in a
 // layer imports them.

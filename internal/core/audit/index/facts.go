@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/cofferstore/coffer/internal/jsonscan"
 )
 
 // facts is what of a record can be searched for. It is used again for the next one.
@@ -46,26 +48,26 @@ func (f *facts) add(field Field, value []byte) {
 // line.
 func (f *facts) of(line []byte) bool {
 	*f = facts{list: f.list[:0], resources: f.resources[:0]}
-	s := scanner{b: line}
+	s := jsonscan.New(line)
 	var source, later []byte
-	s.object(func(name []byte) {
+	s.Object(func(name []byte) {
 		switch string(name) {
 		case "eventTime":
-			f.time, f.ok = parseTime(s.text())
+			f.time, f.ok = parseTime(s.Text())
 		case "userIdentity":
 			f.identity(&s)
 		case "eventSource":
-			source = s.text()
+			source = s.Text()
 			f.add(EventSource, source)
 		case "eventName":
-			f.add(EventName, s.text())
+			f.add(EventName, s.Text())
 		case "sourceIPAddress":
-			f.add(SourceIP, s.text())
+			f.add(SourceIP, s.Text())
 		case "errorCode":
-			f.add(ErrorCode, s.text())
+			f.add(ErrorCode, s.Text())
 		case "requestParameters":
 			if source == nil {
-				later = s.value()
+				later = s.Value()
 				return
 			}
 			f.parameters(&s, source)
@@ -74,48 +76,49 @@ func (f *facts) of(line []byte) bool {
 		case "additionalEventData":
 			f.additional(&s)
 		case "requestID":
-			f.add(RequestID, s.text())
+			f.add(RequestID, s.Text())
 		case "eventID":
-			f.add(EventID, s.text())
+			f.add(EventID, s.Text())
 		case "sharedEventID":
-			f.add(SharedEvent, s.text())
+			f.add(SharedEvent, s.Text())
 		case "readOnly":
-			f.add(ReadOnly, s.value())
+			f.add(ReadOnly, s.Value())
 		case "resources":
-			s.array(func() { f.resource(&s) })
+			s.Array(func() { f.resource(&s) })
 		case "recipientAccountId":
-			f.add(Account, s.text())
+			f.add(Account, s.Text())
 		case "eventCategory":
-			f.add(Category, s.text())
+			f.add(Category, s.Text())
 		}
 	})
 	if later != nil {
-		f.parameters(&scanner{b: later}, source)
+		rest := jsonscan.New(later)
+		f.parameters(&rest, source)
 	}
-	f.ok = f.ok && s.whole()
-	return s.whole()
+	f.ok = f.ok && s.Whole()
+	return s.Whole()
 }
 
 // identity reads userIdentity. The user's name is as LookupEvents has it: of a user,
 // the name; of a session, its own; "root"; of a service, its name.
-func (f *facts) identity(s *scanner) {
+func (f *facts) identity(s *jsonscan.Scanner) {
 	var kind, principal, arn, account, user, invokedBy []byte
-	s.object(func(name []byte) {
+	s.Object(func(name []byte) {
 		switch string(name) {
 		case "type":
-			kind = s.text()
+			kind = s.Text()
 		case "principalId":
-			principal = s.text()
+			principal = s.Text()
 		case "arn":
-			arn = s.text()
+			arn = s.Text()
 		case "accountId":
-			account = s.text()
+			account = s.Text()
 		case "accessKeyId":
-			f.add(AccessKeyID, s.text())
+			f.add(AccessKeyID, s.Text())
 		case "userName":
-			user = s.text()
+			user = s.Text()
 		case "invokedBy":
-			invokedBy = s.text()
+			invokedBy = s.Text()
 		case "sessionContext":
 			f.session(s)
 		}
@@ -142,34 +145,34 @@ func (f *facts) identity(s *scanner) {
 }
 
 // session reads a sessionContext, of which the role is the issuer.
-func (f *facts) session(s *scanner) {
-	s.object(func(name []byte) {
+func (f *facts) session(s *jsonscan.Scanner) {
+	s.Object(func(name []byte) {
 		if string(name) == "sessionIssuer" {
-			s.object(func(name []byte) {
+			s.Object(func(name []byte) {
 				if string(name) == "arn" {
-					f.add(Principal, s.text())
+					f.add(Principal, s.Text())
 				}
 			})
 		}
 	})
 }
 
-func (f *facts) response(s *scanner) {
-	s.object(func(name []byte) {
+func (f *facts) response(s *jsonscan.Scanner) {
+	s.Object(func(name []byte) {
 		if string(name) == "x-amz-server-side-encryption-aws-kms-key-id" {
-			f.key(s.text())
+			f.key(s.Text())
 		}
 	})
 }
 
-func (f *facts) resource(s *scanner) {
+func (f *facts) resource(s *jsonscan.Scanner) {
 	var kind, arn []byte
-	s.object(func(name []byte) {
+	s.Object(func(name []byte) {
 		switch string(name) {
 		case "type":
-			kind = s.text()
+			kind = s.Text()
 		case "ARN":
-			arn = s.text()
+			arn = s.Text()
 		}
 	})
 	switch string(kind) {
@@ -233,20 +236,20 @@ func copied(header []byte) []byte {
 
 // parameters reads requestParameters: of S3, the bucket and what is copied; of KMS requests for a bucket or
 // an object, both; of the others, what has a name in them and no ARN in resources.
-func (f *facts) parameters(s *scanner, source []byte) {
+func (f *facts) parameters(s *jsonscan.Scanner, source []byte) {
 	kinds := kinds[string(source)]
-	s.object(func(name []byte) {
+	s.Object(func(name []byte) {
 		switch string(name) {
 		case "bucketName":
-			f.add(Bucket, s.text())
+			f.add(Bucket, s.Text())
 		case "x-amz-copy-source":
-			f.source = copied(s.text())
+			f.source = copied(s.Text())
 			f.objectARN(f.source)
 		case "encryptionContext", "sourceEncryptionContext", "destinationEncryptionContext":
 			f.context(s)
 		default:
 			if kind := kinds[string(name)]; kind != "" {
-				name := s.text()
+				name := s.Text()
 				f.name([]byte(kind), name, afterSlash(name))
 			}
 		}
@@ -254,12 +257,12 @@ func (f *facts) parameters(s *scanner, source []byte) {
 }
 
 // context reads an encryption context, of which S3 writes one pair.
-func (f *facts) context(s *scanner) {
-	s.object(func(name []byte) {
+func (f *facts) context(s *jsonscan.Scanner) {
+	s.Object(func(name []byte) {
 		if string(name) != "aws:s3:arn" {
 			return
 		}
-		arn := s.text()
+		arn := s.Text()
 		f.bucketARN(arn)
 		if bytes.IndexByte(arn, '/') >= 0 {
 			f.add(Object, arn)
@@ -279,22 +282,22 @@ var kinds = map[string]map[string]string{
 }
 
 // additional reads Coffer's own facts.
-func (f *facts) additional(s *scanner) {
-	s.object(func(name []byte) {
+func (f *facts) additional(s *jsonscan.Scanner) {
+	s.Object(func(name []byte) {
 		switch string(name) {
 		case "cofferClientIp":
-			f.add(SourceIP, s.text())
+			f.add(SourceIP, s.Text())
 		case "cofferParentRequestId":
-			f.add(RequestID, s.text())
+			f.add(RequestID, s.Text())
 		case "cofferKeyArn", "cofferSourceKeyArn":
-			f.key(s.text())
+			f.key(s.Text())
 		case "cofferGeneration", "cofferSourceGeneration":
-			f.add(Generation, s.text())
+			f.add(Generation, s.Text())
 		case "cofferKmsEventId":
-			f.covering = s.text()
+			f.covering = s.Text()
 			f.add(KMSEvent, f.covering)
 		case "cofferSourceKmsEventId":
-			f.sourceCovers = s.text()
+			f.sourceCovers = s.Text()
 			f.add(KMSEvent, f.sourceCovers)
 		}
 	})

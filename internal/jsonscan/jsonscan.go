@@ -1,25 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package index
+// Package jsonscan finds members in the text of JSON, where there are many texts and little of
+// each is wanted: decoding takes ten times as long.
+package jsonscan
 
 import (
 	"bytes"
 	"encoding/json"
 )
 
-// scanner goes once through the text of a JSON value. Every record of the trail is looked
-// at to index it, so its members are found in the text: decoding it takes ten times as
-// long. The text may be anything: what is no JSON has no members, or some.
-type scanner struct {
+// Scanner goes once through the text of a JSON value. The text may be anything: what is no
+// JSON has no members, or some. Its slices are parts of the text. The methods that take a
+// value take what comes next, whatever it is.
+type Scanner struct {
 	b      []byte
 	i      int
 	failed bool // what is at i is no JSON
 }
 
-// object calls fn for the members of the object that comes next, with the name without
+// New returns a scanner of a text.
+func New(text []byte) Scanner { return Scanner{b: text} }
+
+// Object calls fn for the members of the object that comes next, with the name without
 // its quotes. fn takes the value with a method of the scanner, or leaves it. What is no
 // object has no members.
-func (s *scanner) object(fn func(name []byte)) {
+func (s *Scanner) Object(fn func(name []byte)) {
 	if s.peek() != '{' {
 		s.skip()
 		return
@@ -44,8 +49,8 @@ func (s *scanner) object(fn func(name []byte)) {
 	s.closed('}')
 }
 
-// array calls fn for the elements of the array that comes next, as object does.
-func (s *scanner) array(fn func()) {
+// Array calls fn for the elements of the array that comes next, as Object does.
+func (s *Scanner) Array(fn func()) {
 	if s.peek() != '[' {
 		s.skip()
 		return
@@ -63,8 +68,8 @@ func (s *scanner) array(fn func()) {
 	s.closed(']')
 }
 
-// text returns what the string that comes next says; nil for another value.
-func (s *scanner) text() []byte {
+// Text returns what the string that comes next says; nil for another value.
+func (s *Scanner) Text() []byte {
 	if s.peek() != '"' {
 		s.skip()
 		return nil
@@ -81,20 +86,20 @@ func (s *scanner) text() []byte {
 	return []byte(said)
 }
 
-// value returns the text of the value that comes next.
-func (s *scanner) value() []byte {
+// Value returns the text of the value that comes next.
+func (s *Scanner) Value() []byte {
 	s.peek()
 	begin := s.i
 	s.skip()
 	return s.b[begin:s.i]
 }
 
-// whole reports whether nothing comes next, and all before was JSON as far as that was
+// Whole reports whether nothing comes next, and all before was JSON as far as that was
 // looked at.
-func (s *scanner) whole() bool { return s.peek() == 0 && !s.failed && s.i == len(s.b) }
+func (s *Scanner) Whole() bool { return s.peek() == 0 && !s.failed && s.i == len(s.b) }
 
 // peek passes over space and returns the next byte, 0 if there is none.
-func (s *scanner) peek() byte {
+func (s *Scanner) peek() byte {
 	if s.failed {
 		return 0
 	}
@@ -109,7 +114,7 @@ func (s *scanner) peek() byte {
 }
 
 // closed takes the bracket that ends an object or an array.
-func (s *scanner) closed(bracket byte) {
+func (s *Scanner) closed(bracket byte) {
 	if s.peek() != bracket {
 		s.failed = true
 		return
@@ -118,7 +123,7 @@ func (s *scanner) closed(bracket byte) {
 }
 
 // string takes the string at i, and returns it without its quotes.
-func (s *scanner) string() []byte {
+func (s *Scanner) string() []byte {
 	begin := s.i + 1
 	for i := begin; i < len(s.b); i++ {
 		n := bytes.IndexByte(s.b[i:], '"')
@@ -140,7 +145,7 @@ func (s *scanner) string() []byte {
 }
 
 // skip takes a value.
-func (s *scanner) skip() {
+func (s *Scanner) skip() {
 	switch s.peek() {
 	case '"':
 		s.string()
