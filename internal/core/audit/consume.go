@@ -66,11 +66,14 @@ func (t *Trail) Consume(ctx context.Context, at Position, fn func(Line) error) (
 	return t.consume(ctx, at, newReader(t.fs, t.dir, Filter{Skipped: t.damaged}), fn)
 }
 
-// Skim is Consume for who goes through each line anyway: a line is not held against the
-// chain, and fn returns ErrNoRecord of one that is no JSON.
+// Skim is Consume for who goes through each line anyway, soon after it was written: of
+// files that this Trail has begun, lines are not held against the chain. fn returns
+// ErrNoRecord of one that it finds to be no JSON.
 func (t *Trail) Skim(ctx context.Context, at Position, fn func(Line) error) (Position, error) {
 	r := newReader(t.fs, t.dir, Filter{Skipped: t.damaged})
-	r.skims = true
+	t.mu.Lock()
+	r.trusted = t.firstOwn
+	t.mu.Unlock()
 	return t.consume(ctx, at, r, fn)
 }
 
@@ -202,11 +205,12 @@ var ErrNoRecord = errors.New("the line is no JSON record")
 // lines calls fn with the records of a file from a position up to an offset.
 func (r *reader) lines(ctx context.Context, at Position, end int64, fn func(Line) error) (Position, error) {
 	check := validator{chainer: newChainer()}
+	trusted := r.trusted != "" && at.Segment >= r.trusted
 	return r.raw(ctx, at, end, func(line []byte) error {
 		next := Position{at.Segment, at.Offset + int64(len(line))}
 		text := bytes.TrimSuffix(line, []byte("\n"))
 		err := ErrNoRecord
-		if r.skims && isRecord(text) || !r.skims && check.valid(text) {
+		if trusted && isRecord(text) || !trusted && check.valid(text) {
 			err = fn(Line{at, next, unchained(text)})
 		}
 		if errors.Is(err, ErrNoRecord) {

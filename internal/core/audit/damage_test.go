@@ -53,6 +53,31 @@ func TestConsumersPassOverDamage(t *testing.T) {
 	}
 }
 
+// Of files that the trail has begun itself, who skims them says which lines are no records.
+func TestSkimTrustsOwnFiles(t *testing.T) {
+	fs, metrics := newDisk(t, vfs.NewMem()), prometheus.NewRegistry()
+	trail := mustOpen(t, fs, Config{Metrics: metrics})
+	for _, id := range []string{"one", "two", "three"} {
+		mustAppend(t, trail, putObject(id), true)
+	}
+	name := files(t, fs)[0]
+	rewrite(t, fs, name, bytes.Replace(content(t, fs, name), []byte(`"two"`), []byte(`"two]`), 1))
+	var given []string
+	skim := func(l Line) error {
+		given = append(given, string(l.JSON))
+		if !json.Valid(l.JSON) {
+			return ErrNoRecord
+		}
+		return nil
+	}
+	if _, err := trail.Skim(t.Context(), Position{}, skim); err != nil {
+		t.Fatal(err)
+	}
+	if n := gathered(t, metrics, "coffer_audit_damaged_")["records_total"]; len(given) != 3 || n != 1 {
+		t.Errorf("%d lines were given, and %v told of; want 3 and 1", len(given), n)
+	}
+}
+
 // blind is a file system that does not give some files.
 type blind struct {
 	vfs.FS

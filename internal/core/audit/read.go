@@ -60,7 +60,9 @@ type reader struct {
 	dir    string
 	filter Filter
 	strict bool // what cannot be read is an error, and not passed over
-	skims  bool // lines that only look like records are taken for them
+	// trusted is the first of the files of which lines that look like records are taken
+	// for them; "" for none.
+	trusted string
 }
 
 func newReader(fs vfs.FS, dir string, f Filter) *reader {

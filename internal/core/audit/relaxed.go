@@ -100,7 +100,8 @@ func (t *Trail) missed(err error) {
 func (t *Trail) sayMissed() {
 	t.mu.Lock()
 	g := t.missing
-	t.missing, t.saying = gap{}, g
+	t.missing = gap{}
+	t.saying += g.Calls
 	t.mu.Unlock()
 	if g.Calls == 0 {
 		return
@@ -118,7 +119,7 @@ func (t *Trail) sayMissed() {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.saying = gap{}
+	t.saying -= g.Calls
 	if err == nil {
 		return
 	}

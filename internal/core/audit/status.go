@@ -50,7 +50,7 @@ func (t *Trail) Status(ctx context.Context) (Status, error) {
 	}
 	_, held, by := t.needed()
 	t.mu.Lock()
-	s := Status{Head: t.anchor(), Begins: t.cut, Files: len(all), MaxBytes: t.limits.Bytes, Required: !t.relaxed, Missed: t.missing.Calls + t.saying.Calls, Consumers: []Consumer{}}
+	s := Status{Head: t.anchor(), Begins: t.cut, Files: len(all), MaxBytes: t.limits.Bytes, Required: !t.relaxed, Missed: t.missing.Calls + t.saying, Consumers: []Consumer{}}
 	holds, end := maps.Clone(t.holds), t.head()
 	t.mu.Unlock()
 	if t.limits.Age > 0 {

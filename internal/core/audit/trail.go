@@ -77,12 +77,13 @@ type Trail struct {
 	stop    chan struct{}
 	done    chan struct{}
 
-	mu      sync.Mutex
-	ended   sync.Cond  // on mu: a write or a sync has ended
-	last    time.Time  // in the newest file's name
-	active  *segment   // nil after an error
-	retired []*segment // not written any more, not yet synced and closed
-	open    []*segment // those of which something may not be durable yet, oldest first
+	mu       sync.Mutex
+	ended    sync.Cond  // on mu: a write or a sync has ended
+	last     time.Time  // in the newest file's name
+	active   *segment   // nil after an error
+	firstOwn string     // name of the first file that this Trail has begun, "" before
+	retired  []*segment // not written any more, not yet synced and closed
+	open     []*segment // those of which something may not be durable yet, oldest first
 	// advanced is closed, and made again, when more of the trail has become durable.
 	advanced  chan struct{}
 	holds     map[string]Position // how far consumers have come
@@ -97,7 +98,7 @@ type Trail struct {
 	cut       *Cut                // where the trail begins since files were dropped
 	doubted   string              // the first file that could not be synced
 	missing   gap                 // calls that were served without a record
-	saying    gap                 // of which the record is being made
+	saying    int64               // how many more, of which the record is being made
 	noted     Anchor              // what the metadata store knows of the head; of the background alone
 	notedAt   time.Time
 	toSay     []Record    // of the start, that are still to be recorded

@@ -222,6 +222,9 @@ func (t *Trail) begin() error {
 		return fmt.Errorf("begin a file: %w", err)
 	}
 	t.retire()
+	if t.firstOwn == "" {
+		t.firstOwn = s.name
+	}
 	t.last, t.active = begun, s
 	t.open = append(t.open, s)
 	return nil

@@ -107,8 +107,7 @@ func (s *Service) freshKey(ctx context.Context, ref keyRef) (*key, error) {
 
 // cachedKey returns a key's row from memory. Error: NotFound.
 func (s *Service) cachedKey(ctx context.Context, ref keyRef) (*key, error) {
-	at := time.Now()
-	k, err := lookupKey(ctx, s.view, ref, at)
+	k, at, err := lookupKey(ctx, s.view, ref)
 	if err != nil {
 		return nil, err
 	}

@@ -60,17 +60,19 @@ func lookup[R any](ctx context.Context, v *view, row string, decode func([]byte,
 	return load(ctx, v, row, drops, decode)
 }
 
-// lookupKey is lookup of a key's row, at a time that is now.
-func lookupKey(ctx context.Context, v *view, ref keyRef, now time.Time) (*key, error) {
+// lookupKey is lookup of a key's row, and returns the time.
+func lookupKey(ctx context.Context, v *view, ref keyRef) (*key, time.Time, error) {
+	now := time.Now()
 	row := ref.appendRow(make([]byte, 0, 96))
 	v.mu.RLock()
 	found, ok := v.rows[string(row)]
 	fresh := v.fresh(now)
 	v.mu.RUnlock()
 	if ok && fresh {
-		return found.(*key), nil
+		return found.(*key), now, nil
 	}
-	return lookup(ctx, v, string(row), decodeKey)
+	k, err := lookup(ctx, v, string(row), decodeKey)
+	return k, time.Now(), err // it may have waited
 }
 
 // load reads a row and keeps it.

@@ -67,7 +67,7 @@ func lower(action string) *lowered {
 	if l, ok := lowerings.Get(action); ok {
 		return l
 	}
-	l := lowered{whole: strings.ToLower(action)}
+	l := lowered{whole: strings.ToLower(strings.Clone(action))} // it may be part of a request's body
 	l.service, l.name, _ = strings.Cut(l.whole, ":")
 	return lowerings.Put(action, l)
 }

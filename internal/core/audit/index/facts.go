@@ -66,7 +66,8 @@ func (f *facts) of(line []byte) bool {
 		case "errorCode":
 			f.add(ErrorCode, s.Text())
 		case "requestParameters":
-			if source == nil {
+			// What has a name in them comes behind the resources.
+			if source == nil || kinds[string(source)] != nil {
 				later = s.Value()
 				return
 			}

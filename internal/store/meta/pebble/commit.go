@@ -132,15 +132,15 @@ func (s *Store) lookFor(step meta.Step, pebbleKey []byte) (ver uint64, kind byte
 	if step.Op == meta.Increment {
 		return s.look(pebbleKey)
 	}
-	switch ver, ok := s.known.get(step.Key); {
-	case ok && ver != 0:
+	if ver, ok := s.demanded.get(step.Key); ok {
 		return ver, kindRow, nil
-	case ok && !s.counted.has(step.Key): // no counter has come to be there since
+	}
+	if _, ok := s.absent.get(step.Key); ok && !s.counted.has(step.Key) { // no counter has come to be there since
 		return 0, 0, nil
 	}
 	ver, kind, err = s.look(pebbleKey)
 	if err == nil && kind == kindRow && step.Op == meta.Demand {
-		s.known.put(step.Key, ver)
+		s.demanded.put(step.Key, ver)
 	}
 	return ver, kind, err
 }
@@ -189,13 +189,15 @@ func (s *Store) encode(steps []meta.Step) (_ *engine.Batch, deletes []string, ma
 			op.Finish()
 			// A commit that was refused may have taken the absent key for a counter.
 			s.counters.remove(step.Key)
-			s.known.remove(step.Key)
+			s.demanded.remove(step.Key)
+			s.absent.remove(step.Key)
 		case meta.Remove:
 			op := batch.DeleteDeferred(1 + len(step.Key))
 			rowKey(op.Key[:0], step.Key)
 			op.Finish()
 			s.counters.remove(step.Key)
-			s.known.remove(step.Key)
+			s.demanded.remove(step.Key)
+			s.absent.remove(step.Key)
 			deletes = append(deletes, string(step.Key))
 		case meta.Increment:
 			op := batch.MergeDeferred(1+len(step.Key), counterSize)

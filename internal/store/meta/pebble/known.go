@@ -86,10 +86,14 @@ func (f *familySet) add(family []byte) {
 	f.keys[string(family)] = struct{}{}
 }
 
-// versionSet remembers the versions of rows that commits demand and do not write, the
-// guard of a bucket, say, in every commit into it; and, as version 0, rows that a Get did
-// not find: whoever asked mostly goes on to make them. An entry is put under the row's
-// shared lock and removed under the exclusive one, before the row changes.
+// maxKnownKey is how long a key of a versionSet may be.
+const maxKnownKey = 256
+
+// versionSet remembers versions of rows. An entry is put under the row's shared lock and
+// removed under the exclusive one, before the row changes. There is one of rows that
+// commits demand and do not write, the guard of a bucket, say, in every commit into it;
+// and one of rows that a Get did not find, as version 0: whoever asked mostly goes on to
+// make them.
 type versionSet struct {
 	mu   sync.RWMutex
 	vers map[string]uint64
@@ -103,6 +107,9 @@ func (v *versionSet) get(key []byte) (ver uint64, ok bool) {
 }
 
 func (v *versionSet) put(key []byte, ver uint64) {
+	if len(key) > maxKnownKey {
+		return
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.vers == nil || len(v.vers) >= maxKnown {

@@ -3,6 +3,7 @@
 package pebble
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"sync"
@@ -21,7 +22,7 @@ func TestAbsentRowsAreKnown(t *testing.T) {
 	defer s.Close()
 	key := []byte("c/row")
 	known := func() bool {
-		_, ok := s.known.get(key)
+		_, ok := s.absent.get(key)
 		return ok
 	}
 	if _, err := s.Get(t.Context(), key); err != nil || !known() {
@@ -39,7 +40,7 @@ func TestAbsentRowsAreKnown(t *testing.T) {
 	if _, err := s.Commit(t.Context(), &b); !errors.As(err, new(*meta.ConflictError)) {
 		t.Errorf("made twice: %v", err)
 	}
-	note := func() { s.known.put(key, 0) }
+	note := func() { s.absent.put(key, 0) }
 	if s.locks.unchanged(key, before, note); known() {
 		t.Error("a Get that was overtaken by a commit is believed")
 	}
@@ -49,6 +50,21 @@ func TestAbsentRowsAreKnown(t *testing.T) {
 		t.Error("a Get beside a commit is believed")
 	}
 	locked.release()
+}
+
+// Long keys are not remembered: a client may ask for as many as it likes.
+func TestLongKeysAreNotRemembered(t *testing.T) {
+	s := mustOpen(t, vfs.NewMem(), "meta")
+	defer s.Close()
+	for _, n := range []int{maxKnownKey, maxKnownKey + 1} {
+		key := bytes.Repeat([]byte{'k'}, n)
+		if _, err := s.Get(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := s.absent.get(key); ok != (n <= maxKnownKey) {
+			t.Errorf("%d bytes: remembered %v", n, ok)
+		}
+	}
 }
 
 // A counter that came to be where a Get found nothing is not written over.

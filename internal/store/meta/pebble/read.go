@@ -39,7 +39,7 @@ func (s *Store) Get(ctx context.Context, keys ...[]byte) ([]meta.Item, error) {
 			return nil, err
 		}
 		if ver == 0 && len(keys) == 1 {
-			s.locks.unchanged(key, since, func() { s.known.put(key, 0) })
+			s.locks.unchanged(key, since, func() { s.absent.put(key, 0) })
 		}
 		if ver == 0 {
 			ver = s.gate.deleted(key)

@@ -87,7 +87,8 @@ type Store struct {
 	counters counterSet
 	counted  familySet // where there may be counters
 	marked   familySet // the same, as the log has it
-	known    versionSet
+	demanded versionSet
+	absent   versionSet
 	failed   atomic.Bool
 
 	mu     sync.Mutex // guards closed and additions to ops
