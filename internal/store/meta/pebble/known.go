@@ -7,7 +7,8 @@ import (
 	"sync"
 )
 
-// maxKnown bounds each set: at 100 bytes or so an entry, a few MiB.
+// maxKnown bounds each set: at 100 bytes or so an entry, a few MiB; 10 MiB where all keys
+// are as long as maxKnownKey.
 const maxKnown = 1 << 15
 
 // counterSet remembers keys that are counters, so that an addition need not read
